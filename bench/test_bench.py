@@ -1,0 +1,97 @@
+"""The yardsticks against closed forms: `pytest bench`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import data  # noqa: E402
+import evaluator  # noqa: E402
+import likelihood  # noqa: E402
+
+
+def gaussian_rows(mean: np.ndarray, cov: np.ndarray, n: int) -> np.ndarray:
+    """Rows whose sample mean and covariance are exactly those given."""
+    x = np.random.default_rng(0).normal(size=(n, len(mean)))
+    x -= x.mean(0)
+    x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T
+    return mean + x @ np.linalg.cholesky(cov).T
+
+
+def test_frechet_of_commuting_covariances() -> None:
+    a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 1.0, 16.0])
+    found = evaluator.frechet(gaussian_rows(np.zeros(3), np.diag(a), 50), gaussian_rows(np.ones(3), np.diag(b), 40))
+    assert found == pytest.approx(3 + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum(), abs=1e-9)
+
+
+def test_frechet_against_general_matrix_root() -> None:
+    linalg = pytest.importorskip("scipy.linalg")
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(60, 5)) @ rng.normal(size=(5, 5)), rng.normal(size=(70, 5)) @ rng.normal(size=(5, 5)) + 0.3
+    cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = linalg.sqrtm(cov_x @ cov_y).real
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(cov_x + cov_y - 2 * root)
+    assert evaluator.frechet(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_frechet_with_fewer_rows_than_columns() -> None:
+    few = np.random.default_rng(2).normal(size=(20, 128))
+    assert evaluator.frechet(few, few) == pytest.approx(0, abs=1e-3)  # a root of rounding errors
+    assert evaluator.frechet(few, few + 1) == pytest.approx(128, rel=1e-6)
+
+
+def test_kid_is_unbiased_mmd() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(7, 4)), rng.normal(size=(9, 4))
+
+    def kernel(u: np.ndarray, v: np.ndarray) -> float:
+        return float((u @ v / 4 + 1) ** 3)
+
+    within = [
+        np.mean([kernel(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j]) for s in (x, y)
+    ]  # fmt: skip
+    between = np.mean([kernel(u, v) for u in x for v in y])
+    assert evaluator.kid(x, y) == pytest.approx(sum(within) - 2 * between, rel=1e-10)
+
+
+def test_importance_weighting_finds_the_exact_marginal() -> None:
+    """x|z ~ N(Wz, s^2): with the exact posterior any k is exact; with a wrong encoder a large k still is."""
+    torch.manual_seed(0)
+    W, s = torch.randn(3, 2), 0.7
+    W[:, 1] -= W[:, 0] * (W[:, 0] @ W[:, 1]) / (W[:, 0] @ W[:, 0])  # orthogonal, so that the posterior is diagonal
+    x = torch.randn(4, 3)
+    exact = torch.distributions.MultivariateNormal(torch.zeros(3), W @ W.T + s**2 * torch.eye(3)).log_prob(x)
+    precision = (W * W).sum(0) / s**2 + 1
+
+    def posterior(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return (x @ W) / s**2 / precision, -precision.log().expand(len(x), 2)
+
+    def wrong(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, log_variance = posterior(x)
+        return mean + 0.1, log_variance + 0.5
+
+    def log_px(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return likelihood.log_normal(x, z @ W.T, torch.full_like(x, s**2).log())
+
+    torch.testing.assert_close(likelihood.importance_weighted(x, posterior, log_px, k=1).float(), exact)
+    loose = likelihood.importance_weighted(x, wrong, log_px, k=5000).float()
+    torch.testing.assert_close(loose, exact, atol=0.05, rtol=0)
+    assert (likelihood.importance_weighted(x, wrong, log_px, k=1) < exact + 0.5).all()
+
+
+@pytest.mark.skipif(not data.SHARED.is_dir(), reason="the shared data is not beside the repository")
+def test_split_keeps_equal_images_together() -> None:
+    images, labels = data.load("fashion_mnist")
+    doubled = np.concatenate([images[:500], images[:500]])
+    parts = data.split(doubled, np.concatenate([labels[:500], labels[:500]]))
+    assert not {i.tobytes() for i in parts.train} & {i.tobytes() for i in parts.heldout}
+    assert len(parts.train) + len(parts.heldout) == 1000 and len(parts.heldout) >= 200
+    grey, binary = data.mnist(), data.mnist_binarised()
+    assert set(np.unique(binary.train)) == {0, 255}
+    assert (binary.heldout[grey.heldout == 0] == 0).all() and (binary.heldout[grey.heldout == 255] == 255).all()
+    assert binary.train.mean() == pytest.approx(grey.train.mean(), rel=0.005)

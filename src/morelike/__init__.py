@@ -1,0 +1,166 @@
+"""More like your data: trains a generative model on somebody's own data, in the time and on the machine they have.
+
+    import morelike
+
+    run = morelike.fit("photos/", minutes=5)
+    run.sample(64, label="cat").save("cats.png")
+
+The verbs are those of the command line: `fit`, `resume`, `sample`, `info`, `catalogue` (there: list), and `load`.
+Nothing heavy is imported before the first of them is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from morelike.threads import quiet_threads
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Unpack
+
+    from morelike.core.errors import DataError, MorelikeError, OptionError, RunError, TrainingError
+    from morelike.recipes import Request
+    from morelike.run import Run, Samples
+    from morelike.train.loop import Progress
+
+    Place = str | PathLike[str]
+
+__version__ = "0.1.0"
+__all__ = [
+    "DataError", "FitOptions", "MorelikeError", "OptionError", "Progress", "Request", "Run", "RunError", "Samples",
+    "TrainingError", "catalogue", "fit", "info", "load", "resume", "sample",
+]  # fmt: skip
+
+LAZY = {
+    "Run": "run", "Samples": "run", "Request": "recipes", "Progress": "train.loop",
+    "MorelikeError": "core.errors", "OptionError": "core.errors", "DataError": "core.errors", "RunError": "core.errors",
+    "TrainingError": "core.errors",
+}  # fmt: skip
+
+quiet_threads()
+
+
+class FitOptions(TypedDict, total=False):
+    """The less common options of `fit`.
+
+    size      auto | tiny | small | medium | large | huge | a width, as text
+    image     size of the pictures in pixels, "28" or "64x48"; measured from the data if not given
+    colour    auto | grey | rgb
+    augment   auto | none | words such as "flip,crop=0.1,rotate=10"
+    held_out  share of the data kept out of training, for measuring
+    seed      the same seed gives the same run
+    settings  any other setting of the family, the codec or training, such as {"beta": "4"}
+    show      show the progress as the command line does (the default), or keep quiet
+    """
+
+    size: str
+    image: str | None
+    colour: str
+    augment: str
+    held_out: float
+    seed: int
+    settings: Mapping[str, str]
+    show: bool
+
+
+def fit(
+    source: Place,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    family: str = "gan",
+    net: str | None = None,
+    given: str = "auto",
+    out: Place | None = None,
+    **options: Unpack[FitOptions],
+) -> Run:
+    """Train a model on a source and return the run.
+
+    source   folder, archive, array file, table, Hugging Face data set, or "menagerie"
+    minutes  time for training, kept to 10 %; 5 if neither this nor `steps` is given
+    steps    number of training steps, instead of a time
+    family   kind of model, and `net` kind of network: see `catalogue()`
+    given    what to condition on: a field such as "label", "none", or "auto"
+    out      new folder for the run; runs/<source>-<family>-<n> if not given
+    options  see `FitOptions`
+
+    Raises `OptionError`, `DataError` or `TrainingError`, each with what was found, what was expected, what to do.
+    Ctrl-C ends the step, saves the run, and raises KeyboardInterrupt; `resume` goes on from there.
+    """
+    from pathlib import Path
+
+    from morelike.cli.session import follow
+    from morelike.core.errors import unknown
+    from morelike.recipes import Request
+    from morelike.recipes import fit as begin
+
+    show = options.pop("show", True)
+    for name in options.keys() - FitOptions.__annotations__.keys():
+        raise unknown(
+            "option", name, [*FitOptions.__annotations__, "minutes", "steps", "family", "net", "given", "out"]
+        )
+    place = None if out is None else Path(out)
+    request = Request(
+        source=str(source), family=family, net=net, given=given, minutes=minutes, steps=steps, out=place, **options
+    )
+    return load(follow(begin(request), show=show))
+
+
+def resume(run: Place, *, show: bool = True) -> Run:
+    """Continue an interrupted run as it was planned, and return it; raises `RunError` where that cannot be."""
+    from pathlib import Path
+
+    from morelike.cli.session import follow
+    from morelike.recipes import resume as begin
+
+    return load(follow(begin(Path(run)), show=show))
+
+
+def load(run: Place) -> Run:
+    """Read a run folder; this executes no code from it. Raises `RunError` if it is missing, incomplete or changed."""
+    from pathlib import Path
+
+    from morelike.run import Run
+
+    return Run.load(Path(run))
+
+
+def sample(run: Place | Run, n: int = 64, *, seed: int = 0, given: Mapping[str, str] | None = None) -> Samples:
+    """Draw n new items; item i has seed `seed + i` and depends on nothing else but its condition.
+
+    given  what to draw, such as {"label": "cat"}; drawn at random if not given
+    """
+    from morelike.run import Run
+
+    return (run if isinstance(run, Run) else load(run)).sample(n, seed=seed, given=given)
+
+
+def info(run: Place | Run) -> dict[str, Any]:
+    """What was asked of a run, how it was planned and how far it is."""
+    from morelike.run import Run
+
+    return (run if isinstance(run, Run) else load(run)).info()
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """Families, nets and codecs by name, with one line each: {"families": {"gan": "...", ...}, ...}."""
+    from morelike.recipes import catalogue as known
+
+    return known()
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Run`, `Request` and so on when they are first asked for."""
+    if name not in LAZY:
+        raise AttributeError(f"module 'morelike' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"morelike.{LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,68 @@
+"""The command line: one verb per sub-command, and no traceback for anything a user can cause."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from morelike.cli import fit, sample, show
+from morelike.cli.failure import report
+from morelike.core.errors import unknown
+
+app = typer.Typer(
+    name="morelike",
+    rich_markup_mode=None,  # plain help: quicker, and examples keep their line breaks
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+VERBS: dict[str, Callable[..., None]] = {
+    "fit": fit.fit,
+    "resume": fit.resume,
+    "sample": sample.sample,
+    "info": show.info,
+    "list": show.catalogue,
+}
+for name, verb in VERBS.items():
+    app.command(name)(verb)
+
+
+@app.callback(invoke_without_command=True)
+def morelike(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    """More like your data: train a generative model on your own data, in the time and on the machine you have.
+
+    \b
+    Examples:
+      morelike fit photos/ --minutes 5              a folder of pictures, one sub-folder for each kind
+      morelike fit menagerie --family vae           the built-in cats, dogs and rabbits
+      morelike sample runs/photos-gan-1 -n 64       64 new pictures
+      morelike info runs/photos-gan-1               what was asked, and what happened
+      morelike list                                 families, nets and codecs
+
+    \b
+    "morelike fit --help" and so on show more examples.
+    """
+    if version:
+        from morelike import __version__
+
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command line and end the process: 0 done, 1 failed, 2 user's error, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if words and not words[0].startswith("-") and words[0] not in VERBS:
+            raise unknown("verb", words[0], VERBS)
+        code = app(words, prog_name="morelike", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        code = report(error, words)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,169 @@
+"""The verbs `fit` and `resume`: train on a source, watch it, and say what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from morelike.cli.display import Display, JsonLines, display
+from morelike.cli.options import pairs, unfold
+from morelike.cli.session import watch
+from morelike.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from morelike.recipes import Request
+    from morelike.train.loop import Progress
+
+Source = Annotated[str | None, typer.Argument(metavar="SOURCE", help="Folder, archive, array file, table or built-in.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for programs.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `morelike fit` can be told; every field is one option."""
+
+    source: Source = None
+    family: Annotated[str, typer.Option(metavar="NAME", help="Kind of model; see morelike list.")] = "gan"
+    net: Annotated[str | None, typer.Option(metavar="NAME", help="Kind of network: mlp, cnn, rnn, transformer.")] = None
+    given: Annotated[str, typer.Option(metavar="FIELD", help="What to condition on: label, none or auto.")] = "auto"
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Time for training, kept to 10 %; 5 if not said.")
+    ] = None
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Number of steps, instead of a time.")] = None
+    size: Annotated[str, typer.Option(metavar="SIZE", help="auto, tiny, small, medium, large, huge, or a width.")] = (
+        "auto"
+    )
+    image: Annotated[str | None, typer.Option(metavar="PIXELS", help="28 or 64x48; measured if not said.")] = None
+    colour: Annotated[str, typer.Option("--colour", "--color", metavar="KIND", help="auto, grey or rgb.")] = "auto"
+    augment: Annotated[str, typer.Option(metavar="WORDS", help='auto, none, or "flip,crop=0.1,rotate=10".')] = "auto"
+    held_out: Annotated[float, typer.Option(metavar="SHARE", help="Share kept out of training, for measuring.")] = 0.1
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same run.")] = 0
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="New folder for the run; runs/... if not said.")] = (
+        None
+    )
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out as it was planned.")] = False
+    set: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any other setting; can be repeated.")] = (
+        None
+    )
+    json: Json = False
+
+    def request(self) -> Request:
+        """The same in the words of the recipes."""
+        from morelike.recipes import Request
+
+        if self.source is None:
+            raise OptionError(
+                "SOURCE is missing", "Something to learn from", "Give for example: morelike fit photos/ --minutes 5"
+            )
+        passed_on = {name: value for name, value in vars(self).items() if name not in ("resume", "set", "json")}
+        return Request(**passed_on, settings=pairs("--set", self.set, "beta=0.5"))
+
+
+@unfold
+def fit(options: Options) -> None:
+    """Train a model on SOURCE and leave it in a run folder.
+
+    \b
+    Examples:
+      morelike fit photos/ --minutes 5                    one sub-folder for each kind of picture
+      morelike fit photos.zip --family vae --image 64     any archive, 64 by 64 pixels
+      morelike fit menagerie --given label --minutes 3    the built-in cats, dogs and rabbits
+      morelike fit labels.csv --augment flip,rotate=10    a table of file,label
+      morelike fit menagerie --family vae --set beta=4    any setting of the family or of training
+      morelike fit --resume --out runs/photos-gan-1       go on after Ctrl-C or a power cut
+
+    \b
+    SOURCE is a folder of pictures (sub-folders are labels), a zip or tar of one, an .npy or .npz array, IDX .gz files,
+    a CSV of file,label, a Hugging Face data set, or "menagerie". Ctrl-C ends the step, saves, and says how to go on.
+    """
+    if options.resume:
+        out = options.out or (Path(options.source) if options.source else None)
+        if out is None:
+            raise OptionError(
+                "--resume got no run",
+                "The folder of a run",
+                "Give for example: morelike fit --resume --out runs/photos-gan-1",
+            )
+        return follow_resumed(out, options.json)
+    from morelike.recipes import fit as begin
+
+    return follow(begin(options.request()), options.json)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+    json: Json = False,
+) -> None:
+    """Continue an interrupted run as it was planned.
+
+    \b
+    Examples:
+      morelike resume runs/photos-gan-1
+      morelike resume runs/photos-gan-1 --json
+
+    \b
+    The same as "morelike fit --resume --out RUN".
+    """
+    follow_resumed(run, json)
+
+
+def follow_resumed(out: Path, machine: bool) -> None:
+    """Resume a run and show it."""
+    from morelike.recipes import resume as begin
+
+    follow(begin(out), machine)
+
+
+def follow(events: Iterable[Progress], machine: bool) -> None:
+    """Show a run until it ends, then say what it left and what to do next."""
+    shown = display(machine)
+    out, stopped_by = watch(events, shown)
+    if stopped_by is not None:
+        again = f"morelike resume {out}"
+        tell(shown, "interrupted", {"run": out, "resume": again}, [f"Stopped and saved. Continue with: {again}"])
+        raise typer.Exit(128 + stopped_by)
+    left = products(out)
+    tell(shown, "done", {"run": out, **left}, ending(out, left))
+
+
+def products(out: Path) -> dict[str, Path]:
+    """What a finished run has to look at, by kind: the newest sheet of samples, the film, the report."""
+    sheets = sorted((out / "samples").glob("*.png"))
+    found = {"sheet": sheets[-1]} if sheets else {}
+    named = {"film": out / "film.gif", "report": out / "report.html"}
+    return found | {kind: path for kind, path in named.items() if path.exists()}
+
+
+def ending(out: Path, left: dict[str, Path]) -> list[str]:
+    """The last lines of a run: where its products are, and commands to try next."""
+    folder = shlex.quote(str(out))
+    asked = "".join(f" --given {shlex.quote(f'{name}={values[0]}')}" for name, values in labels(out).items())
+    return [
+        "",
+        *(f"{kind:<7} {path}" for kind, path in left.items()),
+        "",
+        "Try next:",
+        f"  morelike sample {folder} -n 64{asked} --out sheet.png",
+        f"  morelike info {folder}",
+    ]
+
+
+def labels(out: Path) -> dict[str, list[str]]:
+    """What a run can be asked for, by field, from its recipe: {"label": ["cat", "dog"]}."""
+    from morelike.train.folder import read_json
+
+    return {name: values for name, values in read_json(out / "recipe.json")["data"]["labels"].items() if values}
+
+
+def tell(shown: Display, event: str, values: dict[str, Any], lines: list[str]) -> None:
+    """The last words of a run, in the display's own manner."""
+    if isinstance(shown, JsonLines):
+        shown.emit(event, values)
+        return
+    for line in lines:
+        shown.say(line)

@@ -1,0 +1,1 @@
+"""The protocols on which everything else stands: distributions, specs, families, codecs, errors."""

@@ -1,0 +1,44 @@
+"""All that a family may know about the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from torch import Tensor
+
+from morelike.core.distribution import Distribution, Point
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and kind of one encoded item.
+
+    shape       (C, *space) | (T,) | (F,); () for a single token such as a label
+    tokens      size of the vocabulary; None for real numbers, about [-1, 1]
+    head_shape  shape of the raw network output for one item
+    head        raw network output (B, *head_shape) -> distribution over (B, *shape)
+    given       what the item is conditioned on, by name: label, text, another modality
+    """
+
+    shape: tuple[int, ...]
+    tokens: int | None = None
+    head_shape: tuple[int, ...] = ()
+    head: Callable[[Tensor], Distribution] = Point
+    given: Mapping[str, Spec] = field(default_factory=dict)
+
+    @property
+    def dims(self) -> int:
+        """Spatial rank: 1 for sound, 2 for pictures, 3 for video, 0 for a vector."""
+        return max(len(self.shape) - 1, 0)
+
+
+class Batch(NamedTuple):
+    """Encoded items (B, *shape) and what they are conditioned on."""
+
+    x: Tensor
+    given: Mapping[str, Tensor] = {}
+
+    def slice(self, begin: int, end: int) -> Batch:
+        return Batch(self.x[begin:end], {name: value[begin:end] for name, value in self.given.items()})

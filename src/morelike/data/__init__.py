@@ -1,0 +1,1 @@
+"""Collect and prepare: sources of items, the decoded cache, the split, augmentation and batches."""

@@ -1,0 +1,185 @@
+"""Pictures in zip and tar files, read from where they lie: nothing is unpacked to disk."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from PIL import Image
+
+from morelike.core.codec import Item
+from morelike.core.errors import DataError
+from morelike.data.listing import (
+    PICTURES,
+    Source,
+    fingerprint,
+    is_companion,
+    is_hidden,
+    mark,
+    open_picture,
+    printable,
+    why,
+)
+
+_MOST = 512 << 20  # bytes of one member; a picture that unpacks to more is refused
+_PASSED = 64  # members of a compressed tar that are kept when they are passed over
+ACTION = "Copy or download it again, or unpack it and name the folder"
+
+
+class Member(NamedTuple):
+    name: str
+    size: int
+    read: Callable[[], bytes]
+
+
+def open_archive(path: Path) -> Source:
+    """The pictures in a .zip or .tar(.gz, .bz2, .xz); the first folder of each is its label.
+
+    A single folder around everything is not a label. Members that lie outside the archive by their name, links and
+    devices are not read. Raises `DataError` when the archive is damaged.
+    """
+    try:
+        members = _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        NotImplementedError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise DataError(f"{printable(path)} cannot be read: {why(error)}", "A zip or tar file", ACTION) from None
+    kept, problems = [], []
+    for member in members:
+        parts = member.name.replace("\\", "/").split("/")
+        if any(is_hidden(part) for part in parts if part not in ("", ".", "..")) or is_companion(parts[-1]):
+            continue
+        problem = _problem(member, parts)
+        if problem:
+            problems.append((printable(member.name), problem))
+        else:
+            kept.append((member, [part for part in parts if part != "."]))
+    depth = _shared([parts for _, parts in kept])
+    items = [_item(member, parts[depth:]) for member, parts in kept]
+    return Source(
+        printable(path), items, fingerprint("archive", (printable(path.name), *mark(os.stat(path)))), problems
+    )
+
+
+def _problem(member: Member, parts: Sequence[str]) -> str | None:
+    if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
+        return "its name leads out of the archive"
+    if member.size > _MOST:
+        return f"unpacks to {member.size / 2**20:,.0f} MiB, more than {_MOST >> 20}"
+    return None if os.path.splitext(parts[-1])[1].lower() in PICTURES else "not a picture"
+
+
+def _shared(names: Sequence[Sequence[str]]) -> int:
+    """How many folders all pictures are in together, leaving at least one to be their label."""
+    depth = 0
+    while names and all(len(parts) > depth + 2 for parts in names) and len({parts[depth] for parts in names}) == 1:
+        depth += 1
+    return depth
+
+
+def _item(member: Member, parts: Sequence[str]) -> Item:
+    fields = {"label": printable(parts[0])} if len(parts) > 1 else {}
+    return Item(printable(member.name), partial(_load, member.read), fields)
+
+
+def _load(read: Callable[[], bytes]) -> Image.Image:
+    return open_picture(read())
+
+
+def _zip_members(path: Path) -> list[Member]:
+    archive = zipfile.ZipFile(path)  # its reads are safe in several threads
+    found = [info for info in archive.infolist() if not info.is_dir()]
+    return [Member(_zip_name(info), info.file_size, partial(_zip_read, archive, info)) for info in found]
+
+
+def _zip_read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.flag_bits & 1:
+        raise DataError("encrypted", "a picture without a password", ACTION)
+    return archive.read(info)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The member's name; without the UTF-8 flag it is in the code page of whoever made it, often UTF-8 or Chinese."""
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    try:
+        data = info.filename.encode("cp437")
+    except UnicodeEncodeError:
+        return info.filename
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return info.filename
+
+
+def _tar_members(path: Path) -> list[Member]:
+    with tarfile.open(path) as archive:
+        found = [info for info in archive if info.isreg()]
+        packed = not isinstance(archive.fileobj, _plain_file())
+    if not packed:
+        return [Member(info.name, info.size, partial(_slice, path, info.offset_data, info.size)) for info in found]
+    stream = _Stream(path)
+    return [Member(info.name, info.size, partial(stream.read, info.name, info.offset_data)) for info in found]
+
+
+def _plain_file() -> type:
+    return type(open(os.devnull, "rb"))
+
+
+def _slice(path: Path, begin: int, size: int) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(begin)
+        return file.read(size)
+
+
+class _Stream:
+    """Members of a compressed tar, which can only be read forwards.
+
+    The last ones that were passed over are kept, so that threads may ask a little out of order; asking for an earlier
+    one starts again at the beginning.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.lock = path, Lock()
+        self.passed: OrderedDict[int, bytes] = OrderedDict()
+        self.archive: tarfile.TarFile | None = None
+        self.place = -1
+
+    def read(self, name: str, offset: int) -> bytes:
+        with self.lock:
+            if offset in self.passed:
+                return self.passed.pop(offset)
+            if self.archive is None or offset <= self.place:
+                self.archive = tarfile.open(self.path, "r|*")
+                self.place = -1
+            return self._forward(name, offset)
+
+    def _forward(self, name: str, offset: int) -> bytes:
+        while (info := self.archive.next()) is not None:
+            self.archive.members.clear()  # or every header would be kept
+            self.place = info.offset_data
+            if not info.isreg() or info.size > _MOST:
+                continue
+            data = self.archive.extractfile(info).read()
+            if info.offset_data == offset:
+                return data
+            self.passed[info.offset_data] = data
+            if len(self.passed) > _PASSED:
+                self.passed.popitem(last=False)
+        raise DataError("no longer in the archive", "an archive at rest", "Run it again")

@@ -1,0 +1,137 @@
+"""Batches as a pure function of seed and step, prepared ahead of training."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morelike.core.codec import Codec
+from morelike.core.errors import DataError
+from morelike.core.spec import Batch
+from morelike.data.augment import Augment
+
+_PIECE = 32_000  # numbers encoded at once: below the size at which torch splits an operation over threads
+_AHEAD = 2  # batches prepared ahead
+
+
+@runtime_checkable
+class HasCrop(Protocol):
+    """A codec whose stored items are cropped anew for every batch."""
+
+    def crop(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+class Loader:
+    """Encoded batches of some items.
+
+    x        (N, *stored), such as the memory map of a `Dataset`
+    given    conditions by name: int64 (N, ...)
+    indices  which of the N items to draw from
+    batch    items in a batch
+    seed     of the order and of the augmentation
+
+    Every epoch is a permutation of its own; the batch that is left over at its end is filled from the next one.
+    """
+
+    def __init__(
+        self, x: np.ndarray, given: Mapping[str, np.ndarray], indices: np.ndarray, batch: int, seed: int,
+        codec: Codec, augment: Augment | None = None,
+    ) -> None:  # fmt: skip
+        if not len(indices):
+            raise DataError("There is no item to train on", "At least one", "Hold out a smaller share")
+        self.x, self.given = np.asarray(x), {name: np.asarray(value) for name, value in given.items()}
+        self.indices, self.size, self.seed = np.asarray(indices), batch, seed
+        self.codec, self.augment = codec, augment
+        self._order = lru_cache(maxsize=4)(self._shuffled)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, the same whenever it is asked for."""
+        rows = self.rows(step)
+        generator = torch.Generator().manual_seed(
+            int(np.random.SeedSequence((self.seed, step, 1)).generate_state(1)[0])
+        )
+        stored = torch.from_numpy(self.x[rows])
+        # Encoding a few items at a time keeps the background thread from waking torch's pool, which training is using
+        step_by = max(1, _PIECE // max(1, stored[0].numel()))
+        x = torch.cat([self._encode(piece, generator) for piece in stored.split(step_by)])
+        return Batch(x, {name: torch.from_numpy(value[rows]) for name, value in self.given.items()})
+
+    def rows(self, step: int) -> np.ndarray:
+        """Numbers of the items in the batch of a step: (batch,)."""
+        begin, count, rows = step * self.size, len(self.indices), []
+        end = begin + self.size
+        while begin < end:
+            epoch, place = divmod(begin, count)
+            rows.append(self._order(epoch)[place : place + end - begin])
+            begin += len(rows[-1])
+        return self.indices[np.concatenate(rows)]
+
+    def iterate(self, start_step: int = 0) -> Prefetch:
+        """The batches from a step on, without end, prepared ahead by one background thread."""
+        return Prefetch(self, start_step)
+
+    def _encode(self, stored: Tensor, generator: torch.Generator) -> Tensor:
+        if isinstance(self.codec, HasCrop):
+            stored = self.codec.crop(stored, generator)
+        x = self.codec.encode(stored)
+        return self.augment.apply(x, generator) if self.augment else x
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, epoch)).permutation(len(self.indices))
+
+
+class Prefetch(Iterator[Batch]):
+    """Batches prepared by a thread of their own; `close` ends it, and `stall` counts the seconds waited for it."""
+
+    def __init__(self, loader: Loader, start_step: int) -> None:
+        self.stall = 0.0
+        self._loader, self._step = loader, start_step
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=_AHEAD)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="loader", daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> Batch:
+        if self._closed.is_set():
+            raise StopIteration
+        begin = time.perf_counter()
+        ready = self._ready.get()
+        self.stall += time.perf_counter() - begin
+        if isinstance(ready, BaseException):
+            self.close()
+            raise ready
+        return ready
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self._closed.set()
+        while self._thread.is_alive():
+            while not self._ready.empty():  # make room for what the thread is about to hand over
+                self._ready.get_nowait()
+            self._thread.join(0.01)
+
+    def __enter__(self) -> Prefetch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._closed.set()
+
+    def _work(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._ready.put(self._loader.batch(self._step))
+                self._step += 1
+            except BaseException as error:  # handed to whoever waits, who would wait for ever otherwise
+                self._ready.put(error)
+                return

@@ -1,0 +1,208 @@
+"""Generative adversarial networks: a generator plays against a critic that learns to tell its work from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from morelike.core.distribution import seeded_noise
+from morelike.core.errors import unknown
+from morelike.core.family import Family, History, Move, Optim
+from morelike.core.spec import Batch, Spec
+from morelike.nn import net
+from morelike.nn.augment import NonLeaking
+from morelike.nn.condition import Condition
+
+# What each published variant settles; anything the user sets wins over it.
+VARIANTS: dict[str, dict[str, Any]] = {
+    # Goodfellow et al. 2014, algorithm 1 with the non-saturating generator loss of section 3; multilayer perceptrons
+    "goodfellow": dict(net="mlp", loss="nonsaturating", lr=2e-4, beta1=0.5, beta2=0.999),
+    # Radford, Metz & Chintala 2016: strided convolutions, batch normalisation, Adam 2e-4 with beta1 0.5
+    "dcgan": dict(net="cnn", style="plain", norm="batch", loss="nonsaturating", lr=2e-4, beta1=0.5, beta2=0.999),
+    # Gulrajani et al. 2017, algorithm 1: five critic steps, gradient penalty 10, Adam 1e-4 with betas 0 and 0.9
+    "wasserstein": dict(loss="wasserstein", gamma=10.0, penalty_every=1, critic_steps=5, lr=2e-4, beta2=0.9),
+    # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty as in Karras et al. 2020
+    "modern": dict(loss="relativistic", gamma=1.0, penalty_every=8, augment=0.0, lr=1e-3, beta2=0.99),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a GAN; None means: as the variant says.
+
+    variant        goodfellow | dcgan | wasserstein | modern
+    net            mlp | cnn | rnn | transformer, for both players
+    width          base number of channels, the one dial of size
+    latent         length of the noise vector z
+    loss           nonsaturating | wasserstein | relativistic
+    gamma          weight of the gradient penalty (R1 and R2, or the one of WGAN-GP)
+    penalty_every  apply the penalty in every n-th critic step, n times as strong
+    critic_steps   critic steps for each generator step
+    augment        probability of the non-leaking augmentation before the critic, 0 to 0.8
+    norm, style    none | batch | group and residual | plain, handed to the net
+    lr             learning rate of both players
+    """
+
+    variant: str = "modern"
+    net: str | None = None
+    width: int = 32
+    latent: int = 64
+    loss: str | None = None
+    gamma: float | None = None
+    penalty_every: int | None = None
+    critic_steps: int | None = None
+    augment: float | None = None
+    norm: str | None = None
+    style: str | None = None
+    lr: float | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+
+    def settled(self, name: str) -> Any:
+        """The user's value, else the variant's, else the plain default."""
+        plain = dict(net="cnn", gamma=0.0, penalty_every=1, critic_steps=1, augment=0.0, norm="none",
+                     style="residual", beta1=0.0)  # fmt: skip
+        chosen = getattr(self, name)
+        return chosen if chosen is not None else VARIANTS[self.variant].get(name, plain.get(name))
+
+
+class Critic(nn.Module):
+    """Scores how real an item looks, given its condition: s(x, c) = w f(x) + <V c, f(x)> (Miyato & Koyama 2018, eq. 3)."""
+
+    def __init__(self, spec: Spec, config: Config) -> None:
+        super().__init__()
+        features = 4 * config.width
+        self.condition = Condition(spec.given, features)
+        self.features = net(config.settled("net")).Encoder(
+            spec.shape, features, config.width, tokens=spec.tokens, norm=config.settled("norm"),
+            style=config.settled("style"),
+        )  # fmt: skip
+        self.score = nn.Linear(features, 1)
+
+    def forward(self, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        f = F.leaky_relu(self.features(x), 0.2)  # (B, features)
+        score = self.score(f).squeeze(1)  # (B,)
+        c = self.condition(given, len(x))
+        return score.float() if c is None else (score + (c.to(f.dtype) * f).sum(1) / f.shape[1] ** 0.5).float()
+
+
+class Generator(nn.Module):
+    """Turns noise into an item: z (B, latent), given -> raw network output (B, *head_shape)."""
+
+    def __init__(self, spec: Spec, config: Config) -> None:
+        super().__init__()
+        self.condition = Condition(spec.given, config.latent)
+        self.decoder = net(config.settled("net")).Decoder(
+            config.latent, spec.head_shape, config.width, self.condition.width, norm=config.settled("norm"),
+            style=config.settled("style"),
+        )  # fmt: skip
+
+    def forward(self, z: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        return self.decoder(z, self.condition(given, len(z)))
+
+
+class Model(Family):
+    """The minimax game min_G max_D of Goodfellow et al. 2014, with the losses and penalties that came after."""
+
+    needs = "rsample"
+
+    def __init__(self, spec: Spec, config: Config) -> None:
+        super().__init__()
+        if config.variant not in VARIANTS:
+            raise unknown("GAN variant", config.variant, VARIANTS)
+        self.spec, self.config = spec, config
+        self.loss = config.settled("loss")
+        if self.loss not in LOSSES:
+            raise unknown("GAN loss", self.loss, LOSSES)
+        self.generator, self.critic = Generator(spec, config), Critic(spec, config)
+        self.augment = NonLeaking(config.settled("augment"))
+        self.mixes = config.settled("norm") == "batch"
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"critic": self.critic, "generator": self.generator}
+
+    def optimizers(self) -> dict[str, Optim]:
+        betas = (self.config.settled("beta1"), self.config.settled("beta2"))
+        modern = self.config.variant == "modern"
+        optim = Optim("adam", self.config.settled("lr"), betas, schedule="linear" if modern else "constant")
+        return {"critic": optim, "generator": optim}
+
+    def play(self, batch: Batch) -> Iterator[Move]:
+        critic_loss, generator_loss = LOSSES[self.loss]
+        # (1) critic: tell real from fake
+        for turn in range(self.config.settled("critic_steps")):
+            with torch.no_grad():
+                fake = self.generate(self.prior(batch), batch.given)
+            seen, made = self.augment(batch.x), self.augment(fake)
+            loss = critic_loss(self.critic(seen, batch.given), self.critic(made, batch.given))
+            log = {"diversity": spread(fake) / spread(batch.x).clamp_min(1e-6)} if turn == 0 else {}
+            yield Move("critic", loss + self.penalty(seen, made, batch.given), log)
+        # (2) generator: fool the critic that has just improved
+        made = self.augment(self.generate(self.prior(batch), batch.given))
+        with torch.no_grad():
+            real = self.critic(self.augment(batch.x), batch.given) if self.loss == "relativistic" else None
+        yield Move("generator", generator_loss(real, self.critic(made, batch.given)))
+
+    def penalty(self, real: Tensor, fake: Tensor, given: Mapping[str, Tensor]) -> Tensor | float:
+        """Gradient penalty, one value per example (B,); lazily, every n-th step and n times as strong."""
+        every, gamma = self.config.settled("penalty_every"), self.config.settled("gamma")
+        if not gamma or self.step % every:
+            return 0.0
+        if self.loss == "wasserstein":  # Gulrajani et al. 2017, eq. 3
+            mix = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+            norm = squared_slope(self.critic, mix * real + (1 - mix) * fake, given).add(1e-12).sqrt()
+            return every * gamma * (norm - 1).square()
+        r1, r2 = squared_slope(self.critic, real, given), squared_slope(self.critic, fake, given)
+        return every * gamma / 2 * (r1 + r2)  # Mescheder et al. 2018, eq. 9; both needed: Huang et al. 2024
+
+    def prior(self, batch: Batch) -> Tensor:
+        return torch.randn(len(batch.x), self.config.latent, device=batch.x.device)
+
+    def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
+        return self.spec.head(self.generator(z, given)).rsample()
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        return seeded_noise(seeds, (self.config.latent,), next(self.parameters()).device)
+
+    def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
+        return self.generate(self.noise(seeds), given).detach()
+
+    def diagnose(self, history: History) -> str | None:
+        recent = history.recent("diversity", 10)
+        if self.fraction > 0.1 and len(recent) == 10 and sum(recent) / 10 < 0.4:
+            return (
+                f"The generator is collapsing: its samples differ from one another {sum(recent) / 10:.0%} as much as the "
+                f"data do. Try --set gamma={4 * self.config.settled('gamma') or 1.0:g}, or --set lr="
+                f"{self.config.settled('lr') / 2:g}, or --family vae, which cannot collapse this way."
+            )
+        return None
+
+
+def squared_slope(critic: Critic, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    """Squared norm of the critic's gradient at x: (B, *shape) -> (B,); needs second derivatives."""
+    x = x.detach().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(x, given).sum(), x, create_graph=True)
+    return slope.float().square().flatten(1).sum(1)
+
+
+def spread(x: Tensor) -> Tensor:
+    """Mean absolute difference between neighbours in a batch: (B, *shape) -> ()."""
+    return (x - x.roll(1, 0)).abs().float().mean().detach()
+
+
+# name -> (critic loss, generator loss) of the scores of real and fake, each (B,) -> (B,)
+LOSSES = {
+    "nonsaturating": (lambda r, f: F.softplus(-r) + F.softplus(f), lambda r, f: F.softplus(-f)),
+    "wasserstein": (lambda r, f: f - r, lambda r, f: -f),  # Arjovsky et al. 2017, eq. 2
+    "relativistic": (lambda r, f: F.softplus(f - r), lambda r, f: F.softplus(r - f)),  # Jolicoeur-Martineau 2019
+}
+
+
+def tiny(spec: Spec) -> Model:
+    """A model small enough for contract tests."""
+    return Model(spec, Config(width=8, latent=8, net="cnn" if spec.dims in (1, 2, 3) else "mlp"))

@@ -1,0 +1,217 @@
+"""Convolutional encoder and decoder for any spatial rank: sound (1-d), pictures (2-d), video (3-d)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from morelike.core.errors import OptionError
+
+SMALLEST = 4  # space is halved while its longest side stays at least this large
+WIDEST = 8  # channels double with every halving, up to this multiple of the width
+
+
+def _conv(dims: int) -> type[nn.Module]:
+    return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
+
+
+def pyramid(space: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Sizes of space from full to coarsest, each half (rounded up) of the one before: 28x28, 14x14, 7x7, 4x4."""
+    sizes = [space]
+    while max(sizes[-1]) > 7:
+        sizes.append(tuple(max(1, math.ceil(side / 2)) for side in sizes[-1]))
+    return sizes
+
+
+def check_rank(shape: tuple[int, ...], name: str = "cnn") -> int:
+    """The spatial rank of (C, *space); an `OptionError` where there is no space to convolve."""
+    dims = len(shape) - 1
+    if dims not in (1, 2, 3):
+        raise OptionError(
+            f'The net "{name}" cannot read items of shape {tuple(shape)}',
+            "It needs 1 to 3 spatial dimensions after the channels",
+            'Use --net mlp, or --net transformer',
+        )
+    return dims
+
+
+class Norm(nn.Module):
+    """The chosen normalisation over channels, (B, C, *space) -> same: none, batch or group."""
+
+    def __new__(cls, kind: str, channels: int, dims: int) -> nn.Module:  # type: ignore[misc]
+        if kind == "batch":
+            return (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1](channels)
+        return nn.GroupNorm(math.gcd(8, channels), channels) if kind == "group" else nn.Identity()
+
+
+class Block(nn.Module):
+    """Residual block y = x + g * W2 f(W1 f(x) + V c), with g = 0 at the start (Fix-up, Zhang et al. 2019).
+
+    x: (B, C, *space), c: (B, given) or None. Without normalisation layers the zero start keeps deep stacks stable.
+    """
+
+    def __init__(self, channels: int, dims: int, given: int = 0, norm: str = "none") -> None:
+        super().__init__()
+        conv = _conv(dims)
+        self.norm1, self.norm2 = Norm(norm, channels, dims), Norm(norm, channels, dims)
+        self.conv1 = conv(channels, channels, 3, padding=1)
+        self.conv2 = conv(channels, channels, 3, padding=1)
+        self.shift = nn.Linear(given, channels) if given else None
+        self.gain = nn.Parameter(torch.zeros(1))
+        for layer in (self.conv1, self.conv2):
+            nn.init.kaiming_normal_(layer.weight, 0.2)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        h = self.conv1(F.leaky_relu(self.norm1(x), 0.2))
+        if self.shift is not None and c is not None:
+            h = h + self.shift(c).to(h.dtype).reshape(*h.shape[:2], *[1] * (h.ndim - 2))
+        h = self.conv2(F.leaky_relu(self.norm2(h), 0.2))
+        return x + self.gain.to(h.dtype) * h
+
+
+def _enlarge(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Nearest-neighbour enlargement cropped to size: (B, C, *space) -> (B, C, *size)."""
+    for axis, side in enumerate(size, start=2):
+        if x.shape[axis] != side:
+            x = x.repeat_interleave(2, dim=axis).narrow(axis, 0, side)
+    return x
+
+
+def _shuffle(x: Tensor, dims: int) -> Tensor:
+    """Sub-pixel enlargement (Shi et al. 2016): (B, C * 2^dims, *space) -> (B, C, *2 space)."""
+    if dims == 2:
+        return F.pixel_shuffle(x, 2)
+    batch, channels, space = x.shape[0], x.shape[1] // 2**dims, x.shape[2:]
+    x = x.reshape(batch, channels, *[2] * dims, *space)
+    order = [0, 1]
+    for axis in range(dims):
+        order += [2 + dims + axis, 2 + axis]
+    return x.permute(order).reshape(batch, channels, *(2 * side for side in space))
+
+
+def _crop(x: Tensor, space: tuple[int, ...]) -> Tensor:
+    """Cut what rounding up has added: (B, C, *larger) -> (B, C, *space)."""
+    for axis, side in enumerate(space, start=2):
+        x = x.narrow(axis, 0, side)
+    return x
+
+
+def _pad_even(x: Tensor) -> Tensor:
+    """Repeat the last row where a side is odd, so that stride 2 loses nothing."""
+    pads = [n for side in reversed(x.shape[2:]) for n in (0, side % 2)]
+    return F.pad(x, pads, mode="replicate") if any(pads) else x
+
+
+class Encoder(nn.Module):
+    """Strided convolutions from an item to features: (B, C, *space), c: (B, given) -> (B, out).
+
+    width  channels at half resolution; they double with every further halving, up to 8 x width
+    style  "residual" (no normalisation needed) or "plain" (one 4-wide strided convolution per halving: DCGAN,
+           Radford et al. 2016)
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], out: int, width: int = 32, given: int = 0, tokens: int | None = None,
+        norm: str = "none", style: str = "residual",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        dims = check_rank(shape)
+        conv, sizes = _conv(dims), pyramid(shape[1:])
+        if tokens is not None:
+            raise OptionError("The net cnn was given tokens", "It reads real numbers", "Use --net transformer or rnn")
+        self.layers = nn.ModuleList()
+        channels = shape[0]
+        for level in range(1, len(sizes)):
+            wider = width * min(2 ** (level - 1), WIDEST)
+            self.layers.append(conv(channels, wider, 4, stride=2, padding=1))
+            channels = wider
+            if style == "plain":
+                self.layers.append(nn.Sequential(Norm(norm if level > 1 else "none", wider, dims), nn.LeakyReLU(0.2)))
+            else:
+                self.layers.append(Block(wider, dims, given, norm))
+        if len(sizes) == 1:
+            self.layers.append(nn.Sequential(conv(channels, width, 3, padding=1), nn.LeakyReLU(0.2)))
+            channels = width
+        self.head = nn.Linear(channels * math.prod(sizes[-1]) + (given if style == "plain" else 0), out)
+        self.given_at_head = bool(given) and style == "plain"
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        for layer in self.layers:
+            if isinstance(layer, Block):
+                x = layer(x, c)
+            else:
+                x = layer(_pad_even(x) if not isinstance(layer, nn.Sequential) else x)
+        h = F.leaky_relu(x, 0.2).flatten(1)  # (B, channels * coarsest space)
+        return self.head(torch.cat([h, c.to(h.dtype)], 1) if self.given_at_head and c is not None else h)
+
+
+class Decoder(nn.Module):
+    """Convolutions and enlargements from features to an item: h: (B, features), c: (B, given) -> (B, *shape).
+
+    "residual": nearest-neighbour enlargement and residual blocks up to half resolution, then sub-pixel enlargement
+    and one smoothing convolution. "plain": transposed convolutions (DCGAN).
+    """
+
+    def __init__(
+        self, features: int, shape: tuple[int, ...], width: int = 32, given: int = 0, norm: str = "none",
+        style: str = "residual",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.dims, self.style = check_rank(shape), style
+        self.sizes = pyramid(shape[1:])
+        deepest = len(self.sizes) - 1
+        wide = [width * min(2 ** max(level - 1, 0), WIDEST) for level in range(deepest + 1)]
+        self.start = nn.Linear(features + given, wide[-1] * math.prod(self.sizes[-1]))
+        self.start_norm = Norm(norm, wide[-1], self.dims)
+        self.layers = nn.ModuleList()
+        for level in range(deepest, 0, -1):
+            self.layers.append(self._level(wide, level, given, norm))
+        self.head = self._head(wide[0] if deepest else width, shape[0], enlarge=deepest > 0)
+
+    def _level(self, wide: list[int], level: int, given: int, norm: str) -> nn.Module:
+        conv = _conv(self.dims)
+        if self.style == "plain":
+            if level == 1:
+                return nn.Identity()  # the last enlargement is the head's
+            up = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[self.dims - 1]
+            layer = up(wide[level], wide[level - 1], 4, stride=2, padding=1)
+            return nn.Sequential(layer, Norm(norm, wide[level - 1], self.dims), nn.ReLU())
+        block = Block(wide[level], self.dims, given, norm)
+        narrower = conv(wide[level], wide[level - 1], 1) if level > 1 and wide[level] != wide[level - 1] else nn.Identity()
+        return nn.ModuleList([block, narrower])
+
+    def _head(self, channels: int, out: int, enlarge: bool) -> nn.Module:
+        conv = _conv(self.dims)
+        if not enlarge:
+            return conv(channels, out, 3, padding=1)
+        if self.style == "plain":
+            up = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[self.dims - 1]
+            return up(channels, out, 4, stride=2, padding=1)
+        middle = max(8, 2 * out)
+        return nn.ModuleList([conv(channels, middle * 2**self.dims, 3, padding=1), conv(middle, out, 3, padding=1)])
+
+    def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
+        h = self.start(torch.cat([h, c.to(h.dtype)], 1) if c is not None else h)
+        x = h.reshape(len(h), -1, *self.sizes[-1])  # (B, C, *coarsest)
+        x = self.start_norm(x)
+        if self.style == "plain":
+            x = F.relu(x)
+            for layer, size in zip(self.layers, self.sizes[-2:0:-1], strict=False):
+                x = _crop(layer(x), size)
+            return _crop(self.head(x), self.sizes[0])
+        return self._residual(x, c)
+
+    def _residual(self, x: Tensor, c: Tensor | None) -> Tensor:
+        for (block, narrower), size in zip(self.layers, [*self.sizes[-2:0:-1], None], strict=False):  # type: ignore[misc]
+            x = narrower(block(x, c))
+            if size is not None:
+                x = _enlarge(x, size)
+        x = F.leaky_relu(x, 0.2)
+        if not isinstance(self.head, nn.ModuleList):
+            return self.head(x)
+        fine = F.leaky_relu(_shuffle(self.head[0](x), self.dims), 0.2)
+        return _crop(self.head[1](fine), self.sizes[0])

@@ -1,0 +1,172 @@
+"""From words to parts: the only place where names of families, codecs and sizes are mapped to modules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from morelike.core.errors import OptionError, RunError, unknown
+
+if TYPE_CHECKING:
+    from morelike.core.family import Family
+    from morelike.core.spec import Spec
+    from morelike.train.loop import Progress
+
+SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
+WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
+HERE = Path(__file__).parent
+CODEC = "image"  # the modality of every source so far
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    source    folder, archive, array, table, data set or "menagerie"
+    family    kind of model, and `net` kind of network; see `catalogue`
+    given     "auto" (labels, if there are two or more), "none", or the name of a field
+    minutes   time for everything; steps: number of training steps instead; 5 minutes if neither is given
+    size      auto | tiny | small | medium | large | huge | a width
+    out       new run folder; runs/<source>-<family>-<n> if None
+    augment   auto | none | words such as "flip,crop=0.1"
+    held_out  share of the data kept out of training
+    image     size in pixels, "28" or "64x48"; None: measured
+    settings  any field of the family's, the codec's or training's Config, as text
+    """
+
+    source: str
+    family: str = "gan"
+    net: str | None = None
+    given: str = "auto"
+    minutes: float | None = None
+    steps: int | None = None
+    size: str = "auto"
+    seed: int = 0
+    out: Path | None = None
+    augment: str = "auto"
+    held_out: float = 0.1
+    image: str | None = None
+    colour: str = "auto"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks = [
+            (self.minutes is not None and self.steps is not None, "Both minutes and steps are given", "One of them"),
+            (self.minutes is not None and not 0 < self.minutes <= 1e5, f"minutes is {self.minutes}", "A positive number"),
+            (self.steps is not None and self.steps < 1, f"steps is {self.steps}", "At least 1"),
+            (not 0 <= self.held_out < 1, f"held_out is {self.held_out}", "A share from 0 up to, not including, 1"),
+            (self.seed < 0, f"seed is {self.seed}", "A whole number from 0 up"),
+            (
+                self.size != "auto" and self.size not in SIZES and not (str(self.size).isdigit() and int(self.size) > 0),
+                f'size is "{self.size}"',
+                f"auto, {', '.join(SIZES)}, or a width such as 40",
+            ),
+        ]
+        for wrong, found, expected in checks:
+            if wrong:
+                raise OptionError(found, expected, "Correct it and run again")
+
+
+def catalogue() -> dict[str, dict[str, str]]:
+    """Families, nets and codecs by name, each with the first line of its file; read without importing them."""
+    found: dict[str, dict[str, str]] = {}
+    for kind, folder in (("families", "families"), ("nets", "nn"), ("codecs", "codecs")):
+        found[kind] = {}
+        for path in sorted((HERE / folder).glob("[a-z]*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+            if {"families": "Model", "nn": "Encoder", "codecs": "Codec"}[folder] in defined:
+                found[kind][path.stem] = (ast.get_docstring(tree) or "").split("\n")[0]
+    return found
+
+
+def module(kind: str, name: str) -> Any:
+    """The module of a family or codec; an `OptionError` with the nearest name for a misspelt one."""
+    folder = {"family": "families", "codec": "codecs"}[kind]
+    known = catalogue()[folder]
+    if name not in known:
+        raise unknown(kind, name, known)
+    return import_module(f"morelike.{folder}.{name}")
+
+
+def configure(config: type, values: Mapping[str, Any]) -> Any:
+    """A Config from plain values or text; a three-part error names the field that does not fit."""
+    assert is_dataclass(config)
+    plain = {name: None if value in ("none", "null") and _optional(config, name) else value for name, value in values.items()}
+    known = [one.name for one in fields(config)]
+    for name in plain:
+        if name not in known:
+            raise unknown("setting", name, known)
+    try:
+        return TypeAdapter(config).validate_python(plain)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(str(part) for part in fault["loc"])
+        raise OptionError(f"The setting {name} is {fault['input']!r}", fault["msg"], f"Correct --set {name}=...") from None
+
+
+def _optional(config: type, name: str) -> bool:
+    return any(one.name == name and "None" in str(one.type) for one in fields(config))
+
+
+def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> dict[str, dict[str, str]]:
+    """Give each setting to the first Config that has a field of that name."""
+    sorted_: dict[str, dict[str, str]] = {kind: {} for kind in configs}
+    known = {one.name: kind for kind, config in reversed(configs.items()) for one in fields(config)}
+    for name, value in settings.items():
+        if name not in known:
+            raise unknown("setting", name, known)
+        sorted_[known[name]][name] = value
+    return sorted_
+
+
+def save_codec(codec: Any, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What codec.json holds."""
+    labels = {key: {"codec": "label", "config": asdict(one.config)} for key, one in given.items()}
+    return {"codec": name, "config": asdict(codec.config), "given": labels}
+
+
+def load_codec(stored: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The codec and the codecs of its conditions, from what codec.json holds."""
+    try:
+        parts = [(stored["codec"], stored["config"])] + [(v["codec"], v["config"]) for v in stored["given"].values()]
+        made = [(one := module("codec", name)).Codec(configure(one.Config, config)) for name, config in parts]
+        return made[0], dict(zip(stored["given"], made[1:], strict=True))
+    except (KeyError, TypeError, AttributeError, OptionError) as error:
+        raise RunError(f"codec.json does not describe a codec ({error})", "What `morelike fit` wrote", "Restore it") from None
+
+
+def spec_of(codec: Any, given: Mapping[str, Any], needs: str) -> Spec:
+    """The codec's spec with its conditions."""
+    from dataclasses import replace
+
+    return replace(codec.spec(needs), given={name: one.spec(needs) for name, one in given.items()})
+
+
+def build_family(name: str, config: Mapping[str, Any], codec: Any, given: Mapping[str, Any], seed: int) -> Family:
+    """A fresh model; its first weights are a function of the seed."""
+    import torch
+
+    chosen = module("family", name)
+    torch.manual_seed(seed)
+    return chosen.Model(spec_of(codec, given, chosen.Model.needs), configure(chosen.Config, config))
+
+
+def fit(request: Request) -> Iterator[Progress]:
+    """Collect, prepare, plan, train and finish, one `Progress` event at a time."""
+    from morelike.fitting import fit as run
+
+    return run(request)
+
+
+def resume(out: Path) -> Iterator[Progress]:
+    """Go on with an interrupted run as it was planned."""
+    from morelike.fitting import resume as run
+
+    return run(out)

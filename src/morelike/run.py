@@ -1,0 +1,218 @@
+"""A trained run: draw items from it, walk between them, encode and reconstruct. Loading it executes no code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from morelike.core.errors import OptionError, RunError, unknown
+from morelike.core.family import Family, HasInterpolation, HasLatent
+from morelike.core.spec import Batch
+from morelike.recipes import build_family, load_codec
+from morelike.train.budget import read_plan
+from morelike.train.folder import Folder, load_tensors, read_json, write_bytes
+
+CHUNK = 64  # items made at once: always this many, so that an item does not depend on how many are asked for
+SHEET = 64  # items on a preview
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Items that were made: array uint8 (N, H, W, C), and the seed of each where it has one."""
+
+    array: np.ndarray
+    seeds: tuple[int, ...]
+    codec: Any
+    columns: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def sheet(self) -> Image.Image:
+        """All items side by side."""
+        return self.codec.sheet(self.array, self.columns)
+
+    def save(self, target: str | Path) -> list[Path]:
+        """Write a sheet (.png), a film (.gif), an array (.npy, .npz), or one file each (a folder)."""
+        if Path(target).suffix == ".png":
+            return _save_sheet(self.sheet(), Path(target))
+        return self.codec.write(self.array, Path(target))
+
+
+@dataclass
+class Run:
+    """A run folder with its trained model.
+
+    family, codec  the model with its weights, and what turns its numbers into files
+    labels         codecs of what the model is conditioned on, by name
+    recipe         what was asked and what was planned
+    """
+
+    path: Path
+    family: Family
+    codec: Any
+    labels: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    trained: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read a run folder; a `RunError` says which file is missing, cut short or altered."""
+        folder = Folder(Path(path))
+        if not folder.path.is_dir():
+            raise RunError(f"{path}: there is no such folder", "A run folder", "Give the folder that `morelike fit` printed")
+        recipe, (codec, labels) = read_json(folder.recipe), load_codec(read_json(folder.codec))
+        tensors, trained = load_tensors(folder.weights)
+        try:
+            family = build_family(recipe["family"], recipe["config"], codec, labels, 0)
+            family.load_state_dict(tensors)
+        except (KeyError, TypeError, RuntimeError, OptionError) as error:
+            why = str(error).splitlines()[0]
+            raise RunError(
+                f"{folder.recipe} and {folder.weights} do not belong together ({why})", "Files of one run",
+                "Restore the one that was changed",
+            ) from None  # fmt: skip
+        return cls(folder.path, family.eval(), codec, labels, recipe, trained)
+
+    def sample(
+        self, n: int = 64, *, seed: int = 0, given: Mapping[str, str] | None = None, label: str | None = None
+    ) -> Samples:
+        """Make n items; item i has seed `seed + i` and depends on that and its condition alone.
+
+        given  condition by name, such as {"label": "cat"}; without it the labels take turns. label=... is short for it.
+        """
+        if n < 1:
+            raise OptionError(f"{n} items were asked for", "At least 1", "Use -n 64, say")
+        seeds = range(seed, seed + n)
+        conditions = self._conditions(n, {"label": label} if label is not None else given or {})
+        return Samples(self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec)
+
+    def interpolate(self, a: int, b: int, steps: int = 8, *, label: str | None = None) -> Samples:
+        """Items on the great circle between the noise of seed a and that of seed b (White 2016)."""
+        if not isinstance(self.family, HasInterpolation):
+            raise OptionError(f'The family "{self.recipe["family"]}" has no noise to walk in', "gan or vae", "Use sample")
+        ends = self.family.noise([a, b])
+        path = torch.stack([slerp(ends[0], ends[1], t) for t in np.linspace(0, 1, max(2, steps))])
+        conditions = self._conditions(len(path), {"label": label or self._first()} if self.labels else {})
+        array = self._make(lambda part, c: self.family.generate(path[list(part)], c), range(len(path)), conditions)  # type: ignore[attr-defined]
+        return Samples(array, (a, b), self.codec, columns=len(array))
+
+    def reconstruct(self, source: str | Path, n: int = 32) -> Samples:
+        """Items of a source and, beside each, what the model makes of its code: original, copy, original, copy …"""
+        x, given = self._read(source, n)
+        z = self._latent(x, given)
+        with torch.no_grad():
+            made = self.family.decode(z, given).mean  # type: ignore[attr-defined]
+        pairs = np.stack([self.codec.decode(x), self.codec.decode(made)], 1)
+        return Samples(pairs.reshape(-1, *pairs.shape[2:]), (), self.codec, columns=8)
+
+    def encode(self, source: str | Path, n: int | None = None) -> np.ndarray:
+        """Codes of the items of a source: (N, latent) float32."""
+        return self._latent(*self._read(source, n)).numpy()
+
+    def info(self) -> dict[str, Any]:
+        """What was asked, how it was planned, how far it is, and how large it is."""
+        plan = read_plan(Folder(self.path).plan)
+        return {
+            "run": str(self.path), "source": self.recipe["source"], "family": self.recipe["family"],
+            "settings": self.recipe["config"], "shape": list(self.family.spec.shape), "given": self.recipe["given"],
+            "labels": {name: list(one.config.vocabulary) for name, one in self.labels.items()},
+            "parameters": {name: sum(p.numel() for p in player.parameters()) for name, player in self.family.players().items()},
+            "step": self.trained.get("step"), "steps": plan.steps if plan else None,
+            "seconds": round(self.trained.get("seconds", 0.0), 1), "seed": self.recipe["seed"],
+            "data": {k: v for k, v in self.recipe["data"].items() if k in ("items", "train", "held_out", "skipped")},
+            "plan": (self.recipe.get("plan") or {}).get("said"),
+        }  # fmt: skip
+
+    def _make(self, make: Callable[..., Tensor], seeds: Sequence[int], given: Mapping[str, Tensor]) -> np.ndarray:
+        """Items in chunks of one fixed size, the last one filled up and cut."""
+        made = []
+        with torch.no_grad():
+            for begin in range(0, len(seeds), CHUNK):
+                part = [seeds[min(begin + i, len(seeds) - 1)] for i in range(CHUNK)]
+                rows = torch.tensor([min(begin + i, len(seeds) - 1) for i in range(CHUNK)])
+                x = make(part, {name: value[rows] for name, value in given.items()})
+                made.append(self.codec.decode(x)[: len(seeds) - begin])
+        return np.concatenate(made)
+
+    def _conditions(self, n: int, given: Mapping[str, str]) -> dict[str, Tensor]:
+        for name in given:
+            if name not in self.labels:
+                if not self.labels:
+                    raise OptionError(
+                        f"This model was asked for {name}={given[name]}", "It was trained without conditions",
+                        "Leave it out, or train with --given label",
+                    )  # fmt: skip
+                raise unknown("condition", name, self.labels)
+        return {name: torch.from_numpy(codec.encode([given[name]] * n)) if name in given
+                else torch.arange(n) % len(codec.config.vocabulary) for name, codec in self.labels.items()}  # fmt: skip
+
+    def _first(self) -> str:
+        return next(iter(self.labels.values())).config.vocabulary[0]
+
+    def _read(self, source: str | Path, n: int | None) -> tuple[Tensor, dict[str, Tensor]]:
+        from morelike.data.cache import build
+        from morelike.data.sources import open_source
+
+        data = build(open_source(source), self.codec)
+        rows = slice(0, n)
+        x = self.codec.encode(torch.from_numpy(np.array(data.x[rows])))
+        missing = [""] * len(data)
+        given = {name: codec.encode(data.fields.get(name, missing)[rows]) for name, codec in self.labels.items()}
+        return x, {name: torch.from_numpy(value) for name, value in given.items()}
+
+    def _latent(self, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        if not isinstance(self.family, HasLatent):
+            raise OptionError(
+                f'The family "{self.recipe["family"]}" has no encoder', "A family with a latent space, such as vae",
+                "Train with --family vae",
+            )  # fmt: skip
+        with torch.no_grad():
+            starts = range(0, len(x), 256)
+            return torch.cat([self.family.encode(Batch(x, given).slice(at, at + 256)) for at in starts])
+
+
+def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Spherical interpolation: sin((1-t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b (Shoemake 1985)."""
+    w = torch.acos(torch.nn.functional.cosine_similarity(a, b, dim=0).clamp(-0.9999, 0.9999))
+    return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
+
+
+def preview_writer(codec: Any, labels: Mapping[str, Any], device: torch.device) -> Callable[[Family, Path], None]:
+    """A function that draws seeds 0 to 63, the labels taking turns, into a picture file."""
+
+    def preview(family: Family, path: Path) -> None:
+        names = {name: torch.arange(SHEET, device=device) % len(one.config.vocabulary) for name, one in labels.items()}
+        _save_sheet(codec.sheet(codec.decode(family.sample(range(SHEET), names))), path)
+
+    return preview
+
+
+def preview_film(folder: Folder, frames: int = 40) -> None:
+    """All previews of a run, oldest first, as an animated GIF; the last one stays longer."""
+    paths = sorted(folder.samples.glob("*.png"))
+    chosen = [paths[i] for i in sorted(set(np.linspace(0, len(paths) - 1, min(frames, len(paths))).astype(int)))]
+    pictures = [Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE) for path in chosen]
+    times = [150] * (len(pictures) - 1) + [2000]
+    _write_picture(folder.film, pictures[0], save_all=True, append_images=pictures[1:], duration=times, loop=0)
+
+
+def _save_sheet(picture: Image.Image, path: Path) -> list[Path]:
+    _write_picture(path, picture)
+    return [path]
+
+
+def _write_picture(path: Path, picture: Image.Image, **options: Any) -> None:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    picture.save(buffer, format=path.suffix[1:].upper(), **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,155 @@
+"""A training run on disk: iterates the loop, logs, saves, draws, keeps the deadline, and tells how it goes."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from morelike.core.errors import TrainingError
+from morelike.core.family import Family, HasDiagnosis, History
+from morelike.core.spec import Batch
+from morelike.train.budget import Pace, Plan, record
+from morelike.train.folder import Folder, save_tensors
+from morelike.train.game import Game
+from morelike.train.loop import Progress, train
+from morelike.train.optim import rate
+
+FLUSH = 0.5  # seconds between two progress events
+
+
+@dataclass
+class Clock:
+    """Seconds that the run has taken, those before a resume included."""
+
+    before: float = 0.0
+    began: float = field(default_factory=time.perf_counter)
+
+    def __call__(self) -> float:
+        return self.before + time.perf_counter() - self.began
+
+
+@dataclass
+class Session:
+    """All that one run needs, and what it remembers between two events.
+
+    preview        draws the fixed seeds with a family into a picture file
+    deadline       seconds at which training must be over; None for a number of steps
+    batch          examples per step
+    step           steps taken so far
+    picture_every  seconds between two pictures, and save_every between two saves
+    """
+
+    game: Game
+    folder: Folder
+    plan: Plan
+    seed: int
+    clock: Clock
+    preview: Callable[[Family, Path], None]
+    deadline: float | None = None
+    batch: int = 1
+    step: int = 0
+    picture_every: float = 10.0
+    save_every: float = 20.0
+    history: History = field(default_factory=History)
+    picture: str | None = None
+    said: set[str] = field(default_factory=set)
+
+    def run(self, batches: Iterator[Batch]) -> Iterator[Progress]:
+        """Train to the end of the plan, or until stopped; every event is a moment at which the run can be left."""
+        pace = Pace(self.deadline) if self.deadline is not None else None
+        replayed = self.plan.revisions[-1].step if self.plan.revisions[-1].step >= self.step else -1
+        notes: list[str] = []
+
+        def revise(step: int) -> None:
+            if pace is not None and step > replayed and (end := pace.revised_end(self.clock(), step, self.plan)):
+                before = self.plan.steps
+                record(self.folder.plan, [self.plan.revise(step, end)])
+                if abs(end - before) > 0.1 * before:
+                    notes.append(f"The machine's speed has changed: {end:,} steps instead of {before:,} until the deadline.")
+
+        pending: list[tuple[int, dict[str, Tensor]]] = []
+        flushed, drawn, saved, first = self.clock(), self.clock(), self.clock(), self.step
+        for turn in train(self.game, batches, self.plan, self.seed, self.step, revise):
+            self.step = turn.step
+            pending.append((turn.step, turn.log))
+            now = self.clock()
+            if now - flushed < FLUSH and turn.step - first > 1 and turn.step < self.plan.steps:
+                continue
+            log = self._flush(pending)
+            pace_rate = len(pending) / max(now - flushed, 1e-9)
+            pending, flushed = [], now
+            if now - drawn > self.picture_every:
+                self.draw()
+                drawn = self.clock()
+            if now - saved > self.save_every:
+                self.save()
+                saved = self.clock()
+                self.save_every = max(self.save_every, 30 * (saved - now))
+            yield self._progress(log, pace_rate, notes.pop() if notes else self._diagnosis())
+        if pending:
+            self._flush(pending)
+        self.save()
+
+    def _flush(self, pending: list[tuple[int, dict[str, Tensor]]]) -> dict[str, float]:
+        """Means of the pending logs, written to log.jsonl; a `TrainingError` at the first loss that is not finite."""
+        names = list(dict.fromkeys(name for _, log in pending for name in log))
+        means: dict[str, float] = {}
+        for name in names:
+            values = torch.stack([log[name] for _, log in pending if name in log])
+            if not bool(values.isfinite().all()):
+                where = [step for step, log in pending if name in log][int((~values.isfinite()).nonzero()[0])]
+                self._not_finite(name, where)
+            means[name] = float(values.mean())
+        self.history.add(means)
+        line = {"step": self.step, "seconds": round(self.clock(), 3), **{k: round(v, 6) for k, v in means.items()}}
+        with self.folder.log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        return means
+
+    def _not_finite(self, name: str, step: int) -> None:
+        optim = self.game.optims.get(name) or next(iter(self.game.optims.values()))
+        lr = rate(optim, self.plan.fraction(step - 1))
+        good = sorted(self.folder.states.glob("*.safetensors"))
+        last = f"the last good state is {good[-1]}" if good else "no state had been saved yet"
+        raise TrainingError(
+            f'At step {step:,} the loss of player "{name}" stopped being a finite number (learning rate {lr:.3g}); {last}',
+            "Every loss has to stay finite",
+            f"Train again with --set lr={lr / 3:.1g}, or with --set precision=float32",
+        )
+
+    def draw(self) -> None:
+        path = self.folder.samples / f"{self.step:09d}.png"
+        with self.game.averaged() as family:
+            self.preview(family, path)
+        self.picture = str(path)
+
+    def save(self) -> None:
+        """Write the state, from which training goes on, then the weights, which are sampled from."""
+        note = {"step": self.step, "seconds": self.clock(), "steps": self.plan.steps}
+        self.folder.save_state(self.game.state(), note)
+        save_tensors(self.folder.weights, self.game.weights(), note)
+
+    def _progress(self, log: dict[str, float], games: float, note: str | None) -> Progress:
+        seconds, fraction = self.clock(), self.plan.fraction(self.step)
+        left = (self.plan.steps - self.step) / games if math.isfinite(games) and games else 0.0
+        if self.deadline is not None:
+            left = max(0.0, self.deadline - seconds)
+        return Progress(
+            "train", self.step, self.plan.steps, fraction, seconds, left, games * self.batch, log, note, self.picture
+        )
+
+    def _diagnosis(self) -> str | None:
+        """A sentence from the family about what is going wrong, once each."""
+        family = self.game.family
+        said = family.diagnose(self.history) if isinstance(family, HasDiagnosis) else None
+        if said is None or said[:40] in self.said:
+            return None
+        self.said.add(said[:40])
+        return said

@@ -1,0 +1,26 @@
+"""One torch thread in every test: two OpenMP threads on a busy machine wait for each other at each barrier."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of shared data sets beside the repository; the test is skipped where there is none."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs the shared data sets in {SHARED / 'data'}")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
