@@ -52,7 +52,6 @@ class FitOptions(TypedDict, total=False):
     held_out  share of the data kept out of training, for measuring
     seed      the same seed gives the same run
     settings  any other setting of the family, the codec or training, such as {"beta": "4"}
-    show      show the progress as the command line does (the default), or keep quiet
     """
 
     size: str
@@ -62,7 +61,6 @@ class FitOptions(TypedDict, total=False):
     held_out: float
     seed: int
     settings: Mapping[str, str]
-    show: bool
 
 
 def fit(
@@ -74,6 +72,7 @@ def fit(
     net: str | None = None,
     given: str = "auto",
     out: Place | None = None,
+    show: bool = True,
     **options: Unpack[FitOptions],
 ) -> Run:
     """Train a model on a source and return the run.
@@ -84,6 +83,7 @@ def fit(
     family   kind of model, and `net` kind of network: see `catalogue()`
     given    what to condition on: a field such as "label", "none", or "auto"
     out      new folder for the run; runs/<source>-<family>-<n> if not given
+    show     show the progress as the command line does
     options  see `FitOptions`
 
     Raises `OptionError`, `DataError` or `TrainingError`, each with what was found, what was expected, what to do.
@@ -96,15 +96,10 @@ def fit(
     from morelike.recipes import Request
     from morelike.recipes import fit as begin
 
-    show = options.pop("show", True)
     for name in options.keys() - FitOptions.__annotations__.keys():
-        raise unknown(
-            "option", name, [*FitOptions.__annotations__, "minutes", "steps", "family", "net", "given", "out"]
-        )
-    place = None if out is None else Path(out)
-    request = Request(
-        source=str(source), family=family, net=net, given=given, minutes=minutes, steps=steps, out=place, **options
-    )
+        raise unknown("option", name, [*FitOptions.__annotations__, *(fit.__kwdefaults__ or ())])
+    folder = None if out is None else Path(out)
+    request = Request(str(source), family, net, given, minutes, steps, out=folder, **options)
     return load(follow(begin(request), show=show))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,12 +59,18 @@ class Request:
     def __post_init__(self) -> None:
         checks = [
             (self.minutes is not None and self.steps is not None, "Both minutes and steps are given", "One of them"),
-            (self.minutes is not None and not 0 < self.minutes <= 1e5, f"minutes is {self.minutes}", "A positive number"),
+            (
+                self.minutes is not None and not 0 < self.minutes <= 1e5,
+                f"minutes is {self.minutes}",
+                "A positive number",
+            ),
             (self.steps is not None and self.steps < 1, f"steps is {self.steps}", "At least 1"),
             (not 0 <= self.held_out < 1, f"held_out is {self.held_out}", "A share from 0 up to, not including, 1"),
             (self.seed < 0, f"seed is {self.seed}", "A whole number from 0 up"),
             (
-                self.size != "auto" and self.size not in SIZES and not (str(self.size).isdigit() and int(self.size) > 0),
+                self.size != "auto"
+                and self.size not in SIZES
+                and not (str(self.size).isdigit() and int(self.size) > 0),
                 f'size is "{self.size}"',
                 f"auto, {', '.join(SIZES)}, or a width such as 40",
             ),
@@ -98,7 +105,9 @@ def module(kind: str, name: str) -> Any:
 def configure(config: type, values: Mapping[str, Any]) -> Any:
     """A Config from plain values or text; a three-part error names the field that does not fit."""
     assert is_dataclass(config)
-    plain = {name: None if value in ("none", "null") and _optional(config, name) else value for name, value in values.items()}
+    plain = {
+        name: None if value in ("none", "null") and _optional(config, name) else value for name, value in values.items()
+    }
     known = [one.name for one in fields(config)]
     for name in plain:
         if name not in known:
@@ -108,7 +117,9 @@ def configure(config: type, values: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(str(part) for part in fault["loc"])
-        raise OptionError(f"The setting {name} is {fault['input']!r}", fault["msg"], f"Correct --set {name}=...") from None
+        raise OptionError(
+            f"The setting {name} is {fault['input']!r}", fault["msg"], f"Correct --set {name}=..."
+        ) from None
 
 
 def _optional(config: type, name: str) -> bool:
@@ -118,7 +129,7 @@ def _optional(config: type, name: str) -> bool:
 def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> dict[str, dict[str, str]]:
     """Give each setting to the first Config that has a field of that name."""
     sorted_: dict[str, dict[str, str]] = {kind: {} for kind in configs}
-    known = {one.name: kind for kind, config in reversed(configs.items()) for one in fields(config)}
+    known = {one.name: kind for kind, config in reversed(list(configs.items())) for one in fields(config)}
     for name, value in settings.items():
         if name not in known:
             raise unknown("setting", name, known)
@@ -139,13 +150,13 @@ def load_codec(stored: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         made = [(one := module("codec", name)).Codec(configure(one.Config, config)) for name, config in parts]
         return made[0], dict(zip(stored["given"], made[1:], strict=True))
     except (KeyError, TypeError, AttributeError, OptionError) as error:
-        raise RunError(f"codec.json does not describe a codec ({error})", "What `morelike fit` wrote", "Restore it") from None
+        raise RunError(
+            f"codec.json does not describe a codec ({error})", "What `morelike fit` wrote", "Restore it"
+        ) from None
 
 
 def spec_of(codec: Any, given: Mapping[str, Any], needs: str) -> Spec:
     """The codec's spec with its conditions."""
-    from dataclasses import replace
-
     return replace(codec.spec(needs), given={name: one.spec(needs) for name, one in given.items()})
 
 
@@ -160,13 +171,17 @@ def build_family(name: str, config: Mapping[str, Any], codec: Any, given: Mappin
 
 def fit(request: Request) -> Iterator[Progress]:
     """Collect, prepare, plan, train and finish, one `Progress` event at a time."""
+    began = time.perf_counter()  # importing torch counts: the minutes are the user's
+
     from morelike.fitting import fit as run
 
-    return run(request)
+    return run(request, began)
 
 
 def resume(out: Path) -> Iterator[Progress]:
     """Go on with an interrupted run as it was planned."""
+    began = time.perf_counter()
+
     from morelike.fitting import resume as run
 
-    return run(out)
+    return run(out, began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -67,7 +67,9 @@ class Run:
         """Read a run folder; a `RunError` says which file is missing, cut short or altered."""
         folder = Folder(Path(path))
         if not folder.path.is_dir():
-            raise RunError(f"{path}: there is no such folder", "A run folder", "Give the folder that `morelike fit` printed")
+            raise RunError(
+                f"{path}: there is no such folder", "A run folder", "Give the folder that `morelike fit` printed"
+            )
         recipe, (codec, labels) = read_json(folder.recipe), load_codec(read_json(folder.codec))
         tensors, trained = load_tensors(folder.weights)
         try:
@@ -92,16 +94,21 @@ class Run:
             raise OptionError(f"{n} items were asked for", "At least 1", "Use -n 64, say")
         seeds = range(seed, seed + n)
         conditions = self._conditions(n, {"label": label} if label is not None else given or {})
-        return Samples(self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec)
+        return Samples(
+            self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec
+        )
 
     def interpolate(self, a: int, b: int, steps: int = 8, *, label: str | None = None) -> Samples:
         """Items on the great circle between the noise of seed a and that of seed b (White 2016)."""
         if not isinstance(self.family, HasInterpolation):
-            raise OptionError(f'The family "{self.recipe["family"]}" has no noise to walk in', "gan or vae", "Use sample")
+            raise OptionError(
+                f'The family "{self.recipe["family"]}" has no noise to walk in', "gan or vae", "Use sample"
+            )
         ends = self.family.noise([a, b])
         path = torch.stack([slerp(ends[0], ends[1], t) for t in np.linspace(0, 1, max(2, steps))])
         conditions = self._conditions(len(path), {"label": label or self._first()} if self.labels else {})
-        array = self._make(lambda part, c: self.family.generate(path[list(part)], c), range(len(path)), conditions)  # type: ignore[attr-defined]
+        generate = self.family.generate
+        array = self._make(lambda part, c: generate(path[list(part)], c), range(len(path)), conditions)
         return Samples(array, (a, b), self.codec, columns=len(array))
 
     def reconstruct(self, source: str | Path, n: int = 32) -> Samples:
@@ -109,7 +116,7 @@ class Run:
         x, given = self._read(source, n)
         z = self._latent(x, given)
         with torch.no_grad():
-            made = self.family.decode(z, given).mean  # type: ignore[attr-defined]
+            made = cast(HasLatent, self.family).decode(z, given).mean
         pairs = np.stack([self.codec.decode(x), self.codec.decode(made)], 1)
         return Samples(pairs.reshape(-1, *pairs.shape[2:]), (), self.codec, columns=8)
 
@@ -124,7 +131,7 @@ class Run:
             "run": str(self.path), "source": self.recipe["source"], "family": self.recipe["family"],
             "settings": self.recipe["config"], "shape": list(self.family.spec.shape), "given": self.recipe["given"],
             "labels": {name: list(one.config.vocabulary) for name, one in self.labels.items()},
-            "parameters": {name: sum(p.numel() for p in player.parameters()) for name, player in self.family.players().items()},
+            "parameters": {name: sum(map(torch.numel, p.parameters())) for name, p in self.family.players().items()},
             "step": self.trained.get("step"), "steps": plan.steps if plan else None,
             "seconds": round(self.trained.get("seconds", 0.0), 1), "seed": self.recipe["seed"],
             "data": {k: v for k, v in self.recipe["data"].items() if k in ("items", "train", "held_out", "skipped")},
@@ -180,7 +187,7 @@ class Run:
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """Spherical interpolation: sin((1-t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b (Shoemake 1985)."""
+    """(sin((1-t) w) a + sin(t w) b) / sin(w), where w is the angle between a and b (Shoemake 1985)."""
     w = torch.acos(torch.nn.functional.cosine_similarity(a, b, dim=0).clamp(-0.9999, 0.9999))
     return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
 

@@ -60,9 +60,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command line and end the process: 0 done, 1 failed, 2 user's error, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if words and not words[0].startswith("-") and words[0] not in VERBS:
-            raise unknown("verb", words[0], VERBS)
-        code = app(words, prog_name="morelike", standalone_mode=False)
+        code = obey(words)
     except (Exception, KeyboardInterrupt) as error:
         code = report(error, words)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def obey(words: list[str]) -> int:
+    """Do what a command line says; every error is left to the caller, Ctrl-C included, which typer would swallow."""
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        raise unknown("verb", words[0], VERBS)
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("morelike", words) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    return 0

@@ -51,10 +51,12 @@ def clock(seconds: float) -> str:
 
 
 def rate(event: Progress) -> str:
+    """The speed of training in words: 1,204 images/s."""
     return f"{event.rate:,.0f} images/s" if event.rate >= 10 else f"{event.rate:.2g} images/s"
 
 
 def steps(event: Progress) -> str:
+    """How far training is: step 30 of 60."""
     return f"step {event.step:,} of {event.steps:,}" if event.steps else f"step {event.step:,}"
 
 
@@ -81,7 +83,7 @@ class Lines:
     def show(self, event: Progress) -> None:
         if event.note:
             self.say(event.note)
-        if event.stage == self._stage and time.monotonic() < self._next:
+        if (event.note and not event.step) or (event.stage == self._stage and time.monotonic() < self._next):
             return
         self._stage, self._next = event.stage, time.monotonic() + LINE_SECONDS
         self.say("  ".join(part for part in self._parts(event) if part))
@@ -104,11 +106,8 @@ class Silence(Lines):
         pass
 
 
-class JsonLines(Lines):
+class JsonLines(Silence):
     """One JSON object per line, for machines: {"event": "progress", "step": 120, ...}."""
-
-    def say(self, line: str) -> None:
-        self.emit("note", {"note": line})
 
     def show(self, event: Progress) -> None:
         self.emit("progress", vars(event))
@@ -174,7 +173,7 @@ class Live:
 
         row = Table.grid(padding=(0, 1))
         title = Text(STAGES.get(event.stage, event.stage), style="bold")
-        if event.stage not in ("train", "prepare"):
+        if not event.fraction:
             return title
         row.add_row(title, ProgressBar(1.0, event.fraction, width=32), Text(f"{100 * event.fraction:3.0f} %"))
         lines: list[RenderableType] = [row]

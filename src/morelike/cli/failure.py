@@ -105,6 +105,7 @@ def given_value(options: Sequence[str], words: Sequence[str]) -> str:
 
 
 def interrupted(words: Sequence[str]) -> MorelikeError:
+    """Ctrl-C where there was nothing to save, or the second one."""
     return RunError("Stopped at once", "Nothing was saved after the last state in the run folder", how_to_resume(words))
 
 
@@ -130,6 +131,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory(error: BaseException) -> MorelikeError:
+    """The memory did not suffice, on the CPU or on a GPU."""
     return TrainingError(
         f"The memory is full ({str(error).splitlines()[0][:200]})" if str(error) else "The memory is full",
         "The model, its batch and the program's other data must fit into the memory",

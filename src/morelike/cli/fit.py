@@ -124,8 +124,8 @@ def follow(events: Iterable[Progress], machine: bool) -> None:
     shown = display(machine)
     out, stopped_by = watch(events, shown)
     if stopped_by is not None:
-        again = f"morelike resume {out}"
-        tell(shown, "interrupted", {"run": out, "resume": again}, [f"Stopped and saved. Continue with: {again}"])
+        again = f"morelike resume {shlex.quote(str(out))}"
+        tell(shown, "interrupted", {"run": out, "resume": again}, [f"Continue with: {again}"])
         raise typer.Exit(128 + stopped_by)
     left = products(out)
     tell(shown, "done", {"run": out, **left}, ending(out, left))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -15,11 +17,12 @@ class Interrupt:
     """Turns SIGINT and SIGTERM into a request to the training loop to finish its step and save.
 
     Before training there is nothing to save, so there the first signal stops at once. `stage` is kept up to date by
-    whoever iterates over the progress. Outside the main thread, where Python allows no handlers, it does nothing.
+    whoever iterates over the progress; `say` tells the user. Outside the main thread, where Python allows no handlers, it does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.stage = ""
+        self._say = say
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -40,6 +43,8 @@ class Interrupt:
         loop = sys.modules.get("morelike.train.loop")
         if first and loop is not None and self.stage in STAGES_WITH_A_STATE:
             loop.stop.set()
+            with suppress(RuntimeError):  # the signal may have come in the middle of another line
+                self._say("Finishing this step and saving. Ctrl-C again stops at once.")
             return
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)  # should the clean-up hang, a third one ends the process

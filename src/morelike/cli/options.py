@@ -37,7 +37,7 @@ def unfold(verb: Callable[[T], None]) -> Callable[..., None]:
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = hints
-    del command.__wrapped__  # type: ignore[attr-defined]  # typer would look through it
+    del command.__wrapped__  # typer would look through it
     return command
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def watch(events: Iterable[Progress], shown: Display) -> tuple[Path, int | None]:
     """Hand every event to a display; return the run folder, and the signal that ended the run early, if one did."""
     out = ""
-    with Interrupt() as interrupt, shown:
+    with Interrupt(shown.say) as interrupt, shown:
         for event in events:
             interrupt.stage = event.stage
             out = event.run or out
@@ -29,7 +29,7 @@ def follow(events: Iterable[Progress], show: bool = True) -> Path:
     """Follow a run for a Python program; returns the run folder, or raises KeyboardInterrupt once it is saved."""
     out, stopped_by = watch(events, display() if show else Silence())
     if stopped_by == signal.SIGINT:
-        raise KeyboardInterrupt(f'Stopped and saved. Continue with: morelike.resume("{out}")')
+        raise KeyboardInterrupt(f'Continue with: morelike.resume("{out}")')
     if stopped_by is not None:
         raise SystemExit(128 + stopped_by)
     return out

@@ -38,7 +38,7 @@ def measure(raw: Any) -> tuple[tuple[int, int], bool]:
         return raw.shape[:2], raw.ndim == 2 or raw.shape[2] == 1 or _is_grey(raw[..., :3])
     with raw:
         refuse_bomb(*raw.size)
-        size = raw.size[:: 1 if _orientation(raw) in _TURNED else -1]
+        size = raw.size if _turns(raw) else raw.size[::-1]
         if raw.mode in ("1", "L", "LA", "La") or raw.mode.startswith(("I", "F")):
             return size, True
         raw.draft("RGB", (64, 64))
@@ -58,6 +58,11 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _turns(image: Image.Image) -> bool:
+    """Whether width and height change places when the picture is shown; a TIFF has them changed already."""
+    return image.format != "TIFF" and _orientation(image) in _TURNED
+
+
 def flatten(image: Image.Image) -> Image.Image:
     """The picture in mode L or RGB, 8 bits, with whatever is transparent shown on white."""
     if image.mode.startswith(("I", "F")):
@@ -72,10 +77,10 @@ def flatten(image: Image.Image) -> Image.Image:
 
 def eight_bits(pixels: np.ndarray) -> np.ndarray:
     """Integers or floats of a picture file as uint8: 0..1, 0..255 and 0..65535 are told apart by the largest value."""
-    top = float(pixels.max(initial=0))
     if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype == np.uint16 or top > 255:
+    top = float(pixels.max(initial=0))
+    if (pixels.dtype.kind == "u" and pixels.dtype.itemsize == 2) or top > 255:
         return np.clip(np.rint(pixels / 257), 0, 255).astype(np.uint8)
     scale = 255 if pixels.dtype.kind == "f" and top <= 1 else 1
     return np.clip(np.rint(np.nan_to_num(pixels) * scale), 0, 255).astype(np.uint8)
@@ -92,18 +97,15 @@ def fitted(raw: Any, size: tuple[int, int], grey: bool, fit: str) -> np.ndarray:
         return _fit(flatten(Image.fromarray(pixels)), size, grey, fit)
     with raw:
         refuse_bomb(*raw.size)
-        orientation = _orientation(raw)
-        _reduce(raw, size[::-1] if orientation in _TURNED else size, grey, fit)
-        return _fit(_upright(flatten(raw), orientation), size, grey, fit)
+        _reduce(raw, size[::-1] if _turns(raw) else size, grey, fit)
+        image = flatten(raw)
+        turn = _UPRIGHT.get(_orientation(raw))  # read after decoding: Pillow turns a TIFF then and drops the tag
+        return _fit(image if turn is None else image.transpose(turn), size, grey, fit)
 
 
 def planes(pixels: np.ndarray) -> np.ndarray:
     """(H, W) or (H, W, C) -> (C, H, W)."""
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _reduce(image: Image.Image, size: tuple[int, int], grey: bool, fit: str) -> None:

@@ -42,7 +42,7 @@ def sheet(items: np.ndarray, columns: int | None = None, scale: int | None = Non
 def write(items: np.ndarray, target: Path) -> list[Path]:
     """Write pictures uint8 (N, H, W, C) in the way that the target's suffix tells; returns the files written."""
     items, suffix = _checked(items), target.suffix.lower()
-    if suffix in ("", *_suffix_of_folder(target)):
+    if not suffix or target.is_dir():
         files = [target / f"{i:05d}.png" for i in range(len(items))]
         for file, item in zip(files, items, strict=True):
             _save(file, _encoded(_picture(item), "PNG"))
@@ -55,10 +55,6 @@ def write(items: np.ndarray, target: Path) -> list[Path]:
         )
     _save(target, _contents(items, suffix))
     return [target]
-
-
-def _suffix_of_folder(target: Path) -> tuple[str, ...]:
-    return (target.suffix.lower(),) if target.is_dir() else ()
 
 
 def _contents(items: np.ndarray, suffix: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from PIL.Image import DecompressionBombWarning, Image
 from torch import Tensor
 
 from morelike.codecs import _pixels, _sheets
@@ -27,7 +29,7 @@ LIKELIHOODS = ("auto", "gaussian", "bernoulli", "logistic", "mse", "point")
 LARGER = 1.15  # random crops are cut from pictures stored this much larger
 SIZES = (8, 16, 24, 32, 48, 64)  # sizes chosen by `fit` where the pictures differ: they halve well
 MSE_SCALE = 0.1  # standard deviation of "mse", on the scale from -1 to 1
-_LOOK = 128  # pictures looked at by `fit`
+_LOOK, _LOOK_CLOSER = 128, 32  # pictures that `fit` measures, and prepares
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,7 @@ class Codec:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an encoded picture."""
         if self.config.size is None or self.config.colour == "auto":
-            raise OptionError(
-                "The size and colour of the pictures are not settled", "A codec that has seen them", "Call fit first"
-            )
+            raise OptionError("The size and colour are not settled", "A codec that has seen pictures", "Call fit first")
         return (1 if self.config.colour == "grey" else 3, *self.config.size)
 
     @property
@@ -89,24 +89,14 @@ class Codec:
 
         Raises `DataError` when none of them can be read.
         """
-        rows = np.unique(np.linspace(0, len(items) - 1, min(len(items), _LOOK)).astype(int)) if len(items) else []
-        sample = [items[int(row)] for row in rows]
+        sample = [items[i] for i in sorted({round(i * (len(items) - 1) / _LOOK) for i in range(_LOOK + 1)})]
         config = self.config
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DecompressionBombWarning)  # such pictures are refused by a lower limit
             if config.size is None or config.colour == "auto":
-                seen = [one for one in pool.map(_measured, sample) if one]
-                if not seen:
-                    raise DataError(
-                        f"None of the {len(sample)} pictures looked at can be read",
-                        "At least two pictures",
-                        "Open one of them with another program to see what is wrong",
-                    )
-                colour = (
-                    ("grey" if all(grey for _, grey in seen) else "rgb") if config.colour == "auto" else config.colour
-                )
-                config = replace(config, size=config.size or common_size([size for size, _ in seen]), colour=colour)
+                config = _settled(config, list(pool.map(_measured, sample)))
             if config.likelihood == "auto":
-                stored = pool.map(partial(_prepared, Codec(config)), sample[:: max(len(sample) // 32, 1)])
+                stored = pool.map(partial(_prepared, Codec(config)), sample[:: max(len(sample) // _LOOK_CLOSER, 1)])
                 binary = all(bool(((one == 0) | (one == 255)).all()) for one in stored if one is not None)
                 config = replace(config, likelihood="bernoulli" if binary else "logistic")
         return Codec(config)
@@ -139,7 +129,7 @@ class Codec:
         return _pixels.fitted(item.load(), size, channels == 1, "crop" if loose else self.config.fit)
 
     def crop(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Windows of the encoded size, at random places for each picture, or in the centre: (B, C, H', W') -> (B, C, H, W)."""
+        """Windows of the encoded size, at random places or in the centre: (B, C, H', W') -> (B, C, H, W)."""
         height, width = self.shape[1:]
         room = stored.shape[2] - height, stored.shape[3] - width
         if room == (0, 0):
@@ -153,24 +143,37 @@ class Codec:
 
     def encode(self, stored: Tensor) -> Tensor:
         """uint8 (B, C, H, W) -> float32 (B, C, H, W), v / 127.5 - 1; larger pictures are cropped to their centre."""
-        return self.crop(stored).to(torch.float32).mul_(1 / 127.5).sub_(1)
+        return self.crop(stored).mul(1 / 127.5).sub_(1)
 
     def decode(self, x: Tensor) -> np.ndarray:
         """float (B, C, H, W) -> uint8 (B, H, W, C), clipped to the range of pictures."""
         pixels = x.detach().float().nan_to_num(0.0).clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
-    def sheet(self, items: np.ndarray, columns: int | None = None, scale: int | None = None):
+    def sheet(self, items: np.ndarray, columns: int | None = None, scale: int | None = None) -> Image:
         """Pictures uint8 (N, H, W, C) side by side, as one PIL image."""
         return _sheets.sheet(items, columns, scale)
 
     def write(self, items: np.ndarray, target: Path) -> list[Path]:
-        """Write uint8 (N, H, W, C) as a sheet (.png), a film (.gif), an array (.npy, .npz) or one .png each (a folder)."""
+        """Write uint8 (N, H, W, C) as a sheet (.png), a film (.gif), an array (.npy, .npz), or a folder of .png.
+
+        Every file appears whole or not at all. Raises `OptionError` for another suffix or a place that is not writable.
+        """
         return _sheets.write(items, Path(target))
 
 
+def _settled(config: Config, seen: Sequence[tuple[tuple[int, int], bool] | None]) -> Config:
+    measured = [one for one in seen if one]
+    if not measured:
+        found = f"None of the {len(seen)} pictures looked at can be read"
+        raise DataError(found, "At least two pictures", "Open one of them with another program to see what is wrong")
+    colour = "grey" if all(grey for _, grey in measured) else "rgb"
+    size = config.size or common_size([size for size, _ in measured])
+    return replace(config, size=size, colour=colour if config.colour == "auto" else config.colour)
+
+
 def common_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The size to work at: the pictures' own where they share one from 8 to 64, else the largest of `SIZES` that fits."""
+    """The pictures' own size where they share one from 8 to 64, else the largest of `SIZES` that most of them fill."""
     if len(set(sizes)) == 1 and min(sizes[0]) >= SIZES[0] and max(sizes[0]) <= SIZES[-1]:
         return sizes[0]
     short = median(min(size) for size in sizes)

@@ -36,7 +36,7 @@ def per_item(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Normal:
-    """Gaussian with diagonal covariance, log N(x; mu, sigma^2) = -1/2 sum(((x - mu) / sigma)^2 + 2 log sigma + log 2 pi).
+    """Gaussian with diagonal covariance, log N(x; mu, s^2) = -1/2 sum(((x - mu) / s)^2 + 2 log s + log 2 pi).
 
     loc, scale: (B, *shape); scale > 0. With a constant scale its log-likelihood is the mean squared error up to
     scale and offset.
@@ -60,7 +60,7 @@ class Normal:
         return self.loc + self.scale * torch.randn_like(self.loc)
 
     def kl_parts(self) -> Tensor:
-        """Kullback-Leibler divergence to N(0, I) for each coordinate (Kingma & Welling 2014, appendix B): (B, *shape)."""
+        """Kullback-Leibler divergence to N(0, I) by coordinate (Kingma & Welling 2014, appendix B): (B, *shape)."""
         return 0.5 * (self.loc.square() + self.scale.square() - 1) - self.scale.log()
 
 
@@ -94,7 +94,8 @@ class DiscretisedLogistic:
     """Logistic law integrated over the bins of 8-bit values: P(x) = s((x + h - mu) / b) - s((x - h - mu) / b).
 
     loc, log_scale: (B, *shape) on the scale [-1, 1]; s is the sigmoid and h = 1 / (levels - 1) half a bin; the two
-    outermost bins reach to infinity. A true probability of 8-bit data, so bits can be compared (Salimans et al. 2017, eq. 2).
+    outermost bins reach to infinity. A true probability of 8-bit data, so bits can be compared (Salimans et al. 2017,
+    eq. 2).
     """
 
     loc: Tensor

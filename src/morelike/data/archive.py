@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 import zipfile
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -31,13 +31,21 @@ from morelike.data.listing import (
 
 _MOST = 512 << 20  # bytes of one member; a picture that unpacks to more is refused
 _PASSED = 64  # members of a compressed tar that are kept when they are passed over
+_TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ACTION = "Copy or download it again, or unpack it and name the folder"
 
 
 class Member(NamedTuple):
+    """One file in an archive: its name, its unpacked size in bytes, and how to read it."""
+
     name: str
     size: int
     read: Callable[[], bytes]
+
+
+def is_archive(name: str) -> bool:
+    """True for the name of a zip or tar file."""
+    return name.lower().endswith((".zip", *_TAR))
 
 
 def open_archive(path: Path) -> Source:
@@ -46,33 +54,24 @@ def open_archive(path: Path) -> Source:
     A single folder around everything is not a label. Members that lie outside the archive by their name, links and
     devices are not read. Raises `DataError` when the archive is damaged.
     """
+    name = printable(path)
     try:
         members = _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        EOFError,
-        zlib.error,
-        NotImplementedError,
-        OSError,
-        ValueError,
-    ) as error:
-        raise DataError(f"{printable(path)} cannot be read: {why(error)}", "A zip or tar file", ACTION) from None
+    except Exception as error:  # damaged archives are parsed by half a dozen modules, with errors to match
+        raise DataError(f"{name} cannot be read: {why(error)}", "A zip or tar file", ACTION) from None
     kept, problems = [], []
     for member in members:
-        parts = member.name.replace("\\", "/").split("/")
-        if any(is_hidden(part) for part in parts if part not in ("", ".", "..")) or is_companion(parts[-1]):
+        parts = [part for part in member.name.replace("\\", "/").split("/") if part != "."]
+        if any(is_hidden(part) for part in parts if part != "..") or is_companion(parts[-1]):
             continue
         problem = _problem(member, parts)
         if problem:
             problems.append((printable(member.name), problem))
         else:
-            kept.append((member, [part for part in parts if part != "."]))
+            kept.append((member, parts))
     depth = _shared([parts for _, parts in kept])
     items = [_item(member, parts[depth:]) for member, parts in kept]
-    return Source(
-        printable(path), items, fingerprint("archive", (printable(path.name), *mark(os.stat(path)))), problems
-    )
+    return Source(name, items, fingerprint("archive", (path.name, *mark(os.stat(path)))), problems)
 
 
 def _problem(member: Member, parts: Sequence[str]) -> str | None:
@@ -131,15 +130,11 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 def _tar_members(path: Path) -> list[Member]:
     with tarfile.open(path) as archive:
         found = [info for info in archive if info.isreg()]
-        packed = not isinstance(archive.fileobj, _plain_file())
-    if not packed:
+        plain = isinstance(archive.fileobj, io.BufferedReader)
+    if plain:
         return [Member(info.name, info.size, partial(_slice, path, info.offset_data, info.size)) for info in found]
     stream = _Stream(path)
-    return [Member(info.name, info.size, partial(stream.read, info.name, info.offset_data)) for info in found]
-
-
-def _plain_file() -> type:
-    return type(open(os.devnull, "rb"))
+    return [Member(info.name, info.size, partial(stream.read, info.offset_data)) for info in found]
 
 
 def _slice(path: Path, begin: int, size: int) -> bytes:
@@ -161,25 +156,25 @@ class _Stream:
         self.archive: tarfile.TarFile | None = None
         self.place = -1
 
-    def read(self, name: str, offset: int) -> bytes:
+    def read(self, offset: int) -> bytes:
+        """The member whose content begins at `offset` of the unpacked tar."""
         with self.lock:
             if offset in self.passed:
                 return self.passed.pop(offset)
             if self.archive is None or offset <= self.place:
-                self.archive = tarfile.open(self.path, "r|*")
-                self.place = -1
-            return self._forward(name, offset)
-
-    def _forward(self, name: str, offset: int) -> bytes:
-        while (info := self.archive.next()) is not None:
-            self.archive.members.clear()  # or every header would be kept
-            self.place = info.offset_data
-            if not info.isreg() or info.size > _MOST:
-                continue
-            data = self.archive.extractfile(info).read()
-            if info.offset_data == offset:
-                return data
-            self.passed[info.offset_data] = data
-            if len(self.passed) > _PASSED:
-                self.passed.popitem(last=False)
+                self.archive, self.place = tarfile.open(self.path, "r|*"), -1  # noqa: SIM115  (it stays open for later calls)
+            for begin, data in self._forward(self.archive):
+                if begin == offset:
+                    return data
+                self.passed[begin] = data
+                if len(self.passed) > _PASSED:
+                    self.passed.popitem(last=False)
         raise DataError("no longer in the archive", "an archive at rest", "Run it again")
+
+    def _forward(self, archive: tarfile.TarFile) -> Iterator[tuple[int, bytes]]:
+        while (info := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined]  # or every header would be kept
+            self.place = info.offset_data
+            file = archive.extractfile(info) if info.isreg() and info.size <= _MOST else None
+            if file is not None:
+                yield info.offset_data, file.read()

@@ -48,7 +48,7 @@ class Augment:
     @classmethod
     def parse(cls, words: str) -> Augment:
         """Read "flip,crop=0.1,rotate=10"; a word without a number gets its usual strength. Raises `OptionError`."""
-        found: dict[str, float | bool] = {}
+        found: dict[str, float] = {}
         for word in filter(None, (part.strip() for part in words.split(","))):
             name, _, value = (part.strip() for part in word.partition("="))
             name = "colour" if name == "color" else name
@@ -60,7 +60,8 @@ class Augment:
                 raise OptionError(
                     f'The augmentation {name} is "{value}"', "A number", f"For example {name}={_USUAL[name]:g}"
                 ) from None
-        return cls(**{**found, "flip": bool(found.get("flip", False))})
+        mirror = bool(found.pop("flip", False))
+        return cls(**found, flip=mirror)
 
     def __bool__(self) -> bool:
         return any(getattr(self, one.name) for one in fields(self))
@@ -93,7 +94,7 @@ class Augment:
         return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
 
     def sheet(self, x: Tensor, copies: int = 7, seed: int = 0) -> np.ndarray:
-        """Each picture beside augmented copies of it: (B, C, H, W) -> uint8 (B * (H + 2), (copies + 1) * (W + 2), C)."""
+        """Each picture beside augmented copies of it: (B, C, H, W) -> one uint8 picture (H', W', C)."""
         generator = torch.Generator().manual_seed(seed)
         shown = torch.stack([x, *(self.apply(x, generator) for _ in range(copies))], 1)  # (B, 1 + copies, C, H, W)
         tiles = F.pad(shown, (1, 1, 1, 1), value=1.0).permute(0, 3, 1, 4, 2)  # (B, H, 1 + copies, W, C)

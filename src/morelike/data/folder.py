@@ -12,6 +12,7 @@ from morelike.data.listing import (
     Source,
     fingerprint,
     is_companion,
+    listed,
     open_picture,
     picture_problem,
     printable,
@@ -29,8 +30,7 @@ def open_folder(root: Path, entries: Sequence[Entry], problems: list[tuple[str, 
             problems.append((entry.name, problem))
         else:
             kept.append(entry)
-    parts = (part for entry in kept for part in ("/".join(entry.parts), *entry.mark))
-    return Source(printable(root), [_item(entry) for entry in kept], fingerprint("folder", parts), problems)
+    return Source(printable(root), [_item(entry) for entry in kept], fingerprint("folder", listed(kept)), problems)
 
 
 def _item(entry: Entry) -> Item:

@@ -8,15 +8,17 @@ import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from morelike.core.errors import DataError
-from morelike.data.arrays import memory_rows, source
-from morelike.data.listing import Entry, Source, fingerprint, mark, printable, why
+from morelike.data.listing import Source, fingerprint, mark, printable, why
+from morelike.data.rows import array_source, memory_rows
 
 _TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _MOST = 4 << 30  # bytes, since a compressed file has to be unpacked into memory
+AGAIN = "Copy or download it again"
 
 
 def is_images(name: str) -> bool:
@@ -24,63 +26,64 @@ def is_images(name: str) -> bool:
     return "idx3" in name.lower() or "idx4" in name.lower()
 
 
-def open_idx(files: Sequence[Path | Entry], name: str, problems: list[tuple[str, str]]) -> Source:
-    """IDX picture files, each with the labels file beside it where there is one."""
-    parts, fields, marks, problems = [], [], [], list(problems)
-    for path in (Path(one.path if isinstance(one, Entry) else one) for one in files):
-        pictures = read_idx(path)
-        beside = labels_beside(path)
-        labels = read_idx(beside) if beside else None
-        if labels is not None and labels.shape != pictures.shape[:1]:
-            raise DataError(
-                f"{printable(beside.name)} has shape {labels.shape}",
-                f"{len(pictures):,} labels, one for each picture",
-                f"Use the labels that belong to {printable(path.name)}",
-            )
-        names = None if labels is None else [str(one) for one in labels.tolist()]
-        parts.append(memory_rows(printable(path.name), pictures))
-        fields.append(lambda row, names=names: {"label": names[row]} if names else {})
+def open_idx(files: Sequence[Path], name: str, problems: Sequence[tuple[str, str]] = ()) -> Source:
+    """IDX picture files, each with the labels file beside it where there is one.
+
+    Raises `DataError` for a damaged file, and for labels that are not as many as the pictures.
+    """
+    parts, marks = [], []
+    for path in files:
+        pictures, beside = read_idx(path), labels_beside(path)
+        labels = _labels(beside, pictures) if beside else None
+        parts.append(memory_rows(printable(path.name), pictures, labels))
         marks += [part for one in (path, beside) if one for part in (printable(one.name), *mark(os.stat(one)))]
-    return source(name, parts, fields, fingerprint("idx", marks), problems)
+    return array_source(name, parts, fingerprint("idx", marks), problems)
+
+
+def _labels(path: Path, pictures: np.ndarray) -> list[str]:
+    labels = read_idx(path)
+    if labels.shape != pictures.shape[:1]:
+        found = f"{printable(path.name)} has shape {labels.shape}"
+        expected = f"{len(pictures):,} labels, one for each picture"
+        raise DataError(found, expected, "Use the labels that belong to the pictures, or move them away")
+    return [str(label) for label in labels.tolist()]
 
 
 def labels_beside(path: Path) -> Path | None:
     """The labels file that belongs to a file of pictures, if it is there: train-images-idx3 -> train-labels-idx1."""
     name = path.name.replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
-    bare = name[:-3] if name.endswith(".gz") else name
+    bare = name.removesuffix(".gz")
     found = (path.with_name(one) for one in (bare + ".gz", bare) if one != path.name)
     return next((one for one in found if one.is_file()), None)
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in an IDX file, gzipped or not: two zero bytes, a type, the rank, the sizes, then the values."""
+    """The array in an IDX file, gzipped or not: two zero bytes, a type, the rank, the sizes, then the values.
+
+    Raises `DataError` when it is damaged or too large.
+    """
     name = printable(path.name)
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
-        with (gzip.open if packed else open)(path, "rb") as file:
-            zeros, kind, rank = file.read(2), *(file.read(1) or b"\0" for _ in range(2))
-            if zeros != b"\0\0" or kind[0] not in _TYPES or not 1 <= rank[0] <= 4:
-                raise DataError(
-                    f"{name} does not begin as an IDX file", "Two zero bytes, a type and a rank", "Download it again"
-                )
-            shape = tuple(np.frombuffer(file.read(4 * rank[0]), ">u4").astype(int).tolist())
-            dtype = np.dtype(_TYPES[kind[0]])
+        with gzip.open(path) if packed else open(path, "rb") as content:
+            shape, dtype = _header(content, name)
             size = math.prod(shape) * dtype.itemsize
-            if size > _MOST or len(shape) != rank[0]:
-                raise DataError(
-                    f"{name} announces an array of shape {shape}", f"At most {_MOST >> 30} GiB", "Convert it to .npy"
-                )
-            data = file.read(size)
+            data = content.read(size)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{name} cannot be read: {why(error)}", "A whole IDX file", "Copy or download it again"
-        ) from None
+        raise DataError(f"{name} cannot be read: {why(error)}", "A whole IDX file", AGAIN) from None
     if len(data) < size:
-        raise DataError(
-            f"{name} ends after {len(data):,} bytes of values",
-            f"{size:,} bytes for shape {shape}",
-            "The file is truncated: copy or download it again",
-        )
-    array = np.frombuffer(data, dtype).reshape(shape)
-    return array.astype(dtype.newbyteorder("=")) if dtype.itemsize > 1 else array
+        raise DataError(f"{name} ends after {len(data):,} bytes of values", f"{size:,} bytes for shape {shape}", AGAIN)
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _header(file: gzip.GzipFile | IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
+    head = file.read(4).ljust(4, b"\xff")
+    if head[:2] != b"\0\0" or head[2] not in _TYPES or not 1 <= head[3] <= 4:
+        raise DataError(f"{name} does not begin as an IDX file", "Two zero bytes, a type and a rank", AGAIN)
+    sizes = file.read(4 * head[3])
+    shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * head[3], 4))
+    dtype = np.dtype(_TYPES[head[2]])
+    if math.prod(shape) * dtype.itemsize > _MOST:
+        raise DataError(f"{name} announces shape {shape}", f"At most {_MOST >> 30} GiB", "Convert it to .npy")
+    return shape, dtype

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 from PIL import Image
 
@@ -17,11 +19,15 @@ from morelike.core.codec import Item
 from morelike.core.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # no format that starts another program
-PICTURES = frozenset(".png .apng .jpg .jpeg .jpe .jfif .mpo .webp .gif .bmp .dib .tif .tiff .pbm .pgm .ppm".split())
-COMPANIONS = frozenset(
-    ".txt .csv .tsv .json .jsonl .md .rst .xml .yaml .yml .html .log .ini .db .license .sha256".split()
+PICTURES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm"),
 )
-COMPANION_NAMES = frozenset("readme license licence notice copying authors sha256sums md5sums".split())
+COMPANIONS = (
+    *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".xml", ".yaml", ".yml", ".html", ".log", ".ini"),
+    *(".db", ".license", ".sha256"),
+)
+COMPANION_NAMES = ("readme", "license", "licence", "notice", "copying", "authors", "sha256sums", "md5sums")
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6")
 
 
@@ -39,6 +45,25 @@ class Source:
     items: Sequence[Item]
     fingerprint: str
     problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Lazy(Sequence[Item]):
+    """As many items as are announced, each made when it is asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], Item]) -> None:
+        self.rows, self.make = range(count), make
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        if isinstance(index, slice):
+            return [self.make(row) for row in self.rows[index]]
+        return self.make(self.rows[index])
 
 
 class Entry(NamedTuple):
@@ -59,7 +84,7 @@ class Entry(NamedTuple):
 
 def printable(name: str | PurePath) -> str:
     """The name with bytes that are not UTF-8 spelt out, so that it can be printed and stored anywhere."""
-    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def shorten(found: Sequence[object], most: int = 3) -> str:
@@ -72,8 +97,14 @@ def fingerprint(kind: str, parts: Iterable[object]) -> str:
     """A digest of whatever identifies the content of a source; names may hold undecodable bytes."""
     digest = blake2b(kind.encode(), digest_size=16)
     for part in parts:
-        digest.update(b"\0" + (part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogateescape")))
+        data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogateescape")
+        digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
+
+
+def listed(entries: Iterable[Entry]) -> Iterator[object]:
+    """What identifies the content of some files, for `fingerprint`."""
+    return (part for entry in entries for part in ("/".join(entry.parts), *entry.mark))
 
 
 def mark(status: os.stat_result) -> tuple[int, int, int]:
@@ -87,14 +118,15 @@ def why(error: BaseException) -> str:
         return f"{error.found} (expected: {error.expected})"
     if isinstance(error, Image.UnidentifiedImageError):
         return "not a picture in a known format"
-    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+    if isinstance(error, Image.DecompressionBombError):
         return "too many pixels to be decoded safely"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return error.strerror[:1].lower() + error.strerror[1:]
     return printable(" ".join(str(error).split())[:200]) or type(error).__name__
 
 
 def is_hidden(name: str) -> bool:
+    """True for what file managers leave behind."""
     return name.startswith(".") or name == "__MACOSX" or name.lower() in ("thumbs.db", "desktop.ini")
 
 
@@ -109,9 +141,20 @@ def has_signature(head: bytes) -> bool:
     return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
-def open_picture(file: str | bytes) -> Image.Image:
-    """A picture from a path or from its bytes, with only its header read; it is decoded when it is first used."""
+def open_picture(file: str | bytes) -> Any:
+    """A PIL image from a path or from its bytes, with only its header read; it is decoded when it is first used."""
     return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Pillow's warning about large pictures: the codec refuses them by a lower limit of its own.
+
+    Warnings are set for the whole process, so this belongs around a pool of threads and not inside one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def picture_problem(entry: Entry) -> str | None:
@@ -128,21 +171,16 @@ def picture_problem(entry: Entry) -> str | None:
 def walk(root: str) -> tuple[list[Entry], list[tuple[str, str]]]:
     """All regular files below a folder in the order of their names, and what could not be looked at.
 
-    Links are followed, but no folder is read twice, so that loops end. Hidden files are left out. Raises `DataError`
+    Links are followed, but no folder is read twice, so that loops end. Hidden files are left out. Raises `OSError`
     when the folder itself cannot be read.
     """
-    try:
-        seen = {_identity(os.stat(root))}
-        os.scandir(root).close()
-    except OSError as error:
-        raise DataError(
-            f"{printable(root)} cannot be read: {why(error)}", "A folder that you may read", "Check its permissions"
-        ) from None
+    seen = {_identity(os.stat(root))}
+    os.scandir(root).close()
     problems: list[tuple[str, str]] = []
     return list(_walk(root, (), seen, problems)), problems
 
 
-def _walk(folder: str, above: tuple[str, ...], seen: set[tuple[int, int]], problems: list) -> Iterator[Entry]:
+def _walk(folder: str, above: tuple[str, ...], seen: set, problems: list[tuple[str, str]]) -> Iterator[Entry]:
     try:
         with os.scandir(folder) as found:
             names = sorted((one.name for one in found if not is_hidden(one.name)), key=os.fsencode)

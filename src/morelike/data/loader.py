@@ -50,18 +50,17 @@ class Loader:
         self.x, self.given = np.asarray(x), {name: np.asarray(value) for name, value in given.items()}
         self.indices, self.size, self.seed = np.asarray(indices), batch, seed
         self.codec, self.augment = codec, augment
+        self._crop = codec.crop if isinstance(codec, HasCrop) else None
         self._order = lru_cache(maxsize=4)(self._shuffled)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, the same whenever it is asked for."""
         rows = self.rows(step)
-        generator = torch.Generator().manual_seed(
-            int(np.random.SeedSequence((self.seed, step, 1)).generate_state(1)[0])
-        )
-        stored = torch.from_numpy(self.x[rows])
-        # Encoding a few items at a time keeps the background thread from waking torch's pool, which training is using
-        step_by = max(1, _PIECE // max(1, stored[0].numel()))
-        x = torch.cat([self._encode(piece, generator) for piece in stored.split(step_by)])
+        seed = np.random.SeedSequence((self.seed, step, 1)).generate_state(1)[0]
+        generator, stored = torch.Generator().manual_seed(int(seed)), torch.from_numpy(self.x[rows])
+        # A few items at a time: on larger tensors torch would wake its pool of threads, which training is using
+        few = max(1, _PIECE // max(1, stored[0].numel()))
+        x = torch.cat([self._encode(piece, generator) for piece in stored.split(few)])
         return Batch(x, {name: torch.from_numpy(value[rows]) for name, value in self.given.items()})
 
     def rows(self, step: int) -> np.ndarray:
@@ -79,9 +78,7 @@ class Loader:
         return Prefetch(self, start_step)
 
     def _encode(self, stored: Tensor, generator: torch.Generator) -> Tensor:
-        if isinstance(self.codec, HasCrop):
-            stored = self.codec.crop(stored, generator)
-        x = self.codec.encode(stored)
+        x = self.codec.encode(self._crop(stored, generator) if self._crop else stored)
         return self.augment.apply(x, generator) if self.augment else x
 
     def _shuffled(self, epoch: int) -> np.ndarray:
@@ -123,9 +120,6 @@ class Prefetch(Iterator[Batch]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        self._closed.set()
 
     def _work(self) -> None:
         while not self._closed.is_set():

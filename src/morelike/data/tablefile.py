@@ -46,7 +46,8 @@ def open_table(path: Path) -> Source:
             "A column file, filename, image or path",
             "Name the column of picture files so in the first line",
         )
-    items, marks, problems = [], [data], []
+    items, problems = [], []
+    marks: list[object] = [data]
     for number, row in enumerate(rows, start=2):
         record = dict(zip(header, row, strict=False))
         file = record.pop(files, "").strip()

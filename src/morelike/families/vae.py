@@ -1,4 +1,4 @@
-"""The variational autoencoder: an encoder that guesses the causes of an item, a decoder that makes items from causes."""
+"""The variational autoencoder: an encoder guesses the causes of an item, a decoder makes items from causes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Model(Family):
         yield Move("model", beta * kl.clamp_min(self.config.free_bits).sum(1) - reconstruction, log)
 
     def bound(self, batch: Batch, q: Normal, k: int) -> Tensor:
-        """log 1/k sum_i p(x, z_i) / q(z_i|x), a lower bound on log p(x) that tightens with k (Burda et al. 2016, eq. 8)."""
+        """log 1/k sum_i p(x, z_i) / q(z_i|x), a lower bound on log p(x), tighter with k (Burda et al. 2016, eq. 8)."""
         terms = []
         for _ in range(k):
             z = q.rsample()
@@ -124,9 +124,8 @@ class Model(Family):
         z = torch.cat(codes)
         for label, density in enumerate(self.density):
             own = z[torch.cat(labels) == label] if self.classes else z
-            if len(own) >= 2 * self.config.latent:
-                device = density.means.device  # type: ignore[union-attr]
-                density.cpu().fit(own, generator=torch.Generator().manual_seed(0)).to(device)  # type: ignore[operator]
+            if len(own) >= 2 * self.config.latent and isinstance(density, GaussianMixture):
+                density.fit(own, generator=torch.Generator().manual_seed(0))
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         """Standard normal noise (B, 1 + latent); the first column picks a component of the density."""
@@ -137,7 +136,7 @@ class Model(Family):
         codes = torch.empty_like(z[:, 1:])
         label = next(iter(given.values())) if self.classes else torch.zeros(len(z), dtype=torch.long, device=z.device)
         for value in label.unique().tolist():
-            codes[label == value] = self.density[value].transform(z[label == value])  # type: ignore[operator]
+            codes[label == value] = self.density[value].transform(z[label == value])
         return self.likelihood(codes, given).mean
 
     @torch.no_grad()

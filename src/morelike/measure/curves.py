@@ -76,6 +76,7 @@ def chart(curves: Mapping[str, Curve], x_title: str) -> str:
 
 
 def legend(names: Sequence[str]) -> str:
+    """Names beside a stroke in the colour of their curve."""
     return " ".join(
         f'<span class="key"><i class="c{i % COLOURS}"></i>{escape(name)}</span>' for i, name in enumerate(names)
     )
@@ -97,4 +98,5 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def number(value: float) -> str:
+    """A tick's label: three digits, or a whole number with separators."""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -35,7 +35,7 @@ class Sheet(Protocol):
 class Sampler(Protocol):
     """A loaded run, as far as a report needs it."""
 
-    def sample(self, n: int, *, seed: int, given: Mapping[str, str] | None) -> Sheet: ...
+    def sample(self, n: int, *, seed: int, given: Mapping[str, str]) -> Sheet: ...
 
 
 def write(run: Path, loaded: Sampler | None = None) -> Path:
@@ -74,24 +74,27 @@ def page(run: Path, loaded: Sampler | None = None) -> str:
 
 
 def without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The same values, some left out."""
     return {name: value for name, value in values.items() if name not in names}
 
 
 def section(title: str, content: str) -> str:
+    """A titled part of the page, or nothing where there is no content."""
     return f"<section><h2>{escape(title)}</h2>\n{content}\n</section>" if content else ""
 
 
 def samples(run: Path, loaded: Sampler | None, labels: Mapping[str, Sequence[str]]) -> str:
     """A sheet for each label where the run can draw them, or else the newest sheet in the run folder."""
     if loaded is not None:
-        asked = [{name: value} for name, values in labels.items() for value in values][:SHOWN_LABELS] or [None]
+        asked = [{name: value} for name, values in labels.items() for value in values][:SHOWN_LABELS] or [{}]
         drawn = ((each, loaded.sample(SAMPLES, seed=0, given=each).sheet()) for each in asked)
-        return "".join(figure(png(sheet), "image/png", ", ".join((each or {}).values())) for each, sheet in drawn)
+        return "".join(figure(png(sheet), "image/png", ", ".join(each.values())) for each, sheet in drawn)
     newest = sorted((run / "samples").glob("*.png"))[-1:]
     return "".join(figure(path.read_bytes(), "image/png", f"samples/{path.name}") for path in newest)
 
 
 def film(run: Path) -> str:
+    """The film of the training, if there is one."""
     path = run / "film.gif"
     return (
         figure(path.read_bytes(), "image/gif", "The same seeds, from the first step to the last")
@@ -101,12 +104,14 @@ def film(run: Path) -> str:
 
 
 def png(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
 def figure(data: bytes, kind: str, caption: str) -> str:
+    """A picture inside the page itself, with its caption."""
     source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
     text = escape(caption)
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
@@ -176,6 +181,7 @@ def table(values: Mapping[str, Any]) -> str:
 
 
 def readable(name: str) -> str:
+    """A field's name in words."""
     return name.replace("_", " ")
 
 
@@ -193,6 +199,7 @@ def cell(value: Any) -> str:
 
 
 def listed(notes: Sequence[str]) -> str:
+    """Sentences as a list."""
     return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>" if notes else ""
 
 

@@ -33,7 +33,7 @@ def check_rank(shape: tuple[int, ...], name: str = "cnn") -> int:
         raise OptionError(
             f'The net "{name}" cannot read items of shape {tuple(shape)}',
             "It needs 1 to 3 spatial dimensions after the channels",
-            'Use --net mlp, or --net transformer',
+            "Use --net mlp, or --net transformer",
         )
     return dims
 
@@ -61,9 +61,9 @@ class Block(nn.Module):
         self.conv2 = conv(channels, channels, 3, padding=1)
         self.shift = nn.Linear(given, channels) if given else None
         self.gain = nn.Parameter(torch.zeros(1))
-        for layer in (self.conv1, self.conv2):
-            nn.init.kaiming_normal_(layer.weight, 0.2)
-            nn.init.zeros_(layer.bias)
+        for name, value in self.named_parameters():
+            if name.startswith("conv"):
+                nn.init.kaiming_normal_(value, 0.2) if value.ndim > 1 else nn.init.zeros_(value)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         h = self.conv1(F.leaky_relu(self.norm1(x), 0.2))
@@ -181,7 +181,9 @@ class Decoder(nn.Module):
             layer = up(wide[level], wide[level - 1], 4, stride=2, padding=1)
             return nn.Sequential(layer, Norm(norm, wide[level - 1], self.dims), nn.ReLU())
         block = Block(wide[level], self.dims, given, norm)
-        narrower = conv(wide[level], wide[level - 1], 1) if level > 1 and wide[level] != wide[level - 1] else nn.Identity()
+        narrower = (
+            conv(wide[level], wide[level - 1], 1) if level > 1 and wide[level] != wide[level - 1] else nn.Identity()
+        )
         return nn.ModuleList([block, narrower])
 
     def _head(self, channels: int, out: int, enlarge: bool) -> nn.Module:
@@ -206,7 +208,9 @@ class Decoder(nn.Module):
         return self._residual(x, c)
 
     def _residual(self, x: Tensor, c: Tensor | None) -> Tensor:
-        for (block, narrower), size in zip(self.layers, [*self.sizes[-2:0:-1], None], strict=False):  # type: ignore[misc]
+        for level, size in zip(self.layers, [*self.sizes[-2:0:-1], None], strict=False):
+            assert isinstance(level, nn.ModuleList)
+            block, narrower = level
             x = narrower(block(x, c))
             if size is not None:
                 x = _enlarge(x, size)

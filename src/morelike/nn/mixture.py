@@ -16,6 +16,10 @@ class GaussianMixture(nn.Module):
     A new one is the standard normal. parts: largest number of components; features: length of z.
     """
 
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
     def __init__(self, features: int, parts: int = 10) -> None:
         super().__init__()
         self.register_buffer("weights", torch.zeros(parts).index_fill_(0, torch.tensor(0), 1.0))  # (K,)
@@ -25,7 +29,7 @@ class GaussianMixture(nn.Module):
     @torch.no_grad()
     def fit(self, z: Tensor, rounds: int = 60, generator: torch.Generator | None = None) -> GaussianMixture:
         """Fit to rows of z (N, F); uses fewer components where N is small: each needs some 10 F rows."""
-        z = z.double()
+        z = z.double().cpu()
         count, features = z.shape
         parts = max(1, min(len(self.weights), count // (10 * features)))
         share = (1 / parts) * torch.ones(parts, dtype=z.dtype)
@@ -43,8 +47,8 @@ class GaussianMixture(nn.Module):
             factors = torch.stack([_factor(z - means[k], owned[:, k], mass[k]) for k in range(parts)])
         for buffer, value in ((self.weights, share), (self.means, means), (self.factors, factors)):
             buffer.zero_()
-            buffer[:parts] = value.to(buffer.dtype)
-        self.factors[parts:] = torch.eye(features)
+            buffer[:parts] = value.to(buffer)
+        self.factors[parts:] = torch.eye(features).to(self.factors)
         return self
 
     def _start(self, z: Tensor, parts: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch
@@ -31,7 +30,9 @@ class Game:
         self.family, self.optims = family, optims or family.optimizers()
         self.stepper = stepper or Accumulated()
         self.players = family.players()
-        self.params = {name: [p for p in player.parameters() if p.requires_grad] for name, player in self.players.items()}
+        self.params = {
+            name: [p for p in player.parameters() if p.requires_grad] for name, player in self.players.items()
+        }
         self.optimizers = {name: build(self.optims[name], player) for name, player in self.players.items()}
         self.device = next(family.parameters()).device
         self.precision = precision

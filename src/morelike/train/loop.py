@@ -25,7 +25,8 @@ class Turn:
 
 
 def train(
-    game: Game, batches: Iterator[Batch], plan: Plan, seed: int, begin: int = 0, revise: Callable[[int], None] | None = None
+    game: Game, batches: Iterator[Batch], plan: Plan, seed: int, begin: int = 0,
+    revise: Callable[[int], None] | None = None,
 ) -> Iterator[Turn]:  # fmt: skip
     """Take the plan's steps from `begin` on, yielding after each; whoever iterates logs, saves, draws and stops.
 

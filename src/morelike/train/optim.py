@@ -68,8 +68,8 @@ class Average:
     def __init__(self, module: nn.Module, width: float) -> None:
         self.names = [name for name, _ in module.named_parameters()]
         self.values = [p.detach().clone() for p in module.parameters()]
-        self.live = list(module.parameters())
-        self.buffers = dict(module.named_buffers())
+        self.live: list[Tensor] = list(module.parameters())
+        self.module = module
         self.exponent = power(width)
 
     @torch.no_grad()
@@ -79,7 +79,7 @@ class Average:
 
     def tensors(self) -> dict[str, Tensor]:
         """Averaged parameters, and buffers as they are."""
-        return {**dict(zip(self.names, self.values, strict=True)), **self.buffers}
+        return {**dict(zip(self.names, self.values, strict=True)), **dict(self.module.named_buffers())}
 
 
 def power(width: float) -> float:

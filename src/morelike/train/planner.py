@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ WARM, SHORTEST = 2, 3  # steps thrown away, and fewest steps counted, in a measu
 
 @dataclass(frozen=True)
 class Choice:
-    """What the planner settled: width of the nets, precision, CPU threads, steps until the deadline, examples per second."""
+    """What the planner settled: width of the nets, precision, CPU threads, steps, and examples per second."""
 
     width: int
     precision: str
@@ -25,10 +26,10 @@ class Choice:
     steps: int
     rate: float
 
-    def sentence(self, seconds: float, batch: int, why: str) -> str:
+    def sentence(self, seconds: float, batch: int) -> str:
         return (
             f"Plan: width {self.width}, batch {batch}, {self.precision}, {self.threads} thread(s), {self.steps:,} steps "
-            f"in {seconds:.0f} s at {self.rate:,.0f} examples/s ({why})."
+            f"at {self.rate:,.0f} examples/s, to end after {seconds:.0f} s."
         )
 
 
@@ -65,7 +66,7 @@ class Planner:
                 break
         return len(self.batch.x) * len(times) / sum(times)
 
-    def choose(self, widths: Sequence[int], left: Callable[[], float], wanted: int, fixed: dict[str, object]) -> Choice:
+    def choose(self, widths: Sequence[int], left: Callable[[], float], wanted: int, fixed: Mapping[str, Any]) -> Choice:
         """The widest net that still sees `wanted` examples in the seconds left; the narrowest if none does.
 
         fixed: precision and threads that the user has set.
@@ -74,7 +75,7 @@ class Planner:
         most = torch.get_num_threads()
         precision, threads = fixed.get("precision"), fixed.get("threads")
         width, wide = widths[0], widths[min(1, len(widths) - 1)]
-        threads = int(threads or most)  # type: ignore[call-overload]
+        threads = int(threads or most)
         if precision is None:
             plain, half = (self.rate(wide, kind, threads, each) for kind in ("float32", "bfloat16"))
             precision = "bfloat16" if half > 1.1 * plain else "float32"

@@ -72,7 +72,9 @@ class Session:
                 before = self.plan.steps
                 record(self.folder.plan, [self.plan.revise(step, end)])
                 if abs(end - before) > 0.1 * before:
-                    notes.append(f"The machine's speed has changed: {end:,} steps instead of {before:,} until the deadline.")
+                    notes.append(
+                        f"The machine's speed has changed: {end:,} steps instead of {before:,} until the deadline."
+                    )
 
         pending: list[tuple[int, dict[str, Tensor]]] = []
         flushed, drawn, saved, first = self.clock(), self.clock(), self.clock(), self.step
@@ -119,7 +121,7 @@ class Session:
         good = sorted(self.folder.states.glob("*.safetensors"))
         last = f"the last good state is {good[-1]}" if good else "no state had been saved yet"
         raise TrainingError(
-            f'At step {step:,} the loss of player "{name}" stopped being a finite number (learning rate {lr:.3g}); {last}',
+            f'At step {step:,} the loss of player "{name}" was not a finite number (learning rate {lr:.3g}); {last}',
             "Every loss has to stay finite",
             f"Train again with --set lr={lr / 3:.1g}, or with --set precision=float32",
         )

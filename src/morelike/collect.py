@@ -1,0 +1,136 @@
+"""The first step, collect and prepare: a source becomes items in a cache, split and numbered."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from morelike.core.errors import DataError, OptionError, unknown
+from morelike.data.augment import Augment
+from morelike.data.cache import Dataset, build
+from morelike.data.listing import Source
+from morelike.data.split import split
+from morelike.recipes import CODEC, Request, configure, module
+from morelike.train.loop import Progress
+
+
+@dataclass
+class Prepared:
+    """A source made ready: codecs, items, their conditions, and which of them to train on."""
+
+    codec: Any
+    labels: Mapping[str, Any]
+    data: Dataset
+    given: Mapping[str, np.ndarray]
+    kept: np.ndarray
+    held: np.ndarray
+
+
+def new_codec(request: Request, settings: Mapping[str, Any]) -> Any:
+    values: dict[str, Any] = {"colour": request.colour, **settings}
+    if request.image:
+        sides = request.image.lower().split("x")
+        if not (all(side.isdigit() for side in sides) and len(sides) in (1, 2)):
+            raise OptionError(
+                f'The picture size is "{request.image}"', "Pixels, such as 28 or 64x48", "Correct --image"
+            )
+        values["size"] = (int(sides[0]), int(sides[-1]))
+    chosen = module("codec", CODEC)
+    return chosen.Codec(configure(chosen.Config, values))
+
+
+def prepare(source: Source, codec: Any, clock: Callable[[], float], ready: list[Dataset]) -> Iterator[Progress]:
+    """Build the cache in a thread of its own, so that its progress can be told; the result goes into `ready`."""
+    told: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+    fault: list[BaseException] = []
+    abandoned = threading.Event()
+
+    def tell(done: int, total: int) -> None:
+        if abandoned.is_set():
+            raise InterruptedError("nobody is waiting for these items any more")
+        told.put((done, total))
+
+    def work() -> None:
+        try:
+            ready.append(build(source, codec, progress=tell))
+        except BaseException as error:  # raised again below, in the thread that can tell the user
+            fault.append(error)
+
+    thread = threading.Thread(target=work, name="prepare")
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.2)
+            if latest := _newest(told):
+                done, total = latest
+                yield Progress("prepare", done, total, done / max(1, total), clock())
+    finally:
+        abandoned.set()
+    if fault:
+        raise fault[0]
+
+
+def _newest(told: queue.SimpleQueue[tuple[int, int]]) -> tuple[int, int] | None:
+    latest = None
+    with contextlib.suppress(queue.Empty):
+        while True:
+            latest = told.get_nowait()
+    return latest
+
+
+def arrange(
+    data: Dataset, codec: Any, given: str, held_out: float, labels: Mapping[str, Any] | None = None
+) -> Prepared:
+    """Split by content, and number the labels that the model is conditioned on."""
+    kept, held = split(data.hashes, held_out)
+    if not len(kept):
+        kept, held = np.arange(len(data)), np.arange(0)
+    if labels is None:
+        labels = _conditions(data, given)
+    numbers = {name: one.encode(data.fields.get(name, [""] * len(data))) for name, one in labels.items()}
+    return Prepared(codec, labels, data, numbers, kept, held)
+
+
+def _conditions(data: Dataset, given: str) -> dict[str, Any]:
+    label = module("codec", "label").Codec
+    if given == "none":
+        return {}
+    if given == "auto":
+        values = data.fields.get("label", [])
+        return {"label": label().fit(values)} if len(set(values)) > 1 and "" not in values else {}
+    if given not in data.fields:
+        if not data.fields:
+            raise DataError(f'The items have no field "{given}"', "Labels, such as sub-folders", "Leave out --given")
+        raise unknown("field", given, data.fields)
+    return {given: label().fit(data.fields[given])}
+
+
+def augmentation(words: str) -> Augment:
+    """What to do to training pictures; nothing unless asked, since a model learns to make what it is shown."""
+    return Augment() if words in ("auto", "none") else Augment.parse(words)
+
+
+def counted(prepared: Prepared) -> str:
+    """What was found, in one line."""
+    data, (kept, held) = prepared.data, (len(prepared.kept), len(prepared.held))
+    said = f"{len(data):,} items of shape {prepared.codec.shape}: {kept:,} to train on, {held:,} held out"
+    for name, one in prepared.labels.items():
+        said += f"; {name}: {', '.join(one.config.vocabulary[:12])}"
+    if data.problems:
+        shown = "; ".join(f"{name} ({why})" for name, why in data.problems[:3])
+        said += f". Skipped {len(data.problems):,}: {shown}{' …' if len(data.problems) > 3 else ''}"
+    return said + "".join(f". Warning: {warning}" for warning in data.warnings)
+
+
+def digest(prepared: Prepared) -> str:
+    total = blake2b(prepared.data.hashes.tobytes(), digest_size=16)
+    for name, numbers in sorted(prepared.given.items()):
+        total.update(name.encode() + numbers.tobytes())
+    return total.hexdigest()

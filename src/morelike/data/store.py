@@ -1,0 +1,107 @@
+"""Writing prepared items to disk, piece by piece, so that the whole is never in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from morelike.core.codec import Codec, Item
+from morelike.core.errors import DataError
+from morelike.data.listing import Source, quiet, shorten, why
+
+TABLE, ARRAY, HASHES = "items.json", "x.npy", "hashes.npy"
+_HEADER = 256  # bytes: room for the shape, which is known last
+_PENDING = 64  # items under way at once
+_PIECE = 8 << 20  # bytes collected between two writes
+_OFTEN = 32  # items between two reports of progress
+
+
+def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, int], None]) -> None:
+    """Prepare all items of a source in their order and write them into a folder.
+
+    Raises `DataError` when fewer than two can be read, and `OSError` when the disk is full.
+    """
+    names: list[str] = []
+    rows: list[dict[str, str]] = []
+    hashes: list[int] = []
+    problems = list(source.problems)
+    with open(folder / ARRAY, "wb", buffering=_PIECE) as file:
+        file.write(b"\0" * _HEADER)
+        for done, (item, stored) in enumerate(prepared(source, codec), start=1):
+            if isinstance(stored, str):
+                problems.append((item.name, stored))
+            else:
+                names.append(item.name)
+                rows.append(dict(item.fields))
+                data, shape = stored.tobytes(), stored.shape
+                hashes.append(int.from_bytes(blake2b(data, digest_size=8).digest(), "little"))
+                file.write(data)
+            if done % _OFTEN == 0 or done == len(source.items):
+                progress(done, len(source.items))
+        if len(names) < 2:
+            raise _too_few(source, len(names), problems)
+        file.seek(0)
+        file.write(_header((len(names), *shape)))
+        _settle(file)
+    with open(folder / HASHES, "wb") as file:
+        np.save(file, np.array(hashes, dtype=np.uint64))
+        _settle(file)
+    _write_table(folder, {"fingerprint": source.fingerprint, "names": names, "problems": problems}, rows)
+
+
+def prepared(source: Source, codec: Codec) -> Iterator[tuple[Item, np.ndarray | str]]:
+    """Each item, in order, with what it became or why it cannot be read; decoders release the interpreter's lock."""
+
+    def attempt(item: Item) -> np.ndarray | str:
+        try:
+            return codec.prepare(item)
+        except Exception as error:  # decoders raise anything when a file is broken, and one file must not end the rest
+            return why(error)
+
+    pending: deque[tuple[Item, Future]] = deque()
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    with quiet():
+        try:
+            for item in source.items:
+                pending.append((item, pool.submit(attempt, item)))
+                if len(pending) >= _PENDING:
+                    first, future = pending.popleft()
+                    yield first, future.result()
+            for first, future in pending:
+                yield first, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write_table(folder: Path, table: dict[str, Any], rows: list[dict[str, str]]) -> None:
+    keys = sorted({key for row in rows for key in row})
+    table["fields"] = {key: [row.get(key, "") for row in rows] for key in keys}
+    with open(folder / TABLE, "w", encoding="ascii") as file:
+        json.dump(table, file)
+        _settle(file)
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """The .npy header (version 1.0) of a uint8 array, padded to a fixed length."""
+    text = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
+    length = _HEADER - 10
+    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
+
+
+def _settle(file: IO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _too_few(source: Source, usable: int, problems: list[tuple[str, str]]) -> DataError:
+    causes = shorten([f"{name}: {reason}" for name, reason in problems]) or "there are no more"
+    found = f"{usable} of {len(source.items):,} items in {source.name} can be used ({causes})"
+    return DataError(found, "At least two", "Look at the files named, or name another source")
