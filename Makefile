@@ -3,6 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 BIN := .venv/bin
+MINUTES ?= 3
 STAMP := .venv/.installed
 # Two OpenMP threads on a busy machine wait for each other at every barrier; the tests run two processes instead.
 QUIET := OMP_NUM_THREADS=1
@@ -32,7 +33,7 @@ $(STAMP): pyproject.toml
 
 demo: setup  ## train on the built-in cats, dogs and rabbits for three minutes and look at what comes out
 	@out=runs/demo; n=2; while [ -e $$out ]; do out=runs/demo-$$n; n=$$((n + 1)); done; \
-	$(BIN)/morelike fit menagerie --family gan --given label --minutes 3 --out $$out && \
+	$(BIN)/morelike fit menagerie --family gan --given label --minutes $(MINUTES) --out $$out && \
 	for label in cat dog rabbit; do \
 		$(BIN)/morelike sample $$out -n 64 --given label=$$label --out $$out/$$label.png || exit $$?; \
 	done && \
@@ -49,8 +50,10 @@ check: setup  ## what to run before a commit: style, types, layers, contracts
 	$(BIN)/mypy
 	$(QUIET) $(BIN)/python -m pytest -n 2 tests/test_layers.py $(wildcard tests/*contract*.py)
 
-bench-quick: setup  ## the quick part of the measurements
-	$(BIN)/python -m bench.quick
+bench-quick: setup  ## the measurements that take seconds: the built-in world, data, the yardsticks themselves
+	$(QUIET) $(BIN)/python bench/menagerie_rate.py
+	$(BIN)/python bench/data_rate.py
+	$(QUIET) $(BIN)/python -m pytest bench/test_bench.py
 
 clean:  ## remove the environment and caches; runs stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -160,7 +160,7 @@ def test_fit_says_where_things_are_and_what_to_try(call, tmp_path) -> None:
         assert str(out / name) in told.out and (out / name).stat().st_size > 0
     assert f"morelike sample '{out}' -n 64 --given label=cat" in told.out
     again = call("fit", *SMALL, "--out", out)
-    assert again.code == 2 and "already exists" in again.err and "--resume" in again.err
+    assert again.code == 2 and "already exists" in again.err and "morelike resume" in again.err
 
 
 def test_fit_tells_machines_one_json_object_per_line(call, tmp_path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +103,31 @@ def test_version_is_the_same_everywhere() -> None:
 
     assert version("morelike") == morelike.__version__
     assert f"## {morelike.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def commands(name: str) -> list[str]:
+    """Every command line of `morelike` in a page."""
+    return re.findall(r"(?:^|`)(morelike (?!VERB)[a-z][^`\n]*)", (ROOT / name).read_text(encoding="utf-8"), re.M)
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    assert commands("README.md") == commands("README.zh-CN.md") != []
+
+
+@pytest.mark.parametrize("line", commands("README.md"))
+def test_the_commands_of_the_readme_are_understood(line: str) -> None:
+    import typer
+
+    from morelike import cli
+
+    verb, *words = shlex.split(line)[1:]
+    command = typer.main.get_command(cli.app).commands[verb]  # type: ignore[attr-defined]
+    read = command.make_context(verb, words).params
+    assert read.get("source") or read.get("run") or verb == "list"
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md", "CHANGELOG.md"])
+def test_the_links_of_a_page_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert links
+    assert not [link for link in links if "://" not in link and not (ROOT / link).exists()]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from morelike.collect import Prepared
+from morelike.core.errors import OptionError
 from morelike.core.family import Family, Optim
 from morelike.core.spec import Batch
 from morelike.data.augment import Augment
@@ -36,6 +37,8 @@ def loader(recipe: Mapping[str, Any], prepared: Prepared, batch: int) -> Loader:
 
 
 def device_of(training: TrainConfig) -> torch.device:
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise OptionError("No GPU can be used here by torch", "device cpu or auto", "Leave out --set device=cuda")
     if training.device != "auto":
         return torch.device(training.device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -31,8 +31,9 @@ from morelike.recipes import (
 from morelike.run import preview_film, preview_writer
 from morelike.train.budget import read_plan
 from morelike.train.config import Config as TrainConfig
-from morelike.train.folder import Folder, read_json, write_json
-from morelike.train.loop import Progress, stop
+from morelike.train.folder import Folder, not_together, read_json, write_json
+from morelike.train.loop import Progress, step_seed, stop
+from morelike.train.recipe import read_recipe
 from morelike.train.session import Clock, Session
 
 VERSION = 1  # of recipe.json
@@ -60,6 +61,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     prepared = collect.arrange(ready[0], codec, request.given, request.held_out)
     augment = collect.augmentation(request.augment)
     _refuse(chosen, prepared, family_settings)
+    assemble.device_of(training)
     yield _event("prepare", clock, folder, collect.counted(prepared))
     folder.create()
     write_json(folder.codec, save_codec(codec, CODEC, prepared.labels))
@@ -73,7 +75,7 @@ def resume(path: Path, began: float) -> Iterator[Progress]:
     """Go on with a run from its newest good state, following its recorded plan."""
     stop.clear()
     folder = Folder(Path(path))
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder.recipe)
     codec, labels = load_codec(read_json(folder.codec))
     source = open_source(recipe["source"])
     clock = Clock(began=began)
@@ -98,12 +100,18 @@ def _new_folder(request: Request) -> Path:
         numbers = (n for n in range(1, 10**6) if not Path(f"runs/{stem}-{request.family}-{n}").exists())
         return Path(f"runs/{stem}-{request.family}-{next(numbers)}")
     out = Path(request.out)
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+    if out.is_file() or (out.is_dir() and not _only_begun(out)):
         raise OptionError(
             f"{out} already exists", "A new folder for the run",
             f"Name another one, or go on with this run: morelike resume {out}",
         )  # fmt: skip
     return out
+
+
+def _only_begun(out: Path) -> bool:
+    """Whether a folder is empty, or a run in it ended before there was anything that could be resumed."""
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*")}
+    return files <= {"codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples"}
 
 
 def _family_settings(request: Request, chosen: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,27 +153,6 @@ def _recipe(
     }  # fmt: skip
 
 
-def _read_recipe(folder: Folder) -> dict[str, Any]:
-    recipe = read_json(folder.recipe)
-    needed = {
-        "version",
-        "source",
-        "family",
-        "config",
-        "given",
-        "minutes",
-        "steps",
-        "seed",
-        "held_out",
-        "augment",
-        "train",
-    }
-    if not isinstance(recipe, dict) or (lacking := needed - recipe.keys()):
-        lacking = lacking if isinstance(recipe, dict) else needed
-        raise RunError(f"{folder.recipe} lacks {', '.join(sorted(lacking))}", "What `morelike fit` wrote", "Restore it")
-    return recipe
-
-
 def _plan(recipe: dict[str, Any], prepared: collect.Prepared, folder: Folder, clock: Clock) -> Iterator[Progress]:
     end = assemble.training_end(recipe["minutes"])
     said = assemble.make_plan(recipe, prepared, folder, None if end is None else lambda: end - clock())
@@ -187,7 +174,10 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     )
     game, step = assemble.game_of(recipe, family), 0
     if (saved := folder.newest_state()) is not None:
-        game.load_state({name: value.to(device) for name, value in saved[0].items()})
+        try:
+            game.load_state({name: value.to(device) for name, value in saved[0].items()})
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise not_together(folder.recipe, folder.states, error) from None
         step, clock.before = saved[1]["step"], saved[1]["seconds"]
         yield _event("train", clock, folder, f"Going on from step {step:,} of {plan.steps:,}")
     folder.cut_log(step)
@@ -196,6 +186,7 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     preview = preview_writer(prepared.codec, prepared.labels, device)
     session = Session(game, folder, plan, recipe["seed"], clock, preview, end, settled["batch"], step)
     session.picture_every = training.picture or max(2.0, (seconds or 300) / 30)
+    session.save_every = training.save
     with assemble.loader(recipe, prepared, settled["batch"]).iterate(step) as batches:
         moved = (assemble.on(device, batch) for batch in batches) if device.type != "cpu" else batches
         with _tensorboard(folder, training.tensorboard) as write:
@@ -239,6 +230,7 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
     """Fit what is fitted after training, save, and write pictures, film and report."""
     game, folder = session.game, session.folder
     if isinstance(game.family, HasFinish):
+        torch.manual_seed(step_seed(recipe["seed"], session.step))  # the same after a resume
         with game.averaged() as family:
             chunks = assemble.loader({**recipe, "augment": asdict(Augment())}, prepared, min(500, len(prepared.kept)))
             few = max(1, min(len(prepared.kept), 10_000) // chunks.size)

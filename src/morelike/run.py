@@ -17,7 +17,8 @@ from morelike.core.family import Family, HasInterpolation, HasLatent
 from morelike.core.spec import Batch
 from morelike.recipes import build_family, load_codec
 from morelike.train.budget import read_plan
-from morelike.train.folder import Folder, load_tensors, read_json, write_bytes
+from morelike.train.folder import Folder, load_tensors, not_together, read_json, write_bytes
+from morelike.train.recipe import read_recipe
 
 CHUNK = 64  # items made at once: always this many, so that an item does not depend on how many are asked for
 SHEET = 64  # items on a preview
@@ -70,17 +71,13 @@ class Run:
             raise RunError(
                 f"{path}: there is no such folder", "A run folder", "Give the folder that `morelike fit` printed"
             )
-        recipe, (codec, labels) = read_json(folder.recipe), load_codec(read_json(folder.codec))
+        recipe, (codec, labels) = read_recipe(folder.recipe), load_codec(read_json(folder.codec))
         tensors, trained = load_tensors(folder.weights)
         try:
             family = build_family(recipe["family"], recipe["config"], codec, labels, 0)
             family.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError, OptionError) as error:
-            why = str(error).splitlines()[0]
-            raise RunError(
-                f"{folder.recipe} and {folder.weights} do not belong together ({why})", "Files of one run",
-                "Restore the one that was changed",
-            ) from None  # fmt: skip
+            raise not_together(folder.recipe, folder.weights, error) from None
         return cls(folder.path, family.eval(), codec, labels, recipe, trained)
 
     def sample(
@@ -88,12 +85,14 @@ class Run:
     ) -> Samples:
         """Make n items; item i has seed `seed + i` and depends on that and its condition alone.
 
-        given  condition by name, such as {"label": "cat"}; without it the labels take turns. label=... is short for it.
+        given  condition by name, such as {"label": "cat"}; without it the labels take turns, seed by seed.
+               label=... is short for it.
         """
-        if n < 1:
-            raise OptionError(f"{n} items were asked for", "At least 1", "Use -n 64, say")
+        _check_count(n)
+        if not 0 <= seed < 2**63 - n:
+            raise OptionError(f"The seed is {seed}", "A whole number from 0 to 2^63", "Choose another one")
         seeds = range(seed, seed + n)
-        conditions = self._conditions(n, {"label": label} if label is not None else given or {})
+        conditions = self._conditions(seeds, self._named(label) if label is not None else given or {})
         return Samples(
             self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec
         )
@@ -106,7 +105,9 @@ class Run:
             )
         ends = self.family.noise([a, b])
         path = torch.stack([slerp(ends[0], ends[1], t) for t in np.linspace(0, 1, max(2, steps))])
-        conditions = self._conditions(len(path), {"label": label or self._first()} if self.labels else {})
+        if label is None and self.labels:
+            label = next(iter(self.labels.values())).config.vocabulary[0]
+        conditions = self._conditions(range(len(path)), self._named(label) if label is not None else {})
         generate = self.family.generate
         array = self._make(lambda part, c: generate(path[list(part)], c), range(len(path)), conditions)
         return Samples(array, (a, b), self.codec, columns=len(array))
@@ -149,7 +150,7 @@ class Run:
                 made.append(self.codec.decode(x)[: len(seeds) - begin])
         return np.concatenate(made)
 
-    def _conditions(self, n: int, given: Mapping[str, str]) -> dict[str, Tensor]:
+    def _conditions(self, seeds: Sequence[int], given: Mapping[str, str]) -> dict[str, Tensor]:
         for name in given:
             if name not in self.labels:
                 if not self.labels:
@@ -158,16 +159,23 @@ class Run:
                         "Leave it out, or train with --given label",
                     )  # fmt: skip
                 raise unknown("condition", name, self.labels)
-        return {name: torch.from_numpy(codec.encode([given[name]] * n)) if name in given
-                else torch.arange(n) % len(codec.config.vocabulary) for name, codec in self.labels.items()}  # fmt: skip
+        return {name: torch.from_numpy(codec.encode([given[name]] * len(seeds))) if name in given
+                else torch.tensor(seeds) % len(codec.config.vocabulary) for name, codec in self.labels.items()}  # fmt: skip
 
-    def _first(self) -> str:
-        return next(iter(self.labels.values())).config.vocabulary[0]
+    def _named(self, label: str) -> dict[str, str]:
+        """The condition that a bare label stands for."""
+        return {next(iter(self.labels), "label"): label}
 
     def _read(self, source: str | Path, n: int | None) -> tuple[Tensor, dict[str, Tensor]]:
         from morelike.data.cache import build
         from morelike.data.sources import open_source
 
+        _check_count(1 if n is None else n)
+        if not isinstance(self.family, HasLatent):
+            raise OptionError(
+                f'The family "{self.recipe["family"]}" has no encoder', "A family with a latent space, such as vae",
+                "Train with --family vae",
+            )  # fmt: skip
         data = build(open_source(source), self.codec)
         rows = slice(0, n)
         x = self.codec.encode(torch.from_numpy(np.array(data.x[rows])))
@@ -176,14 +184,14 @@ class Run:
         return x, {name: torch.from_numpy(value) for name, value in given.items()}
 
     def _latent(self, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
-        if not isinstance(self.family, HasLatent):
-            raise OptionError(
-                f'The family "{self.recipe["family"]}" has no encoder', "A family with a latent space, such as vae",
-                "Train with --family vae",
-            )  # fmt: skip
+        encode = cast(HasLatent, self.family).encode
         with torch.no_grad():
-            starts = range(0, len(x), 256)
-            return torch.cat([self.family.encode(Batch(x, given).slice(at, at + 256)) for at in starts])
+            return torch.cat([encode(Batch(x, given).slice(at, at + 256)) for at in range(0, len(x), 256)])
+
+
+def _check_count(n: int) -> None:
+    if n < 1:
+        raise OptionError(f"{n} items were asked for", "At least 1", "Use -n 64, say")
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:

@@ -79,7 +79,8 @@ def fit(options: Options) -> None:
 
     \b
     SOURCE is a folder of pictures (sub-folders are labels), a zip or tar of one, an .npy or .npz array, IDX .gz files,
-    a CSV of file,label, a Hugging Face data set, or "menagerie". Ctrl-C ends the step, saves, and says how to go on.
+    a CSV of file,label, a Hugging Face data set (hf:name), or "menagerie".
+    Ctrl-C ends the step, saves, and says how to go on.
     """
     if options.resume:
         out = options.out or (Path(options.source) if options.source else None)

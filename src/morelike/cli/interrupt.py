@@ -17,7 +17,8 @@ class Interrupt:
     """Turns SIGINT and SIGTERM into a request to the training loop to finish its step and save.
 
     Before training there is nothing to save, so there the first signal stops at once. `stage` is kept up to date by
-    whoever iterates over the progress; `say` tells the user. Outside the main thread, where Python allows no handlers, it does nothing.
+    whoever iterates over the progress; `say` tells the user. Outside the main thread, where Python allows no handlers,
+    it does nothing.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:

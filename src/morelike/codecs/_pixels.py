@@ -98,8 +98,9 @@ def fitted(raw: Any, size: tuple[int, int], grey: bool, fit: str) -> np.ndarray:
     with raw:
         refuse_bomb(*raw.size)
         _reduce(raw, size[::-1] if _turns(raw) else size, grey, fit)
+        raw.load()
+        turn = _UPRIGHT.get(_orientation(raw))  # read after decoding: Pillow has turned a TIFF then and dropped the tag
         image = flatten(raw)
-        turn = _UPRIGHT.get(_orientation(raw))  # read after decoding: Pillow turns a TIFF then and drops the tag
         return _fit(image if turn is None else image.transpose(turn), size, grey, fit)
 
 

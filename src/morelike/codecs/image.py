@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL.Image import DecompressionBombWarning, Image
+from PIL.Image import Image
 from torch import Tensor
 
 from morelike.codecs import _pixels, _sheets
@@ -89,10 +89,10 @@ class Codec:
 
         Raises `DataError` when none of them can be read.
         """
-        sample = [items[i] for i in sorted({round(i * (len(items) - 1) / _LOOK) for i in range(_LOOK + 1)})]
-        config = self.config
-        with ThreadPoolExecutor() as pool, warnings.catch_warnings():
-            warnings.simplefilter("ignore", DecompressionBombWarning)  # such pictures are refused by a lower limit
+        rows = {round(i * (len(items) - 1) / _LOOK) for i in range(_LOOK + 1)} if len(items) else ()
+        sample, config = [items[row] for row in sorted(rows)], self.config
+        with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged pictures are named when they are prepared
             if config.size is None or config.colour == "auto":
                 config = _settled(config, list(pool.map(_measured, sample)))
             if config.likelihood == "auto":

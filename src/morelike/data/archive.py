@@ -102,7 +102,8 @@ def _load(read: Callable[[], bytes]) -> Image.Image:
 def _zip_members(path: Path) -> list[Member]:
     archive = zipfile.ZipFile(path)  # its reads are safe in several threads
     found = [info for info in archive.infolist() if not info.is_dir()]
-    return [Member(_zip_name(info), info.file_size, partial(_zip_read, archive, info)) for info in found]
+    read = [partial(_zip_read, archive, info) for info in found]
+    return [Member(*one) for one in zip(_zip_names(found), (info.file_size for info in found), read, strict=True)]
 
 
 def _zip_read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -111,20 +112,19 @@ def _zip_read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return archive.read(info)
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """The member's name; without the UTF-8 flag it is in the code page of whoever made it, often UTF-8 or Chinese."""
-    if info.flag_bits & 0x800 or info.filename.isascii():
-        return info.filename
-    try:
-        data = info.filename.encode("cp437")
-    except UnicodeEncodeError:
-        return info.filename
+def _zip_names(members: Sequence[zipfile.ZipInfo]) -> list[str]:
+    """The members' names; without the UTF-8 flag they are in the code page of whoever packed them, often Chinese."""
+    unmarked = "\n".join(info.filename for info in members if not info.flag_bits & 0x800)
     for encoding in ("utf-8", "gb18030"):
         try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
+            unmarked.encode("cp437").decode(encoding)
+        except UnicodeError:
             continue
-    return info.filename
+        return [
+            info.filename if info.flag_bits & 0x800 else info.filename.encode("cp437").decode(encoding)
+            for info in members
+        ]
+    return [info.filename for info in members]
 
 
 def _tar_members(path: Path) -> list[Member]:

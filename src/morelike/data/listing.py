@@ -18,7 +18,15 @@ from PIL import Image
 from morelike.core.codec import Item
 from morelike.core.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # no format that starts another program
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "PPM",
+)  # none starts another program, as EPS does; MPO is read as JPEG
 PICTURES = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".pbm", ".pgm", ".ppm"),
@@ -148,12 +156,12 @@ def open_picture(file: str | bytes) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without Pillow's warning about large pictures: the codec refuses them by a lower limit of its own.
+    """Without Pillow's warnings: a damaged picture becomes a problem, and a huge one is refused by the codec.
 
     Warnings are set for the whole process, so this belongs around a pool of threads and not inside one.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 
 

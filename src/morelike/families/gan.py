@@ -18,17 +18,27 @@ from morelike.nn import net
 from morelike.nn.augment import NonLeaking
 from morelike.nn.condition import Condition
 
-# What each published variant settles; anything the user sets wins over it.
+# What each published variant settles, beside what is plain; anything the user sets wins over it.
+PLAIN: dict[str, Any] = {
+    "net": "cnn", "style": "residual", "norm": "none", "gamma": 0.0, "penalty_every": 1, "critic_steps": 1,
+    "augment": 0.0, "optim": Optim("adam", 2e-4, (0.5, 0.999), schedule="constant"),
+}  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     # Goodfellow et al. 2014, algorithm 1 with the non-saturating generator loss of section 3; multilayer perceptrons
-    "goodfellow": dict(net="mlp", loss="nonsaturating", lr=2e-4, beta1=0.5, beta2=0.999),
+    "goodfellow": {"net": "mlp", "loss": "nonsaturating"},
     # Radford, Metz & Chintala 2016: strided convolutions, batch normalisation, Adam 2e-4 with beta1 0.5
-    "dcgan": dict(net="cnn", style="plain", norm="batch", loss="nonsaturating", lr=2e-4, beta1=0.5, beta2=0.999),
-    # Gulrajani et al. 2017, algorithm 1: five critic steps, gradient penalty 10, Adam 1e-4 with betas 0 and 0.9
-    "wasserstein": dict(loss="wasserstein", gamma=10.0, penalty_every=1, critic_steps=5, lr=2e-4, beta2=0.9),
-    # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty as in Karras et al. 2020
-    "modern": dict(loss="relativistic", gamma=1.0, penalty_every=8, augment=0.0, lr=1e-3, beta2=0.99),
-}
+    "dcgan": {"loss": "nonsaturating", "style": "plain", "norm": "batch"},
+    # Gulrajani et al. 2017, algorithm 1: five critic steps, gradient penalty 10, Adam with betas 0 and 0.9
+    "wasserstein": {
+        "loss": "wasserstein", "gamma": 10.0, "critic_steps": 5,
+        "optim": Optim("adam", 2e-4, (0.0, 0.9), schedule="constant"),
+    },
+    # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty: Karras et al. 2020
+    "modern": {
+        "loss": "relativistic", "gamma": 1.0, "penalty_every": 8,
+        "optim": Optim("adam", 2e-3, (0.0, 0.99), schedule="linear"),
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,6 @@ class Config:
     critic_steps   critic steps for each generator step
     augment        probability of the non-leaking augmentation before the critic, 0 to 0.8
     norm, style    none | batch | group and residual | plain, handed to the net
-    lr             learning rate of both players
     """
 
     variant: str = "modern"
@@ -59,20 +68,15 @@ class Config:
     augment: float | None = None
     norm: str | None = None
     style: str | None = None
-    lr: float | None = None
-    beta1: float | None = None
-    beta2: float | None = None
 
     def settled(self, name: str) -> Any:
-        """The user's value, else the variant's, else the plain default."""
-        plain = dict(net="cnn", gamma=0.0, penalty_every=1, critic_steps=1, augment=0.0, norm="none",
-                     style="residual", beta1=0.0)  # fmt: skip
-        chosen = getattr(self, name)
-        return chosen if chosen is not None else VARIANTS[self.variant].get(name, plain.get(name))
+        """The user's value, else the variant's, else the plain one."""
+        chosen = getattr(self, name, None)
+        return chosen if chosen is not None else {**PLAIN, **VARIANTS[self.variant]}[name]
 
 
 class Critic(nn.Module):
-    """Scores how real an item looks, given its condition: s(x, c) = w f(x) + <V c, f(x)> (Miyato & Koyama 2018, eq. 3)."""
+    """Scores how real an item looks, given its condition: w f(x) + <V c, f(x)> (Miyato & Koyama 2018, eq. 3)."""
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -127,26 +131,25 @@ class Model(Family):
         return {"critic": self.critic, "generator": self.generator}
 
     def optimizers(self) -> dict[str, Optim]:
-        betas = (self.config.settled("beta1"), self.config.settled("beta2"))
-        modern = self.config.variant == "modern"
-        optim = Optim("adam", self.config.settled("lr"), betas, schedule="linear" if modern else "constant")
-        return {"critic": optim, "generator": optim}
+        return dict.fromkeys(self.players(), self.config.settled("optim"))
 
     def play(self, batch: Batch) -> Iterator[Move]:
         critic_loss, generator_loss = LOSSES[self.loss]
+        fake = self.generate(self.prior(batch), batch.given)
         # (1) critic: tell real from fake
-        for turn in range(self.config.settled("critic_steps")):
-            with torch.no_grad():
-                fake = self.generate(self.prior(batch), batch.given)
-            seen, made = self.augment(batch.x), self.augment(fake)
-            loss = critic_loss(self.critic(seen, batch.given), self.critic(made, batch.given))
-            log = {"diversity": spread(fake) / spread(batch.x).clamp_min(1e-6)} if turn == 0 else {}
-            yield Move("critic", loss + self.penalty(seen, made, batch.given), log)
+        for turns_left in reversed(range(self.config.settled("critic_steps"))):
+            made = fake.detach() if turns_left == 0 else self.fresh(batch)
+            seen, made = self.augment(batch.x), self.augment(made)
+            real_score, fake_score = self.critic(seen, batch.given), self.critic(made, batch.given)
+            loss = critic_loss(real_score, fake_score) + self.penalty(seen, made, batch.given)
+            yield Move("critic", loss, {} if turns_left else {"diversity": spread(fake) / spread(batch.x)})
         # (2) generator: fool the critic that has just improved
-        made = self.augment(self.generate(self.prior(batch), batch.given))
-        with torch.no_grad():
-            real = self.critic(self.augment(batch.x), batch.given) if self.loss == "relativistic" else None
-        yield Move("generator", generator_loss(real, self.critic(made, batch.given)))
+        yield Move("generator", generator_loss(real_score.detach(), self.critic(self.augment(fake), batch.given)))
+
+    @torch.no_grad()
+    def fresh(self, batch: Batch) -> Tensor:
+        """New fakes for a critic step that the generator will not learn from."""
+        return self.generate(self.prior(batch), batch.given)
 
     def penalty(self, real: Tensor, fake: Tensor, given: Mapping[str, Tensor]) -> Tensor | float:
         """Gradient penalty, one value per example (B,); lazily, every n-th step and n times as strong."""
@@ -176,9 +179,9 @@ class Model(Family):
         recent = history.recent("diversity", 10)
         if self.fraction > 0.1 and len(recent) == 10 and sum(recent) / 10 < 0.4:
             return (
-                f"The generator is collapsing: its samples differ from one another {sum(recent) / 10:.0%} as much as the "
-                f"data do. Try --set gamma={4 * self.config.settled('gamma') or 1.0:g}, or --set lr="
-                f"{self.config.settled('lr') / 2:g}, or --family vae, which cannot collapse this way."
+                f"The generator is collapsing: its samples differ from one another {sum(recent) / 10:.0%} as much as "
+                f"the data do. Try --set gamma={4 * self.config.settled('gamma') or 1.0:g}, or --set lr="
+                f"{self.config.settled('optim').lr / 2:g}, or --family vae, which cannot collapse this way."
             )
         return None
 
@@ -192,7 +195,7 @@ def squared_slope(critic: Critic, x: Tensor, given: Mapping[str, Tensor]) -> Ten
 
 def spread(x: Tensor) -> Tensor:
     """Mean absolute difference between neighbours in a batch: (B, *shape) -> ()."""
-    return (x - x.roll(1, 0)).abs().float().mean().detach()
+    return (x - x.roll(1, 0)).abs().float().mean().detach() + 1e-6
 
 
 # name -> (critic loss, generator loss) of the scores of real and fake, each (B,) -> (B,)

@@ -134,7 +134,10 @@ class Model(Family):
     def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
         """The most likely look of the items whose noise is z: the mean of p(x|z)."""
         codes = torch.empty_like(z[:, 1:])
-        label = next(iter(given.values())) if self.classes else torch.zeros(len(z), dtype=torch.long, device=z.device)
+        label = torch.zeros(1, dtype=torch.long, device=z.device)
+        if self.classes:
+            label = given.get(next(iter(self.spec.given)), label)
+        label = label.expand(len(z))  # one condition may serve all
         for value in label.unique().tolist():
             codes[label == value] = self.density[value].transform(z[label == value])
         return self.likelihood(codes, given).mean

@@ -132,7 +132,8 @@ def revisions(run: Path) -> list[str]:
     ends = [record["steps"] for record in records(run / "plan.jsonl") if isinstance(record.get("steps"), int)]
     if len(ends) < 2:
         return []
-    return [f"To end on time, the number of steps was moved {len(ends) - 1} times, from {ends[0]:,} to {ends[-1]:,}."]
+    times = "once" if len(ends) == 2 else f"{len(ends) - 1} times"
+    return [f"To end on time, the number of steps was changed {times}, from {ends[0]:,} to {ends[-1]:,}."]
 
 
 def cost(run: Path, lines: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,7 +216,7 @@ def skipped(problems: Sequence[Sequence[str]], count: int) -> str:
 
 def commands(run: Path, labels: Mapping[str, Sequence[str]]) -> str:
     """What to type next."""
-    asked = "".join(f" --given {name}={values[0]}" for name, values in labels.items() if values)
+    asked = "".join(f" --given {shlex.quote(f'{name}={values[0]}')}" for name, values in labels.items() if values)
     folder = shlex.quote(str(run))
     lines = (f"morelike sample {folder} -n 64{asked} --out sheet.png", f"morelike info {folder}")
     return "".join(f"<pre>{escape(line)}</pre>" for line in lines)

@@ -97,7 +97,7 @@ class _Shift(torch.autograd.Function):
         ctx.steps, ctx.reach = inputs[1], inputs[2]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         return _Shift.apply(grad, -ctx.steps, ctx.reach), None, None  # can itself be differentiated, for R1
 
 
@@ -134,21 +134,28 @@ def cutout(x: Tensor, strength: float = 0.5, generator: torch.Generator | None =
     return x * _outside(x, strength, torch.ones(len(x), dtype=torch.bool, device=x.device), generator)
 
 
-def affine(
-    x: Tensor, degrees: float = 0.0, scale: float = 0.0, generator: torch.Generator | None = None, fill: str = "border"
-) -> Tensor:
-    """Turn pictures by U(-degrees, degrees) and magnify them by a factor exp(U(-1, 1) log(1 + scale)), bilinearly.
+def turn(x: Tensor, angle: Tensor, factor: Tensor, fill: str = "border") -> Tensor:
+    """Turn pictures (B, C, H, W) by angle (B,) in radians, anticlockwise, and magnify by factor (B,), bilinearly.
 
-    x: (B, C, H, W). fill: what appears at the edges, "border", "reflection" or "zeros".
+    fill  what appears at the edges: "border", "reflection" or "zeros"
     """
-    angle = _uniform(x, -math.radians(degrees), math.radians(degrees), generator).flatten().float()
-    factor = torch.exp(_uniform(x, -1, 1, generator).flatten().float() * math.log1p(scale))
     height, width = x.shape[2:]
     cos, sin, zero = angle.cos() / factor, angle.sin() / factor, torch.zeros_like(angle)
     # grid coordinates run from -1 to 1 on every axis, whatever the sides, hence their ratio
     rows = (cos, -sin * height / width, zero, sin * width / height, cos, zero)
     grid = F.affine_grid(torch.stack(rows, 1).reshape(-1, 2, 3).to(x.dtype), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode=fill, align_corners=False)
+
+
+def affine(
+    x: Tensor, degrees: float = 0.0, scale: float = 0.0, generator: torch.Generator | None = None, fill: str = "border"
+) -> Tensor:
+    """Turn pictures by U(-degrees, degrees) and magnify them by (1 + scale) ** U(-1, 1); x and fill as in `turn`."""
+    if not degrees and not scale:
+        return x
+    angle = _uniform(x, -math.radians(degrees), math.radians(degrees), generator).flatten()
+    exponent = _uniform(x, -1, 1, generator).flatten()
+    return turn(x, angle, (1 + scale) ** exponent, fill)
 
 
 class NonLeaking:

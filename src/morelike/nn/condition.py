@@ -85,7 +85,7 @@ class FiLM(nn.Module):
             return h
         assert c is not None, "this net was built with conditions"
         shape = [1] * h.ndim
-        shape[0], shape[axis] = len(h), h.shape[axis]
+        shape[0], shape[axis] = h.shape[0], h.shape[axis]
         gamma, beta = (part.reshape(shape) for part in self.affine(c).to(h.dtype).chunk(2, 1))
         return torch.addcmul(h + beta, h, gamma)
 

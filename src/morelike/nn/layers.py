@@ -74,25 +74,25 @@ class Patches:
 
     def split(self, x: Tensor) -> Tensor:
         """(B, *shape) -> (B, count, size)."""
-        x = x.reshape(len(x), self.channels, *self.space)
+        x = x.reshape(x.shape[0], self.channels, *self.space)
         lacks = [g * p - side for g, p, side in zip(self.grid, self.patch, self.space, strict=True)]
         if any(lacks):
             x = F.pad(x, [n for lack in reversed(lacks) for n in (0, lack)])
-        x = x.reshape(len(x), self.channels, *self._pairs())  # (B, C, g1, p1, g2, p2, ..)
+        x = x.reshape(x.shape[0], self.channels, *self._pairs())  # (B, C, g1, p1, g2, p2, ..)
         rank = len(self.grid)
         order = [0, *range(2, 2 + 2 * rank, 2), 1, *range(3, 3 + 2 * rank, 2)]
-        return x.permute(order).reshape(len(x), self.count, self.size)
+        return x.permute(order).reshape(x.shape[0], self.count, self.size)
 
     def join(self, patches: Tensor) -> Tensor:
         """(B, count, size) -> (B, *shape), the inverse of `split`."""
         rank = len(self.grid)
         padded = [g * p for g, p in zip(self.grid, self.patch, strict=True)]
-        x = patches.reshape(len(patches), *self.grid, self.channels, *self.patch)
+        x = patches.reshape(patches.shape[0], *self.grid, self.channels, *self.patch)
         order = [0, 1 + rank, *(axis for i in range(rank) for axis in (1 + i, 2 + rank + i))]
-        x = x.permute(order).reshape(len(x), self.channels, *padded)
+        x = x.permute(order).reshape(x.shape[0], self.channels, *padded)
         for axis, side in enumerate(self.space, start=2):
             x = x.narrow(axis, 0, side)
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(x.shape[0], *self.shape)
 
     def _pairs(self) -> list[int]:
         return [n for pair in zip(self.grid, self.patch, strict=True) for n in pair]

@@ -65,4 +65,4 @@ class Decoder(nn.Module):
         self.head = nn.Linear(HIDDEN * width, math.prod(shape))
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
-        return self.head(self.second(self.first(joined(h, c)))).reshape(len(h), *self.shape)
+        return self.head(self.second(self.first(joined(h, c)))).reshape(h.shape[0], *self.shape)

@@ -15,9 +15,13 @@ STEPS = 64  # longest sequence; longer axes are read in chunks, since a recurren
 
 
 def sequence(shape: tuple[int, ...]) -> Patches:
-    """An item as at most 64 steps along its first spatial axis: rows of a picture, chunks of sound, frames of video."""
-    space = shape[1:] if len(shape) > 1 else shape
-    return Patches(shape, (math.ceil(space[0] / STEPS), *space[1:]))
+    """An item as at most 64 steps along an axis: rows of a picture, chunks of sound, frames of video.
+
+    It is the first spatial axis longer than one.
+    """
+    space = shape[1:] or shape
+    axis = next((i for i, side in enumerate(space) if side > 1), 0)
+    return Patches(shape, [math.ceil(side / STEPS) if i == axis else side for i, side in enumerate(space)])
 
 
 def gru(before: int, after: int, both_ways: bool = False) -> nn.GRU:
@@ -81,7 +85,7 @@ class Decoder(nn.Module):
     """A GRU unrolled over learned step inputs: (B, features), c: (B, given) -> (B, *shape).
 
     The features start it and modulate every input. No step sees what was written before, so that the item is a
-    function of the features.
+    function of the features. norm: "none", "batch" or "group", of the states.
     """
 
     def __init__(
@@ -91,13 +95,13 @@ class Decoder(nn.Module):
         super().__init__()
         self.sequence = sequence(shape)
         self.places = nn.Parameter(torch.randn(self.sequence.count, 4 * width))
-        self.steps = Steps(4 * width, 4 * width, features + given, norm)
+        self.steps = Steps(4 * width, 4 * width, features + given)
         self.start = nn.Linear(features + given, 8 * width)
         self.gru = gru(4 * width, 8 * width)
-        self.head = nn.Linear(8 * width, self.sequence.size)
+        self.norm, self.head = normalisation(norm, 8 * width), nn.Linear(8 * width, self.sequence.size)
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         h = joined(h, c)
-        steps = self.steps(self.places.expand(len(h), -1, -1), h)  # (B, T, 4 width)
+        steps = self.steps(self.places.expand(h.shape[0], -1, -1), h)  # (B, T, 4 width)
         states, _ = run(self.gru, steps, torch.tanh(self.start(h)).unsqueeze(0))  # (B, T, 8 width)
-        return self.sequence.join(self.head(states))
+        return self.sequence.join(self.head(self.norm(states.transpose(1, 2)).transpose(1, 2)))

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from morelike.nn.condition import FiLM, joined
 from morelike.nn.layers import Patches, RMSNorm, TokenEmbedding, even_patches, normalisation
 
-DEPTH = 4
-CODE = 8  # numbers per patch where features become patches and back
+DEPTH = 3  # blocks
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -60,8 +59,9 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(PatchNorm(norm, width) for _ in range(2))
         self.films = nn.ModuleList(FiLM(given, width) for _ in range(2))
         self.attention = Attention(width, heads)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
-        nn.init.zeros_(self.mlp[2].weight)
+        last = nn.Linear(4 * width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.SiLU(), last)
+        nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
         x = x + self.attention(self.films[0](self.norms[0](x), c, -1))
@@ -83,7 +83,12 @@ class Positions(nn.Module):
         return x + where.reshape(x.shape[1:])
 
 
-def _stack(width: int, given: int, norm: str) -> tuple[int, nn.ModuleList]:
+def patch_code(width: int) -> int:
+    """Numbers per patch in which features become patches and patches features, beside what all patches share."""
+    return max(4, width // 2)
+
+
+def stack(width: int, given: int, norm: str) -> tuple[int, nn.ModuleList]:
     """The width of the patches' vectors, 3 x width in heads of about 32, and the blocks."""
     heads = max(1, round(3 * width / 32))
     wide = heads * math.ceil(3 * width / heads)
@@ -91,7 +96,7 @@ def _stack(width: int, given: int, norm: str) -> tuple[int, nn.ModuleList]:
 
 
 class Encoder(nn.Module):
-    """Patches, four blocks of attention, features: (B, *shape), c: (B, given) -> (B, out).
+    """Patches, three blocks of attention, features: (B, *shape), c: (B, given) -> (B, out).
 
     width   patches become vectors of 3 x width numbers; there are about 50 to 64 of them
     tokens  size of the vocabulary where items are integers, which are embedded first
@@ -107,22 +112,22 @@ class Encoder(nn.Module):
         self.embed = nn.Identity() if tokens is None else TokenEmbedding(tokens, width)
         shape = shape if tokens is None else (width, *shape)
         self.patches = Patches(shape, even_patches(shape[1:] or shape))
-        wide, self.blocks = _stack(width, given, norm)
+        wide, self.blocks = stack(width, given, norm)
         self.start, self.positions = nn.Linear(self.patches.size, wide), Positions(self.patches.grid, wide)
         self.norm, self.film = PatchNorm(norm, wide), FiLM(given, wide)
-        self.code = nn.Linear(wide, CODE)
-        self.head = nn.Linear(wide + CODE * self.patches.count, out)
+        self.per_patch = nn.Linear(wide, patch_code(width))
+        self.head = nn.Linear(wide + patch_code(width) * self.patches.count, out)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         x = self.positions(self.start(self.patches.split(self.embed(x))))  # (B, T, wide)
         for block in self.blocks:
             x = block(x, c)
         x = self.film(self.norm(x), c, -1)
-        return self.head(torch.cat([x.mean(1), self.code(x).flatten(1)], 1))
+        return self.head(torch.cat([x.mean(1), self.per_patch(x).flatten(1)], 1))
 
 
 class Decoder(nn.Module):
-    """Features, four blocks of attention modulated by them, patches: (B, features), c: (B, given) -> (B, *shape).
+    """Features, three blocks of attention modulated by them, patches: (B, features), c: (B, given) -> (B, *shape).
 
     The features enter twice: as a short code for each patch, and as scale and shift of every normalisation
     (Peebles & Xie 2023).
@@ -134,17 +139,17 @@ class Decoder(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.patches = Patches(shape, even_patches(shape[1:] or shape))
-        wide, self.blocks = _stack(width, 3 * width, norm)
-        self.code = nn.Linear(features + given, CODE * self.patches.count)
-        self.start, self.positions = nn.Linear(CODE, wide), Positions(self.patches.grid, wide)
-        self.style = nn.Sequential(nn.Linear(features + given, 3 * width), nn.SiLU())
+        wide, self.blocks = stack(width, 3 * width, norm)
+        self.per_patch = nn.Linear(features + given, patch_code(width) * self.patches.count)
+        self.start, self.positions = nn.Linear(patch_code(width), wide), Positions(self.patches.grid, wide)
+        self.modulation = nn.Sequential(nn.Linear(features + given, 3 * width), nn.SiLU())
         self.norm, self.film = PatchNorm(norm, wide), FiLM(3 * width, wide)
         self.head = nn.Linear(wide, self.patches.size)
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         h = joined(h, c)
-        style = self.style(h)
-        x = self.positions(self.start(self.code(h).unflatten(1, (self.patches.count, CODE))))  # (B, T, wide)
+        style = self.modulation(h)
+        x = self.positions(self.start(self.per_patch(h).unflatten(1, (self.patches.count, -1))))  # (B, T, wide)
         for block in self.blocks:
             x = block(x, style)
         return self.patches.join(self.head(self.film(self.norm(x), style, -1)))

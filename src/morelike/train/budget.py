@@ -58,18 +58,24 @@ def read_plan(path: Path) -> Plan | None:
     if not path.exists():
         return None
     revisions = []
-    for line in path.read_text().splitlines():
+    for line in path.read_bytes().splitlines(keepends=True):
         try:
-            revisions.append(Revision(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError):
+            revision = Revision(**json.loads(line))
+            if not line.endswith(b"\n") or not 0 <= revision.step < revision.steps or not 0 <= revision.fraction <= 1:
+                break
+        except (ValueError, TypeError):
             break
+        revisions.append(revision)
     return Plan(revisions) if revisions else None
 
 
 def record(path: Path, revisions: Iterable[Revision]) -> None:
-    """Append revisions durably, before they take effect."""
-    with path.open("a") as file:
-        file.writelines(json.dumps(asdict(revision)) + "\n" for revision in revisions)
+    """Append revisions durably, before they take effect; a line that a crash cut off goes first."""
+    lines = "".join(json.dumps(asdict(revision)) + "\n" for revision in revisions)
+    with path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)  # or the new line would be joined to it, and lost with it
+        file.write(lines.encode())
         file.flush()
         os.fsync(file.fileno())
 

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -21,22 +28,24 @@ class Config:
     schedule      constant | cosine | linear
     warmup, cooldown, weight_decay, clip  as in core.family.Optim
     picture       seconds between two sheets of samples; None: about thirty in a run
+    save          seconds between two states from which the run could be resumed
     tensorboard   also write TensorBoard events (extra "log")
     """
 
-    batch: int = 64
-    precision: str = "auto"
-    threads: int | None = None
-    accumulate: int = 1
-    average: float | None = None
-    device: str = "auto"
+    batch: Count = 64
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: Count | None = None
+    accumulate: Count = 1
+    average: Share | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = False
-    optimizer: str | None = None
-    lr: float | None = None
-    schedule: str | None = None
-    warmup: float | None = None
-    cooldown: float | None = None
-    weight_decay: float | None = None
-    clip: float | None = None
-    picture: float | None = None
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] | None = None
+    lr: Positive | None = None
+    schedule: Literal["constant", "cosine", "linear"] | None = None
+    warmup: Share | None = None
+    cooldown: Share | None = None
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    clip: Positive | None = None
+    picture: Positive | None = None
+    save: Positive = 20.0
     tensorboard: bool = False

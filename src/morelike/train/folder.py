@@ -67,6 +67,14 @@ def damaged(path: Path, why: str) -> RunError:
     )
 
 
+def not_together(recipe: Path, weights: Path, error: Exception) -> RunError:
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RunError(
+        f"{recipe} and {weights} do not belong together ({why})", "Files of one run",
+        "Restore the one that was changed",
+    )  # fmt: skip
+
+
 def digest(tensors: Mapping[str, Tensor], note: str) -> str:
     """A checksum of names, types, shapes, values and note."""
     total = hashlib.blake2b(note.encode(), digest_size=16)
@@ -110,8 +118,14 @@ class Folder:
         self.film, self.report = path / "film.gif", path / "report.html"
 
     def create(self) -> None:
-        for folder in (self.path, self.states, self.samples):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (self.path, self.states, self.samples):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: the run folder could not be made ({error.strerror})",
+                "A place with room that you may write to", "Choose another --out",
+            ) from None  # fmt: skip
 
     def save_state(self, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> Path:
         path = self.states / f"{note['step']:09d}.safetensors"
@@ -129,7 +143,10 @@ class Folder:
             except RunError as error:
                 fault = fault or error
         if fault is not None:
-            raise fault
+            raise RunError(
+                fault.found, "One of the states in this folder has to be whole",
+                f"Restore one from a copy, or remove {self.states} to train again from the first step",
+            )  # fmt: skip
         return None
 
     def cut_log(self, step: int) -> None:
@@ -137,10 +154,10 @@ class Folder:
         if not self.log.exists():
             return
         kept = []
-        for line in self.log.read_text().splitlines():
+        for line in self.log.read_bytes().splitlines():
             try:
                 if json.loads(line)["step"] <= step:
-                    kept.append(line)
+                    kept.append(line + b"\n")
             except (ValueError, KeyError, TypeError):
                 continue
-        write_bytes(self.log, "".join(line + "\n" for line in kept).encode())
+        write_bytes(self.log, b"".join(kept))

@@ -13,20 +13,21 @@ from morelike.core.errors import unknown
 from morelike.core.family import Optim
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
+SCHEDULES = ("constant", "cosine", "linear")
 
 
 def rate(optim: Optim, fraction: float) -> float:
     """Learning rate at a fraction of the budget: linear warm-up, then constant, cosine (Loshchilov & Hutter 2017,
     eq. 5) or constant with a linear cool-down to zero."""
+    if optim.schedule not in SCHEDULES:
+        raise unknown("schedule", optim.schedule, SCHEDULES)
     if fraction < optim.warmup:
         return optim.lr * (0.01 + 0.99 * fraction / optim.warmup)
     if optim.schedule == "constant":
         return optim.lr
     if optim.schedule == "cosine":
-        return optim.lr * (1 + math.cos(math.pi * (fraction - optim.warmup) / (1 - optim.warmup))) / 2
-    if optim.schedule == "linear":
-        return optim.lr * min(1.0, (1 - fraction) / optim.cooldown)
-    raise unknown("schedule", optim.schedule, ("constant", "cosine", "linear"))
+        return optim.lr * (1 + math.cos(math.pi * (fraction - optim.warmup) / max(1e-9, 1 - optim.warmup))) / 2
+    return optim.lr * min(1.0, (1 - fraction) / max(1e-9, optim.cooldown))
 
 
 def build(optim: Optim, player: nn.Module) -> list[Optimizer]:
@@ -79,7 +80,7 @@ class Average:
 
     def tensors(self) -> dict[str, Tensor]:
         """Averaged parameters, and buffers as they are."""
-        return {**dict(zip(self.names, self.values, strict=True)), **dict(self.module.named_buffers())}
+        return {**self.module.state_dict(), **dict(zip(self.names, self.values, strict=True))}
 
 
 def power(width: float) -> float:

@@ -102,27 +102,26 @@ class Session:
     def _flush(self, pending: list[tuple[int, dict[str, Tensor]]]) -> dict[str, float]:
         """Means of the pending logs, written to log.jsonl; a `TrainingError` at the first loss that is not finite."""
         names = list(dict.fromkeys(name for _, log in pending for name in log))
-        means: dict[str, float] = {}
-        for name in names:
-            values = torch.stack([log[name] for _, log in pending if name in log])
-            if not bool(values.isfinite().all()):
-                where = [step for step, log in pending if name in log][int((~values.isfinite()).nonzero()[0])]
-                self._not_finite(name, where)
-            means[name] = float(values.mean())
+        values = {name: torch.stack([log[name] for _, log in pending if name in log]) for name in names}
+        if not all(bool(value.isfinite().all()) for value in values.values()):
+            step, log = next((step, log) for step, log in pending if not all(v.isfinite() for v in log.values()))
+            name = next(name for name, value in log.items() if not value.isfinite())
+            self._not_finite(f'the loss of player "{name}"' if name in self.game.players else f'"{name}"', step, name)
+        means = {name: float(value.mean()) for name, value in values.items()}
         self.history.add(means)
         line = {"step": self.step, "seconds": round(self.clock(), 3), **{k: round(v, 6) for k, v in means.items()}}
         with self.folder.log.open("a") as file:
             file.write(json.dumps(line) + "\n")
         return means
 
-    def _not_finite(self, name: str, step: int) -> None:
+    def _not_finite(self, what: str, step: int, name: str = "") -> None:
         optim = self.game.optims.get(name) or next(iter(self.game.optims.values()))
         lr = rate(optim, self.plan.fraction(step - 1))
         good = sorted(self.folder.states.glob("*.safetensors"))
         last = f"the last good state is {good[-1]}" if good else "no state had been saved yet"
         raise TrainingError(
-            f'At step {step:,} the loss of player "{name}" was not a finite number (learning rate {lr:.3g}); {last}',
-            "Every loss has to stay finite",
+            f"At step {step:,} {what} was not a finite number (learning rate {lr:.3g}); {last}",
+            "Every loss and every weight has to stay finite",
             f"Train again with --set lr={lr / 3:.1g}, or with --set precision=float32",
         )
 
@@ -135,7 +134,11 @@ class Session:
     def save(self) -> None:
         """Write the state, from which training goes on, then the weights, which are sampled from."""
         note = {"step": self.step, "seconds": self.clock(), "steps": self.plan.steps}
-        self.folder.save_state(self.game.state(), note)
+        state = self.game.state()
+        for name, value in state.items():  # a finite loss can still leave weights that are not
+            if not bool(value.isfinite().all()):
+                self._not_finite(f'the weight "{name.removeprefix("live.")}"', self.step)
+        self.folder.save_state(state, note)
         save_tensors(self.folder.weights, self.game.weights(), note)
 
     def _progress(self, log: dict[str, float], games: float, note: str | None) -> Progress:
