@@ -59,8 +59,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Rows in aligned columns, the first one to the left."""
     cells = [list(columns)] + [[f"{one:.3g}" if isinstance(one, float) else str(one) for one in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    for row in cells:
-        print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(wide) for cell, wide in zip(row[1:], widths[1:], strict=True))]))
+    for first, *others in cells:
+        right = (cell.rjust(wide) for cell, wide in zip(others, widths[1:], strict=True))
+        print("  ".join([first.ljust(widths[0]), *right]))
 
 
 def verdict(met: bool) -> str:

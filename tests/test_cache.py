@@ -282,6 +282,31 @@ def test_batches_prepared_ahead_are_the_same() -> None:
         next(batches)
 
 
+def test_preparing_ahead_uses_one_thread_and_leaves_training_its_own() -> None:
+    counts: list[int] = []
+
+    class Counting(image.Codec):
+        def encode(self, stored: torch.Tensor) -> torch.Tensor:
+            counts.append(torch.get_num_threads())
+            return super().encode(stored)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with loader(codec=Counting(CODEC.config)).iterate() as batches:
+            for _ in range(5):
+                next(batches)
+            assert torch.get_num_threads() == 2
+            later: list[int] = []
+            thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+            thread.start()
+            thread.join()
+    finally:
+        torch.set_num_threads(before)
+    assert set(counts) == {1}
+    assert later == [2]
+
+
 def test_the_stall_is_the_time_waited() -> None:
     class Slow(image.Codec):
         def encode(self, stored: torch.Tensor) -> torch.Tensor:

@@ -46,7 +46,9 @@ def test_keeps_the_batch_first_and_sums_the_rest(make) -> None:
     assert x.shape == law.mean.shape == SHAPE and not x.requires_grad
     total = law.log_prob(x)
     assert total.shape == SHAPE[:1] and total.isfinite().all()
-    rows = [type(law)(*[getattr(law, name)[i : i + 1] for name in tensors(law)]).log_prob(x[i : i + 1]) for i in range(5)]
+    rows = [
+        type(law)(*[getattr(law, name)[i : i + 1] for name in tensors(law)]).log_prob(x[i : i + 1]) for i in range(5)
+    ]
     torch.testing.assert_close(total, torch.cat(rows))
 
 

@@ -198,19 +198,28 @@ def photos(folder: Path) -> None:
     shutil.make_archive(str(folder / "photos"), "zip", folder / "photos")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def package_with(found: list[Block], folder: Path) -> Path:
+    """A folder to import the package from, in which it holds the files that a page gives for it."""
+    files = [one for one in found if one.mark.startswith("file: ")]
+    if not files:
+        return ROOT / "src"
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for one in files:
+        (folder / "src" / "morelike" / one.mark.removeprefix("file: ")).write_text(one.text)
+    return folder / "src"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TRANSLATED], ids=lambda page: page.name)
 def test_runnable_blocks_run(page: Path, tmp_path: Path) -> None:
-    """Blocks after a comment "runnable" run in order; those after "file: PATH" are files of the package before that."""
+    """Blocks after a comment "runnable" run in order; those after "file: PATH" are files of the package before that.
+
+    Translated pages have the same blocks, which another test makes sure of.
+    """
     found = blocks(page)
     steps = [(one.kind, quick(one.text) if one.kind == "bash" else one.text) for one in found if one.mark == "runnable"]
     if not steps:
         pytest.skip("nothing on this page is to be run")
-    path = ROOT / "src"
-    if files := [one for one in found if one.mark.startswith("file: ")]:
-        path = tmp_path / "src"
-        shutil.copytree(ROOT / "src", path, ignore=shutil.ignore_patterns("__pycache__"))
-        for one in files:
-            (path / "morelike" / one.mark.removeprefix("file: ")).write_text(one.text)
+    path = package_with(found, tmp_path)
     photos(tmp_path)
     (tmp_path / "steps.json").write_text(json.dumps(steps))
     (tmp_path / "runner.py").write_text(RUNNER)
@@ -219,6 +228,16 @@ def test_runnable_blocks_run(page: Path, tmp_path: Path) -> None:
         [sys.executable, "runner.py"], cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=170
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+def test_the_family_of_the_docs_keeps_the_contract(tmp_path: Path) -> None:
+    """It joins the contract tests of all families by existing; having no nets, it has none to refuse."""
+    path = package_with(blocks(DOCS / "new-family.md"), tmp_path)
+    which = ["-k", "ppca and not a_net_that_cannot_read", str(ROOT / "tests" / "test_families.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *which]
+    own = {"PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_files_on_the_pages_are_tidy(tmp_path: Path) -> None:
@@ -247,8 +266,12 @@ def test_the_page_of_commands_is_in_step_with_the_program(name: str) -> None:
 
     text = read(DOCS / name)
     command = typer.main.get_command(app)
-    assert set(VERBS) == {title.strip("`").split()[-1] for level, title in headings(DOCS / name) if "`morelike" in title}
-    real = {option for verb in command.commands.values() for one in verb.params for option in one.opts if option[0] == "-"}
+    assert set(VERBS) == {
+        title.strip("`").split()[-1] for level, title in headings(DOCS / name) if "`morelike" in title
+    }
+    real = {
+        option for verb in command.commands.values() for one in verb.params for option in one.opts if option[0] == "-"
+    }
     told = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", re.sub(r"https?://\S+", "", text)))
     common = {"--help", "-h", "--version", "--n"}
     assert real <= told, f"the page lacks {real - told}"

@@ -131,7 +131,10 @@ def test_the_critic_takes_as_many_steps_as_asked_and_never_moves_the_generator()
     for move in model.play(batch):
         seen.append(move.player)
         if move.player == "critic":
-            assert torch.autograd.grad(move.loss.sum(), model.generator.out, allow_unused=True, retain_graph=True)[0] is None
+            assert (
+                torch.autograd.grad(move.loss.sum(), model.generator.out, allow_unused=True, retain_graph=True)[0]
+                is None
+            )
     assert seen == ["critic"] * 5 + ["generator"]
 
 

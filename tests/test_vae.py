@@ -41,9 +41,9 @@ class Known(nn.Module):
 
 
 class LinearGaussian:
-    """z ~ N(0, I), x|z ~ N(W z + b, s^2 I) with orthogonal columns W, so that p(x) and p(z|x) are known and q can be exact.
+    """z ~ N(0, I), x|z ~ N(W z + b, s^2 I) with orthogonal columns W: p(x) and p(z|x) are known, and q can be exact.
 
-    off  how far the encoder's means lie from the true posterior's
+    off, wide  how far the encoder's means and log scales lie from the true posterior's
     """
 
     def __init__(self, config: Config = CONFIG, off: float = 0.0, wide: float = 0.0) -> None:
@@ -107,7 +107,9 @@ def test_trained_on_linear_gaussian_data_it_reaches_the_exact_likelihood() -> No
     toy = LinearGaussian()
     torch.manual_seed(0)
     toy.model.decoder = Known(0.1 * torch.randn(FEATURES, LATENT), torch.zeros(FEATURES))
-    toy.model.encoder = Known(0.1 * torch.randn(LATENT, FEATURES), torch.zeros(LATENT), nn.Parameter(torch.zeros(LATENT)))
+    toy.model.encoder = Known(
+        0.1 * torch.randn(LATENT, FEATURES), torch.zeros(LATENT), nn.Parameter(torch.zeros(LATENT))
+    )
     optims = {"model": replace(toy.model.optimizers()["model"], lr=0.03, weight_decay=0.0)}
     game, steps = Game(toy.model, optims, average=0.0), 600
     for step in range(steps):

@@ -77,7 +77,9 @@ def make_plan(recipe: dict[str, Any], prepared: Prepared, folder: Folder, left: 
     left  seconds until training must be over, when minutes were asked for
     """
     training = configure(TrainConfig, recipe["train"])
-    batch, device = min(training.batch, max(2, len(prepared.kept))), device_of(training)
+    device = device_of(training)
+    batch = training.batch or family_of(recipe, prepared, 8, torch.device("cpu")).batch
+    batch = min(batch, max(2, len(prepared.kept)))
     if left is None:
         choice = Choice(
             width=int(recipe["config"].get("width") or SIZES["medium"]),

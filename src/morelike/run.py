@@ -159,8 +159,9 @@ class Run:
                         "Leave it out, or train with --given label",
                     )  # fmt: skip
                 raise unknown("condition", name, self.labels)
+        turns = torch.tensor(seeds)
         return {name: torch.from_numpy(codec.encode([given[name]] * len(seeds))) if name in given
-                else torch.tensor(seeds) % len(codec.config.vocabulary) for name, codec in self.labels.items()}  # fmt: skip
+                else turns % len(codec.config.vocabulary) for name, codec in self.labels.items()}  # fmt: skip
 
     def _named(self, label: str) -> dict[str, str]:
         """The condition that a bare label stands for."""

@@ -55,6 +55,7 @@ class Family(nn.Module, ABC):
 
     needs      what it asks of the data's head: a density ("log_prob") or a differentiable sample ("rsample")
     examples   how many examples a run should see before a wider net pays
+    batch      examples per step that suit it
     mixes      True when a loss depends on the other examples of its batch (batch statistics, pairing)
     fraction   share of the training budget spent so far, and
     step       number of games played so far: both set by the training loop before each game
@@ -62,6 +63,7 @@ class Family(nn.Module, ABC):
 
     needs: ClassVar[Literal["log_prob", "rsample"]] = "log_prob"
     examples: ClassVar[int] = 400_000
+    batch: int = 64
     mixes: bool = False
     fraction: float = 0.0
     step: int = 0

@@ -18,7 +18,6 @@ from morelike.core.errors import DataError
 from morelike.core.spec import Batch
 from morelike.data.augment import Augment
 
-_PIECE = 32_000  # numbers encoded at once: below the size at which torch splits an operation over threads
 _AHEAD = 2  # batches prepared ahead
 
 
@@ -58,9 +57,8 @@ class Loader:
         rows = self.rows(step)
         seed = np.random.SeedSequence((self.seed, step, 1)).generate_state(1)[0]
         generator, stored = torch.Generator().manual_seed(int(seed)), torch.from_numpy(self.x[rows])
-        # A few items at a time: on larger tensors torch would wake its pool of threads, which training is using
-        few = max(1, _PIECE // max(1, stored[0].numel()))
-        x = torch.cat([self._encode(piece, generator) for piece in stored.split(few)])
+        x = self.codec.encode(self._crop(stored, generator) if self._crop else stored)
+        x = self.augment.apply(x, generator) if self.augment else x
         return Batch(x, {name: torch.from_numpy(value[rows]) for name, value in self.given.items()})
 
     def rows(self, step: int) -> np.ndarray:
@@ -77,10 +75,6 @@ class Loader:
         """The batches from a step on, without end, prepared ahead by one background thread."""
         return Prefetch(self, start_step)
 
-    def _encode(self, stored: Tensor, generator: torch.Generator) -> Tensor:
-        x = self.codec.encode(self._crop(stored, generator) if self._crop else stored)
-        return self.augment.apply(x, generator) if self.augment else x
-
     def _shuffled(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((self.seed, epoch)).permutation(len(self.indices))
 
@@ -93,8 +87,12 @@ class Prefetch(Iterator[Batch]):
         self._loader, self._step = loader, start_step
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=_AHEAD)
         self._closed = threading.Event()
+        self._alone = threading.Event()
         self._thread = threading.Thread(target=self._work, name="loader", daemon=True)
+        threads = torch.get_num_threads()
         self._thread.start()
+        self._alone.wait()
+        torch.set_num_threads(threads)  # what the other thread has set for itself was also the default for new threads
 
     def __next__(self) -> Batch:
         if self._closed.is_set():
@@ -122,6 +120,11 @@ class Prefetch(Iterator[Batch]):
         self.close()
 
     def _work(self) -> None:
+        # A second pool of threads beside that of training would make both wait at every barrier, so this thread works
+        # alone. The setting belongs to the thread, but only once it has been read there.
+        torch.set_num_threads(1)
+        torch.get_num_threads()
+        self._alone.set()
         while not self._closed.is_set():
             try:
                 self._ready.put(self._loader.batch(self._step))

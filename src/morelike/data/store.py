@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +20,7 @@ from morelike.data.listing import Source, quiet, shorten, why
 
 TABLE, ARRAY, HASHES = "items.json", "x.npy", "hashes.npy"
 _HEADER = 256  # bytes: room for the shape, which is known last
-_PENDING = 64  # items under way at once
+_GROUP, _PENDING = 8, 8  # items that a thread takes at once, and groups of them under way
 _PIECE = 8 << 20  # bytes collected between two writes
 _OFTEN = 32  # items between two reports of progress
 
@@ -60,25 +61,28 @@ def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, in
 def prepared(source: Source, codec: Codec) -> Iterator[tuple[Item, np.ndarray | str]]:
     """Each item, in order, with what it became or why it cannot be read; decoders release the interpreter's lock."""
 
-    def attempt(item: Item) -> np.ndarray | str:
-        try:
-            return codec.prepare(item)
-        except Exception as error:  # decoders raise anything when a file is broken, and one file must not end the rest
-            return why(error)
+    def attempt(items: list[Item]) -> list[tuple[Item, np.ndarray | str]]:
+        return [(item, _attempt(codec, item)) for item in items]
 
-    pending: deque[tuple[Item, Future]] = deque()
+    rest, pending = iter(source.items), deque[Future]()
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     with quiet():
         try:
-            for item in source.items:
-                pending.append((item, pool.submit(attempt, item)))
+            while group := list(islice(rest, _GROUP)):
+                pending.append(pool.submit(attempt, group))
                 if len(pending) >= _PENDING:
-                    first, future = pending.popleft()
-                    yield first, future.result()
-            for first, future in pending:
-                yield first, future.result()
+                    yield from pending.popleft().result()
+            for future in pending:
+                yield from future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _attempt(codec: Codec, item: Item) -> np.ndarray | str:
+    try:
+        return codec.prepare(item)
+    except Exception as error:  # decoders raise anything when a file is broken, and one file must not end the rest
+        return why(error)
 
 
 def _write_table(folder: Path, table: dict[str, Any], rows: list[dict[str, str]]) -> None:

@@ -21,7 +21,7 @@ from morelike.nn.condition import Condition
 # What each published variant settles, beside what is plain; anything the user sets wins over it.
 PLAIN: dict[str, Any] = {
     "net": "cnn", "style": "residual", "norm": "none", "gamma": 0.0, "penalty_every": 1, "critic_steps": 1,
-    "augment": 0.0, "optim": Optim("adam", 2e-4, (0.5, 0.999), schedule="constant"),
+    "augment": 0.0, "batch": 64, "optim": Optim("adam", 2e-4, (0.5, 0.999), schedule="constant"),
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     # Goodfellow et al. 2014, algorithm 1 with the non-saturating generator loss of section 3; multilayer perceptrons
@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty: Karras et al. 2020
     "modern": {
-        "loss": "relativistic", "gamma": 1.0, "penalty_every": 8,
+        "loss": "relativistic", "gamma": 1.0, "penalty_every": 8, "batch": 32,
         "optim": Optim("adam", 2e-3, (0.0, 0.99), schedule="linear"),
     },
 }  # fmt: skip
@@ -125,6 +125,7 @@ class Model(Family):
             raise unknown("GAN loss", self.loss, LOSSES)
         self.generator, self.critic = Generator(spec, config), Critic(spec, config)
         self.augment = NonLeaking(config.settled("augment"))
+        self.batch = config.settled("batch")
         self.mixes = config.settled("norm") == "batch"
 
     def players(self) -> dict[str, nn.Module]:

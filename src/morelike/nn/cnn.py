@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.core.errors import OptionError
+from morelike.nn.layers import normalisation
 
 SMALLEST = 4  # space is halved while its longest side stays at least this large
 WIDEST = 8  # channels double with every halving, up to this multiple of the width
@@ -38,15 +39,6 @@ def check_rank(shape: tuple[int, ...], name: str = "cnn") -> int:
     return dims
 
 
-class Norm(nn.Module):
-    """The chosen normalisation over channels, (B, C, *space) -> same: none, batch or group."""
-
-    def __new__(cls, kind: str, channels: int, dims: int) -> nn.Module:  # type: ignore[misc]
-        if kind == "batch":
-            return (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[dims - 1](channels)
-        return nn.GroupNorm(math.gcd(8, channels), channels) if kind == "group" else nn.Identity()
-
-
 class Block(nn.Module):
     """Residual block y = x + g * W2 f(W1 f(x) + V c), with g = 0 at the start (Fix-up, Zhang et al. 2019).
 
@@ -56,7 +48,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, dims: int, given: int = 0, norm: str = "none") -> None:
         super().__init__()
         conv = _conv(dims)
-        self.norm1, self.norm2 = Norm(norm, channels, dims), Norm(norm, channels, dims)
+        self.norm1, self.norm2 = normalisation(norm, channels), normalisation(norm, channels)
         self.conv1 = conv(channels, channels, 3, padding=1)
         self.conv2 = conv(channels, channels, 3, padding=1)
         self.shift = nn.Linear(given, channels) if given else None
@@ -130,7 +122,9 @@ class Encoder(nn.Module):
             self.layers.append(conv(channels, wider, 4, stride=2, padding=1))
             channels = wider
             if style == "plain":
-                self.layers.append(nn.Sequential(Norm(norm if level > 1 else "none", wider, dims), nn.LeakyReLU(0.2)))
+                self.layers.append(
+                    nn.Sequential(normalisation(norm if level > 1 else "none", wider), nn.LeakyReLU(0.2))
+                )
             else:
                 self.layers.append(Block(wider, dims, given, norm))
         if len(sizes) == 1:
@@ -166,7 +160,7 @@ class Decoder(nn.Module):
         deepest = len(self.sizes) - 1
         wide = [width * min(2 ** max(level - 1, 0), WIDEST) for level in range(deepest + 1)]
         self.start = nn.Linear(features + given, wide[-1] * math.prod(self.sizes[-1]))
-        self.start_norm = Norm(norm, wide[-1], self.dims)
+        self.start_norm = normalisation(norm, wide[-1])
         self.layers = nn.ModuleList()
         for level in range(deepest, 0, -1):
             self.layers.append(self._level(wide, level, given, norm))
@@ -179,7 +173,7 @@ class Decoder(nn.Module):
                 return nn.Identity()  # the last enlargement is the head's
             up = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[self.dims - 1]
             layer = up(wide[level], wide[level - 1], 4, stride=2, padding=1)
-            return nn.Sequential(layer, Norm(norm, wide[level - 1], self.dims), nn.ReLU())
+            return nn.Sequential(layer, normalisation(norm, wide[level - 1]), nn.ReLU())
         block = Block(wide[level], self.dims, given, norm)
         narrower = (
             conv(wide[level], wide[level - 1], 1) if level > 1 and wide[level] != wide[level - 1] else nn.Identity()
@@ -198,7 +192,7 @@ class Decoder(nn.Module):
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         h = self.start(torch.cat([h, c.to(h.dtype)], 1) if c is not None else h)
-        x = h.reshape(len(h), -1, *self.sizes[-1])  # (B, C, *coarsest)
+        x = h.reshape(h.shape[0], -1, *self.sizes[-1])  # (B, C, *coarsest)
         x = self.start_norm(x)
         if self.style == "plain":
             x = F.relu(x)

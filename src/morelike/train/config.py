@@ -16,7 +16,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class Config:
     """How to train; None means: as the family recommends, or as the planner measures.
 
-    batch         examples per step
+    batch         examples per step; None: as suits the family
     precision     auto | float32 | bfloat16; auto measures both when minutes are given, else float32
     threads       CPU threads; None: as many as pay on this machine now
     accumulate    microbatches per step, to save memory
@@ -32,7 +32,7 @@ class Config:
     tensorboard   also write TensorBoard events (extra "log")
     """
 
-    batch: Count = 64
+    batch: Count | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Count | None = None
     accumulate: Count = 1

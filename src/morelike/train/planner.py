@@ -28,8 +28,8 @@ class Choice:
 
     def sentence(self, seconds: float, batch: int) -> str:
         return (
-            f"Plan: width {self.width}, batch {batch}, {self.precision}, {self.threads} thread(s), {self.steps:,} steps "
-            f"at {self.rate:,.0f} examples/s, to end after {seconds:.0f} s."
+            f"Plan: width {self.width}, batch {batch}, {self.precision}, {self.threads} thread(s), {self.steps:,} "
+            f"steps at {self.rate:,.0f} examples/s, to end after {seconds:.0f} s."
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # what pydantic asks for on Python 3.11
 
 from morelike.core.errors import RunError
 from morelike.train.folder import read_json
