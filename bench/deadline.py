@@ -4,7 +4,7 @@
 
 Whole `morelike fit` processes on the built-in world, one after the other, each with an empty cache, so that importing,
 collecting, preparing, planning, training and finishing all count. With --busy one Python process for each core spins
-meanwhile (started after nothing else and stopped at the end by this script).
+meanwhile, started and stopped by this script. The JSON tells when each stage last reported, to see where time went.
 
 Expected: every fit within 10 % of the minutes asked, on the idle and on the busy machine.
 """
@@ -26,8 +26,8 @@ MORELIKE = Path(sys.executable).parent / "morelike"
 TOLERANCE = 0.10
 
 
-def fit(minutes: float, family: str, source: str) -> tuple[float, str]:
-    """Seconds from start to exit, and what the planner said."""
+def fit(minutes: float, family: str, source: str) -> tuple[float, str, dict[str, float]]:
+    """Seconds from start to exit, what the planner said, and the run's own second at the last event of each stage."""
     with tempfile.TemporaryDirectory(prefix="deadline-") as folder:
         run = Path(folder) / "run"
         command = [str(MORELIKE), "fit", source, "--family", family, "--minutes", f"{minutes:g}", "--out", str(run)]
@@ -37,7 +37,9 @@ def fit(minutes: float, family: str, source: str) -> tuple[float, str]:
         seconds = time.perf_counter() - begin
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}\nended with {done.returncode}: {done.stdout[-500:]}{done.stderr}")
-        return seconds, json.loads((run / "recipe.json").read_text())["plan"]["said"]
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        reached = {one["stage"]: round(one["seconds"], 1) for one in events if "stage" in one}
+        return seconds, json.loads((run / "recipe.json").read_text())["plan"]["said"], reached
 
 
 def main() -> None:
@@ -55,13 +57,13 @@ def main() -> None:
     with neighbours(CORES if given.busy else 0):
         for minutes, family in cases:
             watch = Watch()
-            seconds, plan = fit(minutes, family, given.source)
+            seconds, plan, reached = fit(minutes, family, given.source)
             error = seconds / (60 * minutes) - 1
             worst = max(worst, abs(error))
             rows.append([family, f"{minutes:g}", f"{seconds:.1f}", f"{100 * error:+.1f}", watch.others()])
             print(plan, flush=True)
             tell("deadline", machine=machine, family=family, minutes=minutes, seconds=round(seconds, 2),
-                 error_percent=round(100 * error, 2), others=watch.others())  # fmt: skip
+                 error_percent=round(100 * error, 2), reached=reached, others=watch.others())  # fmt: skip
     table([f"family ({machine})", "minutes asked", "seconds taken", "error %", "others' share"], rows)
     print(f"within {TOLERANCE:.0%}: {verdict(worst <= TOLERANCE)} (worst {worst:.1%})")
 

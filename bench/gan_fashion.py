@@ -41,6 +41,7 @@ def main() -> None:
     judge = Evaluator(data.fashion_mnist(), place.folder / "cache")
     rows = {}
     ours, seconds = sample_ours(place, train)
+    # our minutes are always wall minutes: on a busy machine we get less of it than a peer with --clean
     rows["morelike gan"] = judge.measure(read_samples(ours)) | {"wall_s": seconds, "clean_s": seconds}
     for title, script in PEERS.items():
         samples, figures = train_peer(place, script, script, train, "--samples", SAMPLES)

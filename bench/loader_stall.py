@@ -4,8 +4,9 @@
 
 The modern GAN (width 32, batch 64) trains from the prepared cache as `morelike fit` does: on the built-in world at
 28x28 grey, and on photos (animal_photos; the built-in world where the shared data is missing) at 64x64 in colour, each
-as it is and with every augmentation. Stall is the time spent waiting for the next batch. Since the loader's thread also takes
-CPU time from training, the step is compared with one on a batch that is ready; the two take turns, sixteen steps each.
+as it is and with every augmentation. Stall is the time spent waiting for the next batch. Since the loader's thread also
+takes CPU time from training, the step is compared with one on a batch that is ready; the two take turns, sixteen steps
+each.
 
 Expected (two cores): stall at most 5 % of a step in every row.
 """

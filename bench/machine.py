@@ -15,10 +15,14 @@ from typing import Any
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+# A neighbour ends with the script that started it, even where that is killed.
+SPIN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(100_000):\n        pass"
+
+
 @contextmanager
 def neighbours(count: int) -> Iterator[None]:
     """`count` Python processes that spin as long as the block lasts."""
-    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    spinning = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(count)]
     try:
         yield
     finally:

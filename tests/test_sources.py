@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import io
 import json
 import os
@@ -154,6 +155,18 @@ def test_loops_of_links_end_and_broken_ones_are_named(folder: Path, tmp_path: Pa
     assert {name for name, _ in stored.problems} == {"cat/round", "self.png", "gone.png", "pipe.png"}
     with pytest.raises(DataError):
         open_source(folder / "self.png")
+
+
+def test_the_depth_of_folders_has_no_limit(folder: Path) -> None:
+    deep = folder.joinpath(*["d"] * 150)
+    for i in range(2):
+        save(deep / f"{i}.png", i)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        assert labels(open_source(folder)) == ["d", "d"]
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_an_unreadable_file_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ def loader(recipe: Mapping[str, Any], prepared: Prepared, batch: int) -> Loader:
 
 
 def device_of(training: TrainConfig) -> torch.device:
+    """The device that was asked for, or a GPU where there is one."""
     if training.device == "cuda" and not torch.cuda.is_available():
         raise OptionError("No GPU can be used here by torch", "device cpu or auto", "Leave out --set device=cuda")
     if training.device != "auto":

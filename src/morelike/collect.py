@@ -34,6 +34,7 @@ class Prepared:
 
 
 def new_codec(request: Request, settings: Mapping[str, Any]) -> Any:
+    """The codec as asked for, not yet fitted to the data."""
     values: dict[str, Any] = {"colour": request.colour, **settings}
     if request.image:
         sides = request.image.lower().split("x")
@@ -130,6 +131,7 @@ def counted(prepared: Prepared) -> str:
 
 
 def digest(prepared: Prepared) -> str:
+    """A checksum of items and conditions: a run may only be resumed on the same ones."""
     total = blake2b(prepared.data.hashes.tobytes(), digest_size=16)
     for name, numbers in sorted(prepared.given.items()):
         total.update(name.encode() + numbers.tobytes())

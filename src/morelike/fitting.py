@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -103,7 +104,7 @@ def _new_folder(request: Request) -> Path:
     if out.is_file() or (out.is_dir() and not _only_begun(out)):
         raise OptionError(
             f"{out} already exists", "A new folder for the run",
-            f"Name another one, or go on with this run: morelike resume {out}",
+            f"Name another one, or go on with this run: morelike resume {shlex.quote(str(out))}",
         )  # fmt: skip
     return out
 
@@ -177,7 +178,7 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
         try:
             game.load_state({name: value.to(device) for name, value in saved[0].items()})
         except (KeyError, RuntimeError, ValueError) as error:
-            raise not_together(folder.recipe, folder.states, error) from None
+            raise not_together(folder.path, folder.states, error) from None
         step, clock.before = saved[1]["step"], saved[1]["seconds"]
         yield _event("train", clock, folder, f"Going on from step {step:,} of {plan.steps:,}")
     folder.cut_log(step)

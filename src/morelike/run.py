@@ -22,6 +22,7 @@ from morelike.train.recipe import read_recipe
 
 CHUNK = 64  # items made at once: always this many, so that an item does not depend on how many are asked for
 SHEET = 64  # items on a preview
+FRAME = 360  # pixels, longest side of a frame of the film
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Run:
             family = build_family(recipe["family"], recipe["config"], codec, labels, 0)
             family.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError, OptionError) as error:
-            raise not_together(folder.recipe, folder.weights, error) from None
+            raise not_together(folder.path, folder.weights, error) from None
         return cls(folder.path, family.eval(), codec, labels, recipe, trained)
 
     def sample(
@@ -215,9 +216,17 @@ def preview_film(folder: Folder, frames: int = 40) -> None:
     """All previews of a run, oldest first, as an animated GIF; the last one stays longer."""
     paths = sorted(folder.samples.glob("*.png"))
     chosen = [paths[i] for i in sorted(set(np.linspace(0, len(paths) - 1, min(frames, len(paths))).astype(int)))]
-    pictures = [Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE) for path in chosen]
+    pictures = [_frame(path) for path in chosen]
     times = [150] * (len(pictures) - 1) + [2000]
     _write_picture(folder.film, pictures[0], save_all=True, append_images=pictures[1:], duration=times, loop=0)
+
+
+def _frame(path: Path) -> Image.Image:
+    """A preview small enough for a film."""
+    with Image.open(path) as picture:
+        shrink = max(1.0, max(picture.size) / FRAME)
+        size = round(picture.width / shrink), round(picture.height / shrink)
+        return picture.resize(size, Image.Resampling.BOX).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
 
 
 def _save_sheet(picture: Image.Image, path: Path) -> list[Path]:

@@ -182,19 +182,27 @@ def walk(root: str) -> tuple[list[Entry], list[tuple[str, str]]]:
     Links are followed, but no folder is read twice, so that loops end. Hidden files are left out. Raises `OSError`
     when the folder itself cannot be read.
     """
-    seen = {_identity(os.stat(root))}
     os.scandir(root).close()
+    found: list[Entry] = []
     problems: list[tuple[str, str]] = []
-    return list(_walk(root, (), seen, problems)), problems
+    seen, folders = {_identity(os.stat(root))}, [(root, ())]
+    while folders:  # a list and no recursion, whatever the depth
+        within = _look(*folders.pop(), seen, found, problems)
+        folders += reversed(within)
+    return sorted(found, key=lambda entry: [os.fsencode(part) for part in entry.parts]), problems
 
 
-def _walk(folder: str, above: tuple[str, ...], seen: set, problems: list[tuple[str, str]]) -> Iterator[Entry]:
+def _look(
+    folder: str, above: tuple[str, ...], seen: set, found: list[Entry], problems: list
+) -> list[tuple[str, tuple]]:
+    """Add the files of one folder to `found`; returns the folders within that were not seen before."""
     try:
-        with os.scandir(folder) as found:
-            names = sorted((one.name for one in found if not is_hidden(one.name)), key=os.fsencode)
+        with os.scandir(folder) as there:
+            names = sorted((one.name for one in there if not is_hidden(one.name)), key=os.fsencode)
     except OSError as error:
         problems.append((printable("/".join(above)), why(error)))
-        return
+        return []
+    within = []
     for name in names:
         path, parts = os.path.join(folder, name), (*above, name)
         try:
@@ -203,14 +211,15 @@ def _walk(folder: str, above: tuple[str, ...], seen: set, problems: list[tuple[s
             problems.append((printable("/".join(parts)), why(error)))
             continue
         if stat.S_ISREG(status.st_mode):
-            yield Entry(path, parts, mark(status))
+            found.append(Entry(path, parts, mark(status)))
         elif not stat.S_ISDIR(status.st_mode):
             problems.append((printable("/".join(parts)), "neither a file nor a folder"))
         elif _identity(status) in seen:
             problems.append((printable("/".join(parts)), "a link to a folder that is read already"))
         else:
             seen.add(_identity(status))
-            yield from _walk(path, parts, seen, problems)
+            within.append((path, parts))
+    return within
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.core.distribution import seeded_noise
-from morelike.core.errors import unknown
+from morelike.core.errors import OptionError, unknown
 from morelike.core.family import Family, History, Move, Optim
 from morelike.core.spec import Batch, Spec
 from morelike.nn import net
@@ -83,8 +83,7 @@ class Critic(nn.Module):
         features = 4 * config.width
         self.condition = Condition(spec.given, features)
         self.features = net(config.settled("net")).Encoder(
-            spec.shape, features, config.width, tokens=spec.tokens, norm=config.settled("norm"),
-            style=config.settled("style"),
+            spec.shape, features, config.width, norm=config.settled("norm"), style=config.settled("style"),
         )  # fmt: skip
         self.score = nn.Linear(features, 1)
 
@@ -119,6 +118,11 @@ class Model(Family):
         super().__init__()
         if config.variant not in VARIANTS:
             raise unknown("GAN variant", config.variant, VARIANTS)
+        if spec.tokens is not None:
+            raise OptionError(
+                f"A GAN was given tokens (of {spec.tokens} kinds)",
+                "It learns through its samples, which must be real numbers", "Use --family vae for tokens",
+            )  # fmt: skip
         self.spec, self.config = spec, config
         self.loss = config.settled("loss")
         if self.loss not in LOSSES:

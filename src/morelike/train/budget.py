@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -55,7 +56,7 @@ class Plan:
 
 def read_plan(path: Path) -> Plan | None:
     """The recorded plan; a last line cut off by a crash never took effect and is ignored."""
-    if not path.exists():
+    if not path.is_file():
         return None
     revisions = []
     for line in path.read_bytes().splitlines(keepends=True):
@@ -85,26 +86,25 @@ class Pace:
     """Decides when the end must move so that the run lands on its deadline.
 
     deadline  seconds of the run's own clock at which training has to be over
+    seen      (seconds, step) at the last few checks; the rate is that since the oldest of them, so that neither a
+              picture that was drawn nor a moment of other load moves the end, but a machine that stays busy does
     """
 
     deadline: float
-    checked: float = 0.0
-    started: tuple[float, int] | None = None
+    seen: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=5))
 
     def revised_end(self, seconds: float, step: int, plan: Plan) -> int | None:
-        """The number of steps that would end on the deadline, or None while the plan is good enough.
-
-        The rate is that since the last check, so that a machine that has just become busy is noticed; the tolerance
-        narrows as the end comes near.
-        """
-        if self.started is None:
-            self.started, self.checked = (seconds, step), seconds
-            return None
+        """The number of steps that would end on the deadline, or None while the plan is good enough."""
         left = self.deadline - seconds
-        if seconds - self.checked < min(max(0.03 * self.deadline, 1.0), max(left / 3, 0.3)) or step == self.started[1]:
+        if self.seen and (seconds - self.seen[-1][0] < self._pause(left) or step == self.seen[-1][1]):
             return None
-        rate = (step - self.started[1]) / (seconds - self.started[0])
-        self.started, self.checked = (seconds, step), seconds
-        end = step + max(1, round(rate * left))
-        drift = abs(end - plan.steps) / max(1, plan.steps - step)
-        return end if drift > 0.03 else None
+        self.seen.append((seconds, step))
+        if len(self.seen) < 2:
+            return None
+        began, first = self.seen[0]
+        end = step + max(1, round((step - first) / (seconds - began) * left))
+        return end if abs(end - plan.steps) > 0.04 * max(1, plan.steps - step) else None
+
+    def _pause(self, left: float) -> float:
+        """Seconds between two checks: rarer in long runs, closer together near the end."""
+        return min(max(0.03 * self.deadline, 1.0), max(left / 4, 0.3))

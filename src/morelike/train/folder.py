@@ -38,6 +38,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as readable JSON, atomically."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -52,6 +53,7 @@ def read_json(path: Path) -> Any:
 
 
 def missing(path: Path) -> RunError:
+    """The error for a file of a run that is not there."""
     return RunError(
         f"{path}: there is no such file",
         "A run folder holds recipe.json, codec.json, plan.jsonl and weights.safetensors",
@@ -60,6 +62,7 @@ def missing(path: Path) -> RunError:
 
 
 def damaged(path: Path, why: str) -> RunError:
+    """The error for a file of a run that is not as it was written."""
     return RunError(
         f"{path}: the file is damaged ({why})",
         "It was written whole, with a checksum",
@@ -67,11 +70,12 @@ def damaged(path: Path, why: str) -> RunError:
     )
 
 
-def not_together(recipe: Path, weights: Path, error: Exception) -> RunError:
+def not_together(run: Path, tensors: Path, error: Exception) -> RunError:
+    """The error for files that do not belong to one run."""
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     return RunError(
-        f"{recipe} and {weights} do not belong together ({why})", "Files of one run",
-        "Restore the one that was changed",
+        f"{run}: recipe.json, codec.json and {tensors.relative_to(run)} do not belong together ({why})",
+        "Files of one run", "Restore the one that was changed",
     )  # fmt: skip
 
 
@@ -94,7 +98,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, A
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and note; a `RunError` if the file is missing, cut short or altered."""
-    if not path.exists():
+    if not path.is_file():
         raise missing(path)
     try:
         with safe_open(path, "pt") as file:

@@ -54,6 +54,7 @@ def build(optim: Optim, player: nn.Module) -> list[Optimizer]:
 
 
 def set_rate(optimizers: Iterable[Optimizer], lr: float) -> None:
+    """Give all groups one learning rate."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = lr

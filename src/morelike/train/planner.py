@@ -13,7 +13,7 @@ from morelike.core.family import Family
 from morelike.core.spec import Batch
 from morelike.train.game import Game
 
-WARM, SHORTEST = 2, 3  # steps thrown away, and fewest steps counted, in a measurement
+FEWEST = 5  # steps in a measurement, where they fit into three times its seconds
 
 
 @dataclass(frozen=True)
@@ -47,46 +47,45 @@ class Planner:
     seconds: float
 
     def rate(self, width: int, precision: str, threads: int, seconds: float) -> float:
-        """Examples per second of training steps; the median step, so that one hiccup does not count."""
+        """Examples per second of training steps, the first of which is not counted if there is time for more."""
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         game = Game(self.build(width), precision=precision, average=0.1)
-        times: list[float] = []
-        begin = time.perf_counter()
-        step = 0
-        while step < WARM + SHORTEST or time.perf_counter() - begin < seconds:
-            tick = time.perf_counter()
-            game.turn(self.batch, step, 0.0)
+        ticks = [time.perf_counter()]
+        while len(ticks) < FEWEST or ticks[-1] - ticks[0] < seconds:
+            game.turn(self.batch, len(ticks), 0.0)
             if game.device.type == "cuda":
                 torch.cuda.synchronize()
-            step += 1
-            if step > WARM:
-                times.append(time.perf_counter() - tick)
-            if step > WARM and time.perf_counter() - begin > 3 * seconds:
+            ticks.append(time.perf_counter())
+            if ticks[-1] - ticks[0] > 3 * seconds:
                 break
-        return len(self.batch.x) * len(times) / sum(times)
+        first = 1 if len(ticks) > 2 else 0
+        return len(self.batch.x) * (len(ticks) - 1 - first) / (ticks[-1] - ticks[first])
 
     def choose(self, widths: Sequence[int], left: Callable[[], float], wanted: int, fixed: Mapping[str, Any]) -> Choice:
         """The widest net that still sees `wanted` examples in the seconds left; the narrowest if none does.
 
-        fixed: precision and threads that the user has set.
+        fixed  precision and threads that the user has set
         """
-        each = self.seconds / (len(widths) + 2)
+        began, each = time.perf_counter(), self.seconds / (len(widths) + 2)
+        trial = widths[min(1, len(widths) - 1)]
         most = torch.get_num_threads()
-        precision, threads = fixed.get("precision"), fixed.get("threads")
-        width, wide = widths[0], widths[min(1, len(widths) - 1)]
-        threads = int(threads or most)
-        if precision is None:
-            plain, half = (self.rate(wide, kind, threads, each) for kind in ("float32", "bfloat16"))
-            precision = "bfloat16" if half > 1.1 * plain else "float32"
-        if fixed.get("threads") is None and most > 1:
-            both, one = self.rate(wide, str(precision), most, each / 2), self.rate(wide, str(precision), 1, each / 2)
-            threads = most if both > one else 1
-        rate = self.rate(width, str(precision), threads, each)
+        threads = int(fixed["threads"] or most)
+        precision = fixed["precision"] or self._faster_precision(trial, threads, each)
+        if fixed["threads"] is None and most > 1:  # a second thread can cost more than it brings on a busy machine
+            threads = max((most, 1), key=lambda count: self.rate(trial, precision, count, each / 2))
+        width, rate = widths[0], self.rate(widths[0], precision, threads, each)
         for wider in widths[1:]:
-            faster = self.rate(wider, str(precision), threads, each)
-            if faster * left() < wanted:
+            if time.perf_counter() - began > self.seconds:
                 break
-            width, rate = wider, faster
+            slower = self.rate(wider, precision, threads, each)
+            if slower * left() < wanted:
+                break
+            width, rate = wider, slower
         torch.set_num_threads(threads)
-        return Choice(width, str(precision), threads, max(1, int(rate * left() / len(self.batch.x))), rate)
+        return Choice(width, precision, threads, max(1, int(rate * left() / len(self.batch.x))), rate)
+
+    def _faster_precision(self, width: int, threads: int, seconds: float) -> str:
+        """bfloat16 where it is at least a tenth faster, since it costs some precision."""
+        plain, half = (self.rate(width, kind, threads, seconds) for kind in ("float32", "bfloat16"))
+        return "bfloat16" if half > 1.1 * plain else "float32"

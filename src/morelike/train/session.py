@@ -22,6 +22,7 @@ from morelike.train.loop import Progress, train
 from morelike.train.optim import rate
 
 FLUSH = 0.5  # seconds between two progress events
+PATIENCE = 30  # training takes at least this many times as long as saving it
 
 
 @dataclass
@@ -66,15 +67,15 @@ class Session:
         pace = Pace(self.deadline) if self.deadline is not None else None
         replayed = self.plan.revisions[-1].step if self.plan.revisions[-1].step >= self.step else -1
         notes: list[str] = []
+        told = self.plan.steps
 
         def revise(step: int) -> None:
+            nonlocal told
             if pace is not None and step > replayed and (end := pace.revised_end(self.clock(), step, self.plan)):
-                before = self.plan.steps
                 record(self.folder.plan, [self.plan.revise(step, end)])
-                if abs(end - before) > 0.1 * before:
-                    notes.append(
-                        f"The machine's speed has changed: {end:,} steps instead of {before:,} until the deadline."
-                    )
+                if abs(end - told) > 0.25 * told:
+                    notes.append(f"The machine's speed has changed: about {end:,} steps to the deadline, not {told:,}.")
+                    told = end
 
         pending: list[tuple[int, dict[str, Tensor]]] = []
         flushed, drawn, saved, first = self.clock(), self.clock(), self.clock(), self.step
@@ -93,7 +94,7 @@ class Session:
             if now - saved > self.save_every:
                 self.save()
                 saved = self.clock()
-                self.save_every = max(self.save_every, 30 * (saved - now))
+                self.save_every = max(self.save_every, PATIENCE * (saved - now))
             yield self._progress(log, pace_rate, notes.pop() if notes else self._diagnosis())
         if pending:
             self._flush(pending)

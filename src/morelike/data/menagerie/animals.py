@@ -33,6 +33,7 @@ def cat(f: Factors, size: int, channels: int) -> Scene:
 
 
 def cat_ears(scene: Scene) -> None:
+    """Pointed triangles with a lighter inside; a drooping one leans outwards."""
     f, coat = scene.f, scene.coat
     for number, side in enumerate(SIDES, 1):
         aside = 0.55 * (f.ear_droop == number)
@@ -63,6 +64,7 @@ def dog(f: Factors, size: int, channels: int) -> Scene:
 
 
 def pricked_ears(scene: Scene) -> None:
+    """The one ear of a dog that stands, where it has one."""
     f, coat = scene.f, scene.coat
     for number, side in enumerate(SIDES, 1):
         ear = scene.head.at(side * 0.50, -0.50, side * (0.50 + f.ear_tilt))
@@ -73,6 +75,7 @@ def pricked_ears(scene: Scene) -> None:
 
 
 def hanging_ears(scene: Scene) -> None:
+    """Long ears beside the cheeks."""
     f, coat = scene.f, scene.coat
     for number, side in enumerate(SIDES, 1):
         ear = scene.head.at(side * 0.77, -0.60, -side * (0.25 + f.ear_tilt))
@@ -104,6 +107,7 @@ def rabbit(f: Factors, size: int, channels: int) -> Scene:
 
 
 def rabbit_ears(scene: Scene) -> None:
+    """Long upright ears, one of them folded where it droops."""
     f, coat = scene.f, scene.coat
     for number, side in enumerate(SIDES, 1):
         folded = (f.ear_droop == number) * 1.0

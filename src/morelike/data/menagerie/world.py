@@ -141,6 +141,7 @@ def away_from(luma: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def check(n: int, start: int, species: str | None) -> None:
+    """Raise an `OptionError` for a number or a species that there cannot be."""
     if n < 0:
         raise OptionError(f"{n} animals asked for", "a number of animals of 0 or more", "Ask for n=1 or more.")
     if not 0 <= start <= 2**63:
