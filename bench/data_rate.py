@@ -2,7 +2,12 @@
 
     python bench/data_rate.py [--data FOLDER_OF_SHARED_SETS]
 
-@@EXPECTED@@
+Expected (two cores, Pillow 13): animal_photos, 1,650 JPEG photos to 64 x 64 tensors, listed, measured, decoded,
+resized, hashed and written for 0.85 s of CPU, 1,900 photos for each second of CPU (target 500 photos/s of wall time).
+Measured so far only on busy machines: 900 to 1,900 photos/s at a load of 7, 320 to 720 at a load of 10. From the cache
+0.1 s of CPU. A plain loop that only decodes and crops takes 0.65 s of CPU and was the faster one under load. One thread
+makes a batch of 64 in 0.03 ms at 28 x 28 and 0.25 ms at 64 x 64; with every augmentation 0.8 ms and 39 ms under load.
+Training waited for 0.1 to 0.5 % of a step (target 5 %), with steps that the load had made 10 to 40 times longer.
 """
 
 from __future__ import annotations
@@ -60,8 +65,8 @@ def rates(folder: Path) -> None:
             again, _ = seconds(collected, folder, Path(root))
             by_hand, count = seconds(plain, folder)
         print(
-            f"{folder.name}: {len(data) / first:,.0f} photos/s to cached tensors ({first:.2f} s, {busy:.2f} s of CPU, from "
-            f"the cache {again:.2f} s); plain loop {count / by_hand:,.0f} photos/s; ratio {by_hand / first:.2f}"
+            f"{folder.name}: {len(data) / first:,.0f} photos/s to cached tensors ({first:.2f} s, {busy:.2f} s of CPU, "
+            f"from the cache {again:.2f} s); plain loop {count / by_hand:,.0f} photos/s; ratio {by_hand / first:.2f}"
         )
 
 

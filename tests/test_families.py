@@ -269,7 +269,7 @@ def test_bfloat16_trains_to_nearly_the_same_losses(name: str) -> None:
         )
         turns(game, batch, 3)
         assert all(p.dtype == torch.float32 and p.isfinite().all() for p in game.family.parameters())
-        logs.append({player: float(loss.mean()) for player, loss in play(game.family, batch).items()})
+        logs.append({player: float(loss.detach().mean()) for player, loss in play(game.family, batch).items()})
     for player, loss in logs[0].items():
         assert logs[1][player] == pytest.approx(loss, rel=0.1, abs=0.05)
 

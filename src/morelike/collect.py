@@ -42,7 +42,7 @@ def new_codec(request: Request, settings: Mapping[str, Any]) -> Any:
             raise OptionError(
                 f'The picture size is "{request.image}"', "Pixels, such as 28 or 64x48", "Correct --image"
             )
-        values["size"] = (int(sides[0]), int(sides[-1]))
+        values["size"] = (int(sides[-1]), int(sides[0]))  # height and width
     chosen = module("codec", CODEC)
     return chosen.Codec(configure(chosen.Config, values))
 

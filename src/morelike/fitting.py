@@ -28,6 +28,7 @@ from morelike.recipes import (
     save_codec,
     sort_settings,
     spec_of,
+    suited,
 )  # fmt: skip
 from morelike.run import preview_film, preview_writer
 from morelike.train.budget import read_plan
@@ -66,6 +67,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     yield _event("prepare", clock, folder, collect.counted(prepared))
     folder.create()
     write_json(folder.codec, save_codec(codec, CODEC, prepared.labels))
+    family_settings = suited(request.family, family_settings, len(prepared.kept))
     recipe = _recipe(request, training, family_settings, prepared, augment)
     write_json(folder.recipe, recipe)
     yield from _plan(recipe, prepared, folder, clock)
@@ -234,7 +236,7 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
         torch.manual_seed(step_seed(recipe["seed"], session.step))  # the same after a resume
         with game.averaged() as family:
             chunks = assemble.loader({**recipe, "augment": asdict(Augment())}, prepared, min(500, len(prepared.kept)))
-            few = max(1, min(len(prepared.kept), 10_000) // chunks.size)
+            few = max(1, min(len(prepared.kept), 6_000) // chunks.size)
             cast(HasFinish, family).finish(assemble.on(game.device, chunks.batch(i)) for i in range(few))
     session.save()
     session.draw()

@@ -37,7 +37,7 @@ class Request:
     out       new run folder; runs/<source>-<family>-<n> if None
     augment   auto | none | words such as "flip,crop=0.1"
     held_out  share of the data kept out of training
-    image     size in pixels, "28" or "64x48"; None: measured
+    image     size in pixels, "28", or width and height "64x48"; None: measured
     settings  any field of the family's, the codec's or training's Config, as text
     """
 
@@ -135,6 +135,16 @@ def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> d
             raise unknown("setting", name, known)
         sorted_[known[name]][name] = value
     return sorted_
+
+
+def suited(family: str, settings: Mapping[str, Any], items: int) -> dict[str, Any]:
+    """The settings, with what depends on the number of training items and was left open.
+
+    A GAN's critic learns a small set by heart; augmentation that does not leak keeps it from that (Karras et al. 2020).
+    """
+    if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
+        return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
+    return dict(settings)
 
 
 def save_codec(codec: Any, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -239,5 +239,4 @@ def _write_picture(path: Path, picture: Image.Image, **options: Any) -> None:
 
     buffer = BytesIO()
     picture.save(buffer, format=path.suffix[1:].upper(), **options)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, buffer.getvalue())

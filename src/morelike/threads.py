@@ -10,4 +10,4 @@ def quiet_threads() -> None:
 
     Acts only on variables that the user has not set, and only before torch is imported.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

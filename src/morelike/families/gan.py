@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +36,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty: Karras et al. 2020
     "modern": {
-        "loss": "relativistic", "gamma": 1.0, "penalty_every": 8, "batch": 32,
-        "optim": Optim("adam", 2e-3, (0.0, 0.99), schedule="linear"),
+        "loss": "relativistic", "gamma": None, "penalty_every": 8, "batch": 32,
+        "optim": Optim("adam", 3e-3, (0.0, 0.99), schedule="linear"),
     },
 }  # fmt: skip
 
@@ -129,6 +130,9 @@ class Model(Family):
             raise unknown("GAN loss", self.loss, LOSSES)
         self.generator, self.critic = Generator(spec, config), Critic(spec, config)
         self.augment = NonLeaking(config.settled("augment"))
+        gamma = config.settled("gamma")
+        # slopes are summed over the numbers of an item, so the penalty grows with them (Karras et al. 2020, section C)
+        self.gamma = 4e-4 * math.prod(spec.shape) if gamma is None else gamma
         self.batch = config.settled("batch")
         self.mixes = config.settled("norm") == "batch"
 
@@ -158,7 +162,7 @@ class Model(Family):
 
     def penalty(self, real: Tensor, fake: Tensor, given: Mapping[str, Tensor]) -> Tensor | float:
         """Gradient penalty, one value per example (B,); lazily, every n-th step and n times as strong."""
-        every, gamma = self.config.settled("penalty_every"), self.config.settled("gamma")
+        every, gamma = self.config.settled("penalty_every"), self.gamma
         if not gamma or self.step % every:
             return 0.0
         if self.loss == "wasserstein":  # Gulrajani et al. 2017, eq. 3
@@ -185,7 +189,7 @@ class Model(Family):
         if self.fraction > 0.1 and len(recent) == 10 and sum(recent) / 10 < 0.4:
             return (
                 f"The generator is collapsing: its samples differ from one another {sum(recent) / 10:.0%} as much as "
-                f"the data do. Try --set gamma={4 * self.config.settled('gamma') or 1.0:g}, or --set lr="
+                f"the data do. Try --set gamma={4 * self.gamma or 1.0:.2g}, or --set lr="
                 f"{self.config.settled('optim').lr / 2:g}, or --family vae, which cannot collapse this way."
             )
         return None

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from morelike.core.errors import OptionError
 from morelike.nn.layers import normalisation
 
-SMALLEST = 4  # space is halved while its longest side stays at least this large
 WIDEST = 8  # channels double with every halving, up to this multiple of the width
 
 
@@ -20,7 +19,7 @@ def _conv(dims: int) -> type[nn.Module]:
 
 
 def pyramid(space: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Sizes of space from full to coarsest, each half (rounded up) of the one before: 28x28, 14x14, 7x7, 4x4."""
+    """Sizes of space from full to coarsest, each half (rounded up) of the one before: 28x28, 14x14, 7x7."""
     sizes = [space]
     while max(sizes[-1]) > 7:
         sizes.append(tuple(max(1, math.ceil(side / 2)) for side in sizes[-1]))

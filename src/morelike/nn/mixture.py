@@ -27,7 +27,7 @@ class GaussianMixture(nn.Module):
         self.register_buffer("factors", torch.eye(features).repeat(parts, 1, 1))  # (K, F, F), lower triangular
 
     @torch.no_grad()
-    def fit(self, z: Tensor, rounds: int = 60, generator: torch.Generator | None = None) -> GaussianMixture:
+    def fit(self, z: Tensor, rounds: int = 40, generator: torch.Generator | None = None) -> GaussianMixture:
         """Fit to rows of z (N, F); uses fewer components where N is small: each needs some 10 F rows."""
         z = z.double().cpu()
         count, features = z.shape

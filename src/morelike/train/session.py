@@ -21,6 +21,7 @@ from morelike.train.game import Game
 from morelike.train.loop import Progress, train
 from morelike.train.optim import rate
 
+DRAWS_LIKE_FINISHING = 8  # finishing takes about as long as this many pictures; on a busy machine both take longer
 FLUSH = 0.5  # seconds between two progress events
 PATIENCE = 30  # training takes at least this many times as long as saving it
 
@@ -45,6 +46,7 @@ class Session:
     batch          examples per step
     step           steps taken so far
     picture_every  seconds between two pictures, and save_every between two saves
+    drawing        seconds that the last picture took
     """
 
     game: Game
@@ -60,6 +62,7 @@ class Session:
     save_every: float = 20.0
     history: History = field(default_factory=History)
     picture: str | None = None
+    drawing: float = 0.0
     said: set[str] = field(default_factory=set)
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Progress]:
@@ -71,6 +74,8 @@ class Session:
 
         def revise(step: int) -> None:
             nonlocal told
+            if pace is not None and self.deadline is not None:
+                pace.deadline = self.deadline - max(0.0, DRAWS_LIKE_FINISHING * self.drawing - 1.5)
             if pace is not None and step > replayed and (end := pace.revised_end(self.clock(), step, self.plan)):
                 record(self.folder.plan, [self.plan.revise(step, end)])
                 if abs(end - told) > 0.25 * told:
@@ -127,10 +132,10 @@ class Session:
         )
 
     def draw(self) -> None:
-        path = self.folder.samples / f"{self.step:09d}.png"
+        began, path = self.clock(), self.folder.samples / f"{self.step:09d}.png"
         with self.game.averaged() as family:
             self.preview(family, path)
-        self.picture = str(path)
+        self.picture, self.drawing = str(path), self.clock() - began
 
     def save(self) -> None:
         """Write the state, from which training goes on, then the weights, which are sampled from."""
