@@ -19,19 +19,34 @@ import data
 import numpy as np
 import torch
 from contestants import arena, train_ours, train_peer
+from likelihood import importance_weighted
 from torch import Tensor
 
 HELDOUT, DRAWS, BATCH = 1000, 200, 100
 
 
 def ours_log_likelihood(run_dir: Path, heldout: np.ndarray) -> Tensor:
-    """Importance-weighted log p(x) in nats of 0/255 images (N, 28, 28) under the trained run: (N,)."""
-    import morelike
+    """Importance-weighted log p(x) in nats of 0/255 images (N, 28, 28) under the trained run: (N,).
 
-    run = morelike.load(run_dir)
+    The same estimator as the peer's (bench/likelihood.py), fed with the run's own encoder and Bernoulli decoder.
+    """
+    import morelike
+    from morelike.core.distribution import Bernoulli
+    from morelike.core.spec import Batch
+
+    family = morelike.load(run_dir).family
+
+    def encode(x: Tensor) -> tuple[Tensor, Tensor]:
+        q = family.posterior(Batch(x))
+        return q.loc, 2 * q.scale.log()
+
+    def log_px(x: Tensor, z: Tensor) -> Tensor:
+        p = family.likelihood(z, {})
+        assert isinstance(p, Bernoulli), f"{type(p).__name__} is a density: its nats cannot be compared"
+        return p.log_prob(x)
+
     x = torch.from_numpy(heldout).float().div(127.5).sub(1).unsqueeze(1)  # (N, 1, 28, 28), -1 and 1
-    with torch.no_grad():
-        return torch.cat([run.family.log_prob_bound(part, k=DRAWS) for part in x.split(BATCH)])
+    return torch.cat([importance_weighted(part, encode, log_px, DRAWS) for part in x.split(BATCH)])
 
 
 def main() -> None:

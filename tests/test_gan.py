@@ -29,14 +29,14 @@ W = torch.tensor([0.5, -1.0, 2.0, 0.25])
 
 
 class LinearCritic(nn.Module):
-    """s(x) = w x + b: its slope is w everywhere."""
+    """s(x) = w x + b: its slope is w everywhere; it reads no label."""
 
     def __init__(self, w: Tensor = W, bias: float = 0.3) -> None:
         super().__init__()
         self.w, self.bias = nn.Parameter(w.clone()), nn.Parameter(torch.tensor(bias))
 
-    def forward(self, x: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
-        return x.flatten(1) @ self.w + self.bias
+    def forward(self, x: Tensor, given: Mapping[str, Tensor] = {}) -> tuple[Tensor, Tensor]:
+        return x.flatten(1) @ self.w + self.bias, torch.zeros(len(x))
 
 
 class FixedGenerator(nn.Module):
@@ -207,3 +207,17 @@ def test_a_collapsed_generator_logs_no_diversity() -> None:
 def test_a_misspelt_setting_names_the_nearest(settings: dict[str, str], near: str) -> None:
     with pytest.raises(OptionError, match=f'"{near}"'):
         Model(Spec((1, 8, 8), head_shape=(1, 8, 8), head=squashed), Config(width=4, **settings))
+
+
+def test_a_critic_that_reads_labels_is_as_surprised_as_its_guess_says() -> None:
+    given = {"label": Spec((), tokens=3)}
+    model = Model(Spec((F,), head_shape=(F,), head=squashed, given=given), Config(net="mlp", width=4, latent=3))
+    assert model.critic.guess is not None
+    with torch.no_grad():
+        model.critic.guess.weight.zero_()
+        model.critic.guess.bias.copy_(torch.tensor([0.0, 1.0, 2.0]))
+    label = torch.tensor([0, 1, 2, 2])
+    _, misread = model.critic(torch.randn(4, F), {"label": label})
+    torch.testing.assert_close(misread, -torch.log_softmax(torch.tensor([0.0, 1.0, 2.0]), 0)[label])
+    plain = Model(Spec((F,), head_shape=(F,), head=squashed, given=given), Config("dcgan", net="mlp", norm="none"))
+    assert plain.critic.guess is None and not plain.critic(torch.randn(4, F), {"label": label})[1].any()

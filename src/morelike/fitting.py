@@ -113,8 +113,8 @@ def _new_folder(request: Request) -> Path:
 
 def _only_begun(out: Path) -> bool:
     """Whether a folder is empty, or a run in it ended before there was anything that could be resumed."""
-    files = {path.relative_to(out).as_posix() for path in out.rglob("*")}
-    return files <= {"codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples"}
+    known = {"codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples"}
+    return all(path.relative_to(out).as_posix() in known for path in out.rglob("*"))
 
 
 def _family_settings(request: Request, chosen: Any, given: Mapping[str, Any]) -> dict[str, Any]:

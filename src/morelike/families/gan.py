@@ -22,7 +22,7 @@ from morelike.nn.condition import Condition
 # What each published variant settles, beside what is plain; anything the user sets wins over it.
 PLAIN: dict[str, Any] = {
     "net": "cnn", "style": "residual", "norm": "none", "gamma": 0.0, "penalty_every": 1, "critic_steps": 1,
-    "augment": 0.0, "batch": 64, "optim": Optim("adam", 2e-4, (0.5, 0.999), schedule="constant"),
+    "augment": 0.0, "classify": 0.0, "batch": 64, "optim": Optim("adam", 2e-4, (0.5, 0.999), schedule="constant"),
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     # Goodfellow et al. 2014, algorithm 1 with the non-saturating generator loss of section 3; multilayer perceptrons
@@ -36,7 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty: Karras et al. 2020
     "modern": {
-        "loss": "relativistic", "gamma": None, "penalty_every": 8, "batch": 32,
+        "loss": "relativistic", "gamma": None, "penalty_every": 8, "classify": 0.5, "batch": 32,
         "optim": Optim("adam", 3e-3, (0.0, 0.99), schedule="linear"),
     },
 }  # fmt: skip
@@ -55,6 +55,7 @@ class Config:
     penalty_every  apply the penalty in every n-th critic step, n times as strong
     critic_steps   critic steps for each generator step
     augment        probability of the non-leaking augmentation before the critic, 0 to 0.8
+    classify       weight of telling the label from the item, where a label is the condition (Odena et al. 2017)
     norm, style    none | batch | group and residual | plain, handed to the net
     """
 
@@ -67,6 +68,7 @@ class Config:
     penalty_every: int | None = None
     critic_steps: int | None = None
     augment: float | None = None
+    classify: float | None = None
     norm: str | None = None
     style: str | None = None
 
@@ -77,7 +79,11 @@ class Config:
 
 
 class Critic(nn.Module):
-    """Scores how real an item looks, given its condition: w f(x) + <V c, f(x)> (Miyato & Koyama 2018, eq. 3)."""
+    """Scores how real an item looks, given its condition: w f(x) + <V c, f(x)> (Miyato & Koyama 2018, eq. 3).
+
+    Where the condition is a label, it also guesses the label from the item: its second output is -log p(label | x),
+    (B,), which keeps a generator to its label where few examples would not (Odena et al. 2017).
+    """
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -87,12 +93,20 @@ class Critic(nn.Module):
             spec.shape, features, config.width, norm=config.settled("norm"), style=config.settled("style"),
         )  # fmt: skip
         self.score = nn.Linear(features, 1)
+        labels = [name for name, one in spec.given.items() if one.tokens and one.shape == ()]
+        self.label = labels[0] if labels and config.settled("classify") else None
+        self.guess = nn.Linear(features, spec.given[self.label].tokens or 1) if self.label else None
 
-    def forward(self, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, given: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         f = F.leaky_relu(self.features(x), 0.2)  # (B, features)
         score = self.score(f).squeeze(1)  # (B,)
-        c = self.condition(given, len(x))
-        return score.float() if c is None else (score + (c.to(f.dtype) * f).sum(1) / f.shape[1] ** 0.5).float()
+        c = self.condition(given, len(x))  # (B, conditions * features)
+        if c is not None:
+            score = score + (c.to(f.dtype).unflatten(1, (-1, f.shape[1])).sum(1) * f).sum(1) / f.shape[1] ** 0.5
+        if self.guess is None:
+            return score.float(), torch.zeros_like(score, dtype=torch.float32)
+        label = given[self.label or ""].expand(len(x))
+        return score.float(), F.cross_entropy(self.guess(f).float(), label, reduction="none")
 
 
 class Generator(nn.Module):
@@ -143,17 +157,18 @@ class Model(Family):
         return dict.fromkeys(self.players(), self.config.settled("optim"))
 
     def play(self, batch: Batch) -> Iterator[Move]:
-        critic_loss, generator_loss = LOSSES[self.loss]
+        (critic_loss, generator_loss), classify = LOSSES[self.loss], self.config.settled("classify")
         fake = self.generate(self.prior(batch), batch.given)
         # (1) critic: tell real from fake
         for turns_left in reversed(range(self.config.settled("critic_steps"))):
             made = fake.detach() if turns_left == 0 else self.fresh(batch)
             seen, made = self.augment(batch.x), self.augment(made)
-            real_score, fake_score = self.critic(seen, batch.given), self.critic(made, batch.given)
-            loss = critic_loss(real_score, fake_score) + self.penalty(seen, made, batch.given)
+            (real_score, misread), (fake_score, _) = self.critic(seen, batch.given), self.critic(made, batch.given)
+            loss = critic_loss(real_score, fake_score) + classify * misread + self.penalty(seen, made, batch.given)
             yield Move("critic", loss, {} if turns_left else {"diversity": spread(fake) / spread(batch.x)})
-        # (2) generator: fool the critic that has just improved
-        yield Move("generator", generator_loss(real_score.detach(), self.critic(self.augment(fake), batch.given)))
+        # (2) generator: fool the critic that has just improved, and be read as the label that was asked for
+        fake_score, misread = self.critic(self.augment(fake), batch.given)
+        yield Move("generator", generator_loss(real_score.detach(), fake_score) + classify * misread)
 
     @torch.no_grad()
     def fresh(self, batch: Batch) -> Tensor:
@@ -198,7 +213,7 @@ class Model(Family):
 def squared_slope(critic: Critic, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
     """Squared norm of the critic's gradient at x: (B, *shape) -> (B,); needs second derivatives."""
     x = x.detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(x, given).sum(), x, create_graph=True)
+    (slope,) = torch.autograd.grad(critic(x, given)[0].sum(), x, create_graph=True)
     return slope.float().square().flatten(1).sum(1)
 
 
