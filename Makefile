@@ -48,7 +48,7 @@ check: setup  ## what to run before a commit: style, types, layers, contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src/morelike/core
 	$(BIN)/mypy
-	$(QUIET) $(BIN)/python -m pytest -n 2 tests/test_layers.py $(wildcard tests/*contract*.py)
+	$(QUIET) $(BIN)/python -m pytest -n 2 tests/test_layers.py tests/test_families.py tests/test_nets.py tests/test_codecs.py
 
 bench-quick: setup  ## the measurements that take seconds: the built-in world, data, the yardsticks themselves
 	$(QUIET) $(BIN)/python bench/menagerie_rate.py

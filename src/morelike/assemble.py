@@ -22,6 +22,7 @@ from morelike.train.game import Game, override
 from morelike.train.planner import Choice, Planner
 from morelike.train.stepper import Accumulated
 
+EPOCHS = 60  # more passes than this over a small set do less for it than a wider net
 FINISHING = (1.5, 0.012)  # seconds, and share of the budget, kept for what comes after training
 
 
@@ -109,5 +110,5 @@ def _measured(
     planner = Planner(lambda width: family_of(recipe, prepared, width, device), sample, min(12.0, 0.08 * left()))
     fixed = {"precision": None if training.precision == "auto" else training.precision, "threads": training.threads}
     asked = recipe["config"].get("width")
-    wanted = module("family", recipe["family"]).Model.examples
+    wanted = min(module("family", recipe["family"]).Model.examples, EPOCHS * len(prepared.kept))
     return planner.choose([int(asked)] if asked else list(WIDTHS), left, wanted, fixed)

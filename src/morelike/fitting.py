@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from PIL import Image
 
 from morelike import assemble, collect
 from morelike.core.errors import OptionError, RunError, missing_extra
@@ -30,7 +31,7 @@ from morelike.recipes import (
     spec_of,
     suited,
 )  # fmt: skip
-from morelike.run import preview_film, preview_writer
+from morelike.run import preview_film, preview_writer, write_picture
 from morelike.train.budget import read_plan
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, not_together, read_json, write_json
@@ -70,6 +71,10 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     family_settings = suited(request.family, family_settings, len(prepared.kept))
     recipe = _recipe(request, training, family_settings, prepared, augment)
     write_json(folder.recipe, recipe)
+    if augment:
+        x = codec.encode(torch.from_numpy(prepared.data.x[prepared.kept[:8]]))
+        write_picture(folder.augmentation, Image.fromarray(augment.sheet(x).squeeze()))
+        yield _event("prepare", clock, folder, f"What augmentation does: {folder.augmentation}")
     yield from _plan(recipe, prepared, folder, clock)
     yield from _train(recipe, prepared, folder, clock)
 

@@ -218,7 +218,7 @@ def preview_film(folder: Folder, frames: int = 40) -> None:
     chosen = [paths[i] for i in sorted(set(np.linspace(0, len(paths) - 1, min(frames, len(paths))).astype(int)))]
     pictures = [_frame(path) for path in chosen]
     times = [150] * (len(pictures) - 1) + [2000]
-    _write_picture(folder.film, pictures[0], save_all=True, append_images=pictures[1:], duration=times, loop=0)
+    write_picture(folder.film, pictures[0], save_all=True, append_images=pictures[1:], duration=times, loop=0)
 
 
 def _frame(path: Path) -> Image.Image:
@@ -230,11 +230,12 @@ def _frame(path: Path) -> Image.Image:
 
 
 def _save_sheet(picture: Image.Image, path: Path) -> list[Path]:
-    _write_picture(path, picture)
+    write_picture(path, picture)
     return [path]
 
 
-def _write_picture(path: Path, picture: Image.Image, **options: Any) -> None:
+def write_picture(path: Path, picture: Image.Image, **options: Any) -> None:
+    """Write a picture in the format of its name, atomically."""
     from io import BytesIO
 
     buffer = BytesIO()

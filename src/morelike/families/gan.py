@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -36,8 +36,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     # Huang et al. 2024 (R3GAN): relativistic pairing, R1 and R2, no normalisation; lazy penalty: Karras et al. 2020
     "modern": {
-        "loss": "relativistic", "gamma": None, "penalty_every": 8, "classify": 0.5, "batch": 32,
-        "optim": Optim("adam", 3e-3, (0.0, 0.99), schedule="linear"),
+        "loss": "relativistic", "gamma": None, "penalty_every": 8, "classify": 0.4, "batch": 32,
+        "optim": Optim("adam", 2.5e-3, (0.0, 0.99), schedule="linear"),
     },
 }  # fmt: skip
 
@@ -154,7 +154,11 @@ class Model(Family):
         return {"critic": self.critic, "generator": self.generator}
 
     def optimizers(self) -> dict[str, Optim]:
-        return dict.fromkeys(self.players(), self.config.settled("optim"))
+        optim = self.config.settled("optim")
+        if self.config.variant == "modern":  # steps as long as a wide layer bears: Adam's, as one over its inputs
+            widest = max((p.shape[1] for p in self.generator.parameters() if p.ndim > 2), default=2 * self.config.width)
+            optim = replace(optim, lr=optim.lr * 64 / max(widest, 32))  # Yang et al. 2021, table 3
+        return dict.fromkeys(self.players(), optim)
 
     def play(self, batch: Batch) -> Iterator[Move]:
         (critic_loss, generator_loss), classify = LOSSES[self.loss], self.config.settled("classify")
@@ -205,7 +209,7 @@ class Model(Family):
             return (
                 f"The generator is collapsing: its samples differ from one another {sum(recent) / 10:.0%} as much as "
                 f"the data do. Try --set gamma={4 * self.gamma or 1.0:.2g}, or --set lr="
-                f"{self.config.settled('optim').lr / 2:g}, or --family vae, which cannot collapse this way."
+                f"{self.optimizers()['critic'].lr / 2:.2g}, or --family vae, which cannot collapse this way."
             )
         return None
 

@@ -65,11 +65,13 @@ class Block(nn.Module):
 
 
 def _enlarge(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Nearest-neighbour enlargement cropped to size: (B, C, *space) -> (B, C, *size)."""
-    for axis, side in enumerate(size, start=2):
-        if x.shape[axis] != side:
-            x = x.repeat_interleave(2, dim=axis).narrow(axis, 0, side)
-    return x
+    """Linear enlargement of every axis that is halved, cropped to size: (B, C, *space) -> (B, C, *size).
+
+    Repeating values instead would leave their squares visible in short runs.
+    """
+    factors = [2.0 if side != now else 1.0 for side, now in zip(size, x.shape[2:], strict=True)]
+    mode = ("linear", "bilinear", "trilinear")[len(size) - 1]
+    return _crop(F.interpolate(x, scale_factor=factors, mode=mode, align_corners=False), size)
 
 
 def _shuffle(x: Tensor, dims: int) -> Tensor:
@@ -145,7 +147,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Convolutions and enlargements from features to an item: h: (B, features), c: (B, given) -> (B, *shape).
 
-    "residual": nearest-neighbour enlargement and residual blocks up to half resolution, then sub-pixel enlargement
+    "residual": linear enlargement and residual blocks up to half resolution, then sub-pixel enlargement
     and one smoothing convolution. "plain": transposed convolutions (DCGAN).
     """
 

@@ -122,6 +122,7 @@ class Folder:
         self.recipe, self.codec = path / "recipe.json", path / "codec.json"
         self.plan, self.log = path / "plan.jsonl", path / "log.jsonl"
         self.weights, self.states, self.samples = path / "weights.safetensors", path / "state", path / "samples"
+        self.augmentation = path / "augmentation.png"
         self.film, self.report = path / "film.gif", path / "report.html"
 
     def create(self) -> None:
