@@ -125,7 +125,7 @@ def load(run: Place) -> Run:
 def sample(run: Place | Run, n: int = 64, *, seed: int = 0, given: Mapping[str, str] | None = None) -> Samples:
     """Draw n new items; item i has seed `seed + i` and depends on nothing else but its condition.
 
-    given  what to draw, such as {"label": "cat"}; drawn at random if not given
+    given  what to draw, such as {"label": "cat"}; the labels take turns if not given
     """
     from morelike.run import Run
 

@@ -110,5 +110,7 @@ def _measured(
     planner = Planner(lambda width: family_of(recipe, prepared, width, device), sample, min(12.0, 0.08 * left()))
     fixed = {"precision": None if training.precision == "auto" else training.precision, "threads": training.threads}
     asked = recipe["config"].get("width")
-    wanted = min(module("family", recipe["family"]).Model.examples, EPOCHS * len(prepared.kept))
+    # longer runs get wider nets, but most of their time goes into more examples
+    wanted = module("family", recipe["family"]).Model.examples * (left() / 180) ** 0.8
+    wanted = min(int(wanted), EPOCHS * len(prepared.kept))
     return planner.choose([int(asked)] if asked else list(WIDTHS), left, wanted, fixed)

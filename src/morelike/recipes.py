@@ -66,7 +66,7 @@ class Request:
             ),
             (self.steps is not None and self.steps < 1, f"steps is {self.steps}", "At least 1"),
             (not 0 <= self.held_out < 1, f"held_out is {self.held_out}", "A share from 0 up to, not including, 1"),
-            (self.seed < 0, f"seed is {self.seed}", "A whole number from 0 up"),
+            (not 0 <= self.seed < 2**63, f"seed is {self.seed}", "A whole number from 0 up to 2^63"),
             (
                 self.size != "auto"
                 and self.size not in SIZES
@@ -116,6 +116,8 @@ def configure(config: type, values: Mapping[str, Any]) -> Any:
         return TypeAdapter(config).validate_python(plain)
     except ValidationError as error:
         fault = error.errors()[0]
+        if isinstance(cause := fault.get("ctx", {}).get("error"), OptionError):  # a Config's own check has said it all
+            raise cause from None
         name = ".".join(str(part) for part in fault["loc"])
         raise OptionError(
             f"The setting {name} is {fault['input']!r}", fault["msg"], f"Correct --set {name}=..."

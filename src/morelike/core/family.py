@@ -54,7 +54,7 @@ class Family(nn.Module, ABC):
     """A generative model as a game between players, played on batches.
 
     needs      what it asks of the data's head: a density ("log_prob") or a differentiable sample ("rsample")
-    examples   how many examples a run should see before a wider net pays
+    examples   how many examples a run of three minutes should see before a wider net pays
     batch      examples per step that suit it
     mixes      True when a loss depends on the other examples of its batch (batch statistics, pairing)
     fraction   share of the training budget spent so far, and
@@ -62,7 +62,7 @@ class Family(nn.Module, ABC):
     """
 
     needs: ClassVar[Literal["log_prob", "rsample"]] = "log_prob"
-    examples: ClassVar[int] = 400_000
+    examples: ClassVar[int] = 250_000
     batch: int = 64
     mixes: bool = False
     fraction: float = 0.0

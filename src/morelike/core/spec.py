@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from pydantic import Field
 from torch import Tensor
 
 from morelike.core.distribution import Distribution, Point
+
+Count = Annotated[int, Field(ge=1)]  # for settings: a whole number of at least 1
 
 
 @dataclass(frozen=True)

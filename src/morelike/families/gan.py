@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from morelike.core.distribution import seeded_noise
 from morelike.core.errors import OptionError, unknown
 from morelike.core.family import Family, History, Move, Optim
-from morelike.core.spec import Batch, Spec
+from morelike.core.spec import Batch, Count, Spec
 from morelike.nn import net
 from morelike.nn.augment import NonLeaking
 from morelike.nn.condition import Condition
@@ -61,8 +61,8 @@ class Config:
 
     variant: str = "modern"
     net: str | None = None
-    width: int = 32
-    latent: int = 64
+    width: Count = 32
+    latent: Count = 64
     loss: str | None = None
     gamma: float | None = None
     penalty_every: int | None = None
@@ -145,8 +145,8 @@ class Model(Family):
         self.generator, self.critic = Generator(spec, config), Critic(spec, config)
         self.augment = NonLeaking(config.settled("augment"))
         gamma = config.settled("gamma")
-        # slopes are summed over the numbers of an item, so the penalty grows with them (Karras et al. 2020, section C)
-        self.gamma = 4e-4 * math.prod(spec.shape) if gamma is None else gamma
+        # good at 28x28; larger items need a stronger penalty, as their slopes are sums (Karras et al. 2020, table 6)
+        self.gamma = 0.01 * math.prod(spec.shape) ** 0.5 if gamma is None else gamma
         self.batch = config.settled("batch")
         self.mixes = config.settled("norm") == "batch"
 

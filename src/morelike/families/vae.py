@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from morelike.core.distribution import Distribution, Normal, seeded_noise
 from morelike.core.family import Family, History, Move, Optim
-from morelike.core.spec import Batch, Spec
+from morelike.core.spec import Batch, Count, Spec
 from morelike.nn import net
 from morelike.nn.condition import Condition
 from morelike.nn.mixture import GaussianMixture
@@ -32,12 +32,12 @@ class Config:
     """
 
     net: str = "cnn"
-    width: int = 32
-    latent: int = 32
+    width: Count = 32
+    latent: Count = 32
     beta: float = 1.0
     warmup: float = 0.1
     free_bits: float = 0.0
-    importance: int = 1
+    importance: Count = 1
     components: int = 10
 
 

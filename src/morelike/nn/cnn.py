@@ -39,7 +39,7 @@ def check_rank(shape: tuple[int, ...], name: str = "cnn") -> int:
 
 
 class Block(nn.Module):
-    """Residual block y = x + g * W2 f(W1 f(x) + V c), with g = 0 at the start (Fix-up, Zhang et al. 2019).
+    """Residual block y = x + g W2 f(W1 f(x) + V c), with g = 0 at the start (Bachlechner et al. 2021, eq. 2).
 
     x: (B, C, *space), c: (B, given) or None. Without normalisation layers the zero start keeps deep stacks stable.
     """
@@ -188,8 +188,11 @@ class Decoder(nn.Module):
         if self.style == "plain":
             up = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[self.dims - 1]
             return up(channels, out, 4, stride=2, padding=1)
-        middle = max(8, 2 * out)
-        return nn.ModuleList([conv(channels, middle * 2**self.dims, 3, padding=1), conv(middle, out, 3, padding=1)])
+        middle, parts = max(8, 2 * out), 2**self.dims
+        fine = conv(channels, middle * parts, 3, padding=1)
+        for value in fine.parameters():  # the same for all parts of a pixel, or they show (Aitken et al. 2017)
+            value.data = value.data[::parts].repeat_interleave(parts, 0)
+        return nn.ModuleList([fine, conv(middle, out, 3, padding=1)])
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         h = self.start(torch.cat([h, c.to(h.dtype)], 1) if c is not None else h)
