@@ -74,18 +74,6 @@ def _enlarge(x: Tensor, size: tuple[int, ...]) -> Tensor:
     return _crop(F.interpolate(x, scale_factor=factors, mode=mode, align_corners=False), size)
 
 
-def _shuffle(x: Tensor, dims: int) -> Tensor:
-    """Sub-pixel enlargement (Shi et al. 2016): (B, C * 2^dims, *space) -> (B, C, *2 space)."""
-    if dims == 2:
-        return F.pixel_shuffle(x, 2)
-    batch, channels, space = x.shape[0], x.shape[1] // 2**dims, x.shape[2:]
-    x = x.reshape(batch, channels, *[2] * dims, *space)
-    order = [0, 1]
-    for axis in range(dims):
-        order += [2 + dims + axis, 2 + axis]
-    return x.permute(order).reshape(batch, channels, *(2 * side for side in space))
-
-
 def _crop(x: Tensor, space: tuple[int, ...]) -> Tensor:
     """Cut what rounding up has added: (B, C, *larger) -> (B, C, *space)."""
     for axis, side in enumerate(space, start=2):
@@ -147,8 +135,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Convolutions and enlargements from features to an item: h: (B, features), c: (B, given) -> (B, *shape).
 
-    "residual": linear enlargement and residual blocks up to half resolution, then sub-pixel enlargement
-    and one smoothing convolution. "plain": transposed convolutions (DCGAN).
+    "residual": linear enlargement and residual blocks up to half resolution, then one more enlargement
+    and two narrow convolutions. "plain": transposed convolutions (DCGAN).
     """
 
     def __init__(
@@ -188,11 +176,12 @@ class Decoder(nn.Module):
         if self.style == "plain":
             up = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[self.dims - 1]
             return up(channels, out, 4, stride=2, padding=1)
-        middle, parts = max(8, 2 * out), 2**self.dims
-        fine = conv(channels, middle * parts, 3, padding=1)
-        for value in fine.parameters():  # the same for all parts of a pixel, or they show (Aitken et al. 2017)
-            value.data = value.data[::parts].repeat_interleave(parts, 0)
-        return nn.ModuleList([fine, conv(middle, out, 3, padding=1)])
+        fine = max(8, channels // 2)
+        shapes = ((channels, fine), (fine, fine), (fine, out))
+        layers = nn.ModuleList(conv(before, after, 3, padding=1) for before, after in shapes)
+        for value in layers.parameters():  # torch's own scale shrinks from layer to layer
+            nn.init.kaiming_normal_(value, 0.2) if value.ndim > 1 else nn.init.zeros_(value)
+        return layers
 
     def forward(self, h: Tensor, c: Tensor | None = None) -> Tensor:
         h = self.start(torch.cat([h, c.to(h.dtype)], 1) if c is not None else h)
@@ -215,5 +204,6 @@ class Decoder(nn.Module):
         x = F.leaky_relu(x, 0.2)
         if not isinstance(self.head, nn.ModuleList):
             return self.head(x)
-        fine = F.leaky_relu(_shuffle(self.head[0](x), self.dims), 0.2)
-        return _crop(self.head[1](fine), self.sizes[0])
+        coarse, fine, last = self.head
+        x = _enlarge(F.leaky_relu(coarse(x), 0.2), self.sizes[0])
+        return last(F.leaky_relu(fine(x), 0.2))
