@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -44,6 +44,3 @@ class Codec(Protocol):
     def encode(self, stored: Tensor) -> Tensor: ...  # (B, *stored) -> (B, *shape)
     def decode(self, x: Tensor) -> np.ndarray: ...  # (B, *shape) -> (B, *natural)
     def write(self, items: np.ndarray, target: Path) -> list[Path]: ...
-
-
-Report = Iterable[tuple[str, str]]  # (name, reason) of every item that could not be read

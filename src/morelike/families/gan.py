@@ -156,8 +156,10 @@ class Model(Family):
     def optimizers(self) -> dict[str, Optim]:
         optim = self.config.settled("optim")
         if self.config.variant == "modern":  # steps as long as a wide layer bears: Adam's, as one over its inputs
-            widest = max((p.shape[1] for p in self.generator.parameters() if p.ndim > 2), default=2 * self.config.width)
-            optim = replace(optim, lr=optim.lr * 64 / max(widest, 32))  # Yang et al. 2021, table 3
+            weights = list(self.generator.decoder.parameters())
+            layers = [p for p in weights if p.ndim > 2] or [p for p in weights if p.ndim == 2]  # kernels, or matrices
+            scale = min(1.0, 64 / max(p.shape[1] for p in layers))  # Yang et al. 2021, table 3
+            optim = replace(optim, lr=optim.lr * scale)
         return dict.fromkeys(self.players(), optim)
 
     def play(self, batch: Batch) -> Iterator[Move]:
@@ -200,8 +202,9 @@ class Model(Family):
     def noise(self, seeds: Sequence[int]) -> Tensor:
         return seeded_noise(seeds, (self.config.latent,), next(self.parameters()).device)
 
+    @torch.no_grad()
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
-        return self.generate(self.noise(seeds), given).detach()
+        return self.generate(self.noise(seeds), given)
 
     def diagnose(self, history: History) -> str | None:
         recent = history.recent("diversity", 10)
