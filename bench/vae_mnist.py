@@ -8,7 +8,7 @@ Target: ours at least 3 nats better per image.
 Expected (two Zen 4 cores, 5 clean-equivalent minutes, seed 0), nats per image:
 
     morelike vae      see RESULTS.md
-    VAE, pythae MLP   @PYTHAE@
+    VAE, pythae MLP   -99.8  (36,145 steps of 100; its last epoch -101.7)
 """
 
 from __future__ import annotations
