@@ -40,12 +40,12 @@ def by_hand(model: gan.Model, batch: Batch) -> Iterator[None]:
         lr = optim.lr * min(1.0, 0.01 + 0.99 * (step / STEPS) / optim.warmup) if optim.warmup else optim.lr
         critic.param_groups[0]["lr"] = generator.param_groups[0]["lr"] = lr
         fake = torch.tanh(model.generator(torch.randn(len(batch.x), model.config.latent), {}))
-        real_score, fake_score = model.critic(batch.x, {}), model.critic(fake.detach(), {})
+        real_score, fake_score = model.critic(batch.x, {})[0], model.critic(fake.detach(), {})[0]
         critic.zero_grad()
         (F.softplus(-real_score) + F.softplus(fake_score)).mean().backward()
         critic.step()
         generator.zero_grad()
-        F.softplus(-model.critic(fake, {})).mean().backward()
+        F.softplus(-model.critic(fake, {})[0]).mean().backward()
         generator.step()
         yield
 

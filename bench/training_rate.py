@@ -75,12 +75,12 @@ class PlainDCGAN:
         ones, noughts = torch.ones(len(real)), torch.zeros(len(real))
         bce = F.binary_cross_entropy_with_logits
         self.critic.zero_grad()
-        bce(self.critic(real, {}), ones).backward()
+        bce(self.critic(real, {})[0], ones).backward()
         fake = torch.tanh(self.generator(torch.randn(len(real), self.family.config.latent), {}))
-        bce(self.critic(fake.detach(), {}), noughts).backward()
+        bce(self.critic(fake.detach(), {})[0], noughts).backward()
         self.critic_adam.step()
         self.generator.zero_grad()
-        bce(self.critic(fake, {}), ones).backward()
+        bce(self.critic(fake, {})[0], ones).backward()
         self.generator_adam.step()
 
 
