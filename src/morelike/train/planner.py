@@ -70,9 +70,9 @@ class Planner:
         began, each = time.perf_counter(), self.seconds / (len(widths) + 2)
         trial = widths[min(1, len(widths) - 1)]
         most = torch.get_num_threads()
-        threads = int(fixed["threads"] or most)
-        precision = fixed["precision"] or self._faster_precision(trial, threads, each)
-        if fixed["threads"] is None and most > 1:  # a second thread can cost more than it brings on a busy machine
+        threads = int(fixed.get("threads") or most)
+        precision = fixed.get("precision") or self._faster_precision(trial, threads, each)
+        if fixed.get("threads") is None and most > 1:  # a second thread can cost more than it brings on a busy machine
             threads = max((most, 1), key=lambda count: self.rate(trial, precision, count, each / 2))
         width, rate = widths[0], self.rate(widths[0], precision, threads, each)
         for wider in widths[1:]:
