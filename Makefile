@@ -31,12 +31,13 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install -q -e '.[dev]'
 	@touch $@
 
-demo: setup  ## train on the built-in cats, dogs and rabbits for three minutes and look at what comes out
+demo: setup  ## train on the built-in cats, dogs and rabbits for three minutes, measure, and look at what comes out
 	@out=runs/demo; n=2; while [ -e $$out ]; do out=runs/demo-$$n; n=$$((n + 1)); done; \
 	$(BIN)/morelike fit menagerie --family gan --given label --minutes $(MINUTES) --out $$out && \
 	for label in cat dog rabbit; do \
 		$(BIN)/morelike sample $$out -n 64 --given label=$$label --out $$out/$$label.png || exit $$?; \
 	done && \
+	$(BIN)/morelike report $$out && \
 	printf '\nThe demo is done. Look at:\n' && \
 	for file in cat.png dog.png rabbit.png film.gif report.html; do ls $$out/$$file || exit $$?; done && \
 	printf '\nNext, your own pictures (one folder for each kind):\n  %s fit path/to/photos --minutes 5\n' $(BIN)/morelike

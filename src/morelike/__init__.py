@@ -5,13 +5,13 @@
     run = morelike.fit("photos/", minutes=5)
     run.sample(64, label="cat").save("cats.png")
 
-The verbs are those of the command line: `fit`, `resume`, `sample`, `info`, `catalogue` (there: list), and `load`.
-Nothing heavy is imported before the first of them is called.
+The verbs are those of the command line: `check`, `fit`, `resume`, `sample`, `report`, `explain`, `info`, `catalogue`
+(there: list), and `load`. Nothing heavy is imported before the first of them is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from morelike.threads import quiet_threads
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from morelike.core.errors import DataError, MorelikeError, OptionError, RunError, TrainingError
+    from morelike.explanation.page import Explanation
+    from morelike.measure.audit import Audit
+    from morelike.measure.record import Report
     from morelike.recipes import Request
     from morelike.run import Run, Samples
     from morelike.train.loop import Progress
@@ -29,12 +32,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "DataError", "FitOptions", "MorelikeError", "OptionError", "Progress", "Request", "Run", "RunError", "Samples",
-    "TrainingError", "catalogue", "fit", "info", "load", "resume", "sample",
+    "Audit", "DataError", "Explanation", "FitOptions", "MorelikeError", "OptionError", "Progress", "Report", "Request",
+    "Run", "RunError", "Samples", "TrainingError", "catalogue", "check", "explain", "fit", "info", "load", "report",
+    "resume", "sample",
 ]  # fmt: skip
 
 LAZY = {
     "Run": "run", "Samples": "run", "Request": "recipes", "Progress": "train.loop",
+    "Audit": "measure.audit", "Report": "measure.record", "Explanation": "explanation.page",
     "MorelikeError": "core.errors", "OptionError": "core.errors", "DataError": "core.errors", "RunError": "core.errors",
     "TrainingError": "core.errors",
 }  # fmt: skip
@@ -61,6 +66,28 @@ class FitOptions(TypedDict, total=False):
     held_out: float
     seed: int
     settings: Mapping[str, str]
+
+
+def check(
+    source: Place, *, image: str | None = None, colour: str = "auto", given: str = "label", held_out: float = 0.1,
+    seed: int = 0, settings: Mapping[str, str] | None = None,
+) -> Audit:  # fmt: skip
+    """What is wrong with a source, before anything is trained on it: `.verdict`, `.findings`; the files are only read.
+
+    image     size of the pictures in pixels, "28" or "64x48"; measured from the data if not given
+    colour    auto | grey | rgb
+    given     field that holds the labels, or "none"
+    held_out  share that `fit` would keep out of training
+    seed      of the nets that look at the items
+    settings  any other setting of the codec, such as {"fit": "pad"}
+
+    `.save("page.html")` writes what the command line does. Raises `DataError` where nothing can be used.
+    """
+    from morelike.auditing.full import audit
+
+    return audit(
+        str(source), image=image, colour=colour, given=given, held_out=held_out, seed=seed, settings=settings or {}
+    )
 
 
 def fit(
@@ -130,6 +157,55 @@ def sample(run: Place | Run, n: int = 64, *, seed: int = 0, given: Mapping[str, 
     from morelike.run import Run
 
     return (run if isinstance(run, Run) else load(run)).sample(n, seed=seed, given=given)
+
+
+def report(
+    run: Place | Run,
+    against: Place | None = None,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    features: str = "learned",
+    selftest: bool = True,
+    show: bool = True,
+) -> Report:
+    """Measure a run: how real, how varied and how new its samples are, beside real items and a copy machine.
+
+    against   a source that takes the place of the held-out items
+    n         samples to draw; as many as there are training items, from 1,000 to 10,000, if None
+    seed      the same seed gives the same numbers
+    features  learned | random | inception | dinov2
+    selftest  whether to try the measures on known damage
+    show      show the progress as the command line does
+
+    The page and the JSON are left in the run folder; `.verdict` and `.figures` hold what they say.
+    """
+    from morelike.cli.display import Silence, display
+    from morelike.cli.report import follow
+    from morelike.reporting import Asked
+    from morelike.run import Run
+
+    asked = Asked(None if against is None else str(against), n, seed, features, selftest)
+    return follow(run if isinstance(run, Run) else load(run), asked, display() if show else Silence())
+
+
+def explain(
+    run: Place | Run, *, seeds: Sequence[int] = (), directions: int = 8, given: Mapping[str, str] | None = None
+) -> Explanation:
+    """What a run has learned: latent walks with their effect sizes, what samples resemble, where a transformer looks.
+
+    seeds       samples to start from and to look up in the training data; 0 to 5 if none are given
+    directions  rows on the sheets of directions
+    given       condition of all that is shown, such as {"label": "cat"}
+
+    `.save(folder)` writes the page and the pictures; without a folder they go into the run's own, under explain/.
+    """
+    from pathlib import Path
+
+    from morelike.explaining import explain as work
+    from morelike.run import Run
+
+    return work(run if isinstance(run, Run) else Path(run), seeds=seeds, directions=directions, given=given)
 
 
 def info(run: Place | Run) -> dict[str, Any]:

@@ -111,6 +111,6 @@ def _measured(
     fixed = {"precision": None if training.precision == "auto" else training.precision, "threads": training.threads}
     asked = recipe["config"].get("width")
     # longer runs get wider nets, but most of their time goes into more examples
-    wanted = module("family", recipe["family"]).Model.examples * (left() / 180) ** 0.8
+    wanted = module("family", recipe["family"]).Model.examples * (max(0.0, left()) / 180) ** 0.8
     wanted = min(int(wanted), EPOCHS * len(prepared.kept))
     return planner.choose([int(asked)] if asked else list(WIDTHS), left, wanted, fixed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -19,6 +19,8 @@ from morelike.data.listing import Source
 from morelike.data.split import split
 from morelike.recipes import CODEC, Request, configure, module
 from morelike.train.loop import Progress
+
+Groups = Sequence[Sequence[int]]
 
 
 @dataclass
@@ -87,16 +89,37 @@ def _newest(told: queue.SimpleQueue[tuple[int, int]]) -> tuple[int, int] | None:
 
 
 def arrange(
-    data: Dataset, codec: Any, given: str, held_out: float, labels: Mapping[str, Any] | None = None
-) -> Prepared:
-    """Split by content, and number the labels that the model is conditioned on."""
-    kept, held = split(data.hashes, held_out)
+    data: Dataset, codec: Any, given: str, held_out: float, labels: Mapping[str, Any] | None = None,
+    together: Groups = (),
+) -> Prepared:  # fmt: skip
+    """Split by content, and number the labels that the model is conditioned on.
+
+    together  groups of rows that stay on one side of the split
+    """
+    kept, held = split(tied(data.hashes, together), held_out)
     if not len(kept):
         kept, held = np.arange(len(data)), np.arange(0)
     if labels is None:
         labels = _conditions(data, given)
     numbers = {name: one.encode(data.fields.get(name, [""] * len(data))) for name, one in labels.items()}
     return Prepared(codec, labels, data, numbers, kept, held)
+
+
+def again(recipe: Mapping[str, Any], data: Dataset, codec: Any, labels: Mapping[str, Any]) -> Prepared:
+    """Items split and numbered as they were when a run began."""
+    together = recipe["data"].get("together", ())
+    return arrange(data, codec, recipe["given"] or "none", recipe["held_out"], labels, together)
+
+
+def tied(hashes: np.ndarray, together: Groups) -> np.ndarray:
+    """The same hashes (N,), those of a group all being that of its first row, so that a split does not divide it.
+
+    Not the smallest: groups would be held out more often than single items.
+    """
+    hashes = hashes.copy()
+    for group in together:
+        hashes[list(group)] = hashes[group[0]]
+    return hashes
 
 
 def _conditions(data: Dataset, given: str) -> dict[str, Any]:

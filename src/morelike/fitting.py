@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from morelike import assemble, collect
+from morelike.auditing import quick
 from morelike.core.errors import OptionError, RunError, missing_extra
 from morelike.core.family import HasFinish
 from morelike.data.augment import Augment
@@ -62,13 +63,18 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     codec = codec.fit(source.items)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
-    prepared = collect.arrange(ready[0], codec, request.given, request.held_out)
+    twins = quick.twins_for(codec, ready[0], minutes_of(request))
+    prepared = collect.arrange(ready[0], codec, request.given, request.held_out, together=twins.alike)
     _refuse(chosen, prepared, family_settings)
     yield _event("prepare", clock, folder, collect.counted(prepared))
+    findings = quick.shortened(prepared, twins)
+    if said := quick.told(findings):
+        yield _event("prepare", clock, folder, said)
     folder.create()
     write_json(folder.codec, save_codec(codec, CODEC, prepared.labels))
     family_settings = suited(request.family, family_settings, len(prepared.kept))
     recipe = _recipe(request, training, family_settings, prepared, augment)
+    recipe["findings"], recipe["data"]["together"] = quick.short(findings), twins.alike
     write_json(folder.recipe, recipe)
     if augment:
         x = codec.encode(torch.from_numpy(prepared.data.x[prepared.kept[:8]]))
@@ -88,7 +94,7 @@ def resume(path: Path, began: float) -> Iterator[Progress]:
     clock = Clock(began=began)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
-    prepared = collect.arrange(ready[0], codec, recipe["given"] or "none", recipe["held_out"], labels)
+    prepared = collect.again(recipe, ready[0], codec, labels)
     if collect.digest(prepared) != recipe["data"]["digest"]:
         raise RunError(
             f"{recipe['source']} has changed since this run began",
@@ -141,15 +147,19 @@ def _refuse(chosen: Any, prepared: collect.Prepared, settings: Mapping[str, Any]
     chosen.Model(spec, configure(chosen.Config, {**settings, "width": 8}))
 
 
+def minutes_of(request: Request) -> float | None:
+    """The minutes that a run has: five unless minutes or steps were asked for."""
+    return request.minutes if request.minutes or request.steps else 5.0
+
+
 def _recipe(
     request: Request, training: TrainConfig, settings: Mapping[str, Any], prepared: collect.Prepared, augment: Augment
 ) -> dict[str, Any]:
     data = prepared.data
-    minutes = request.minutes if request.minutes or request.steps else 5.0
     return {
         "version": VERSION, "source": str(request.source), "family": request.family, "config": dict(settings),
-        "given": next(iter(prepared.labels), None), "minutes": minutes, "steps": request.steps, "seed": request.seed,
-        "held_out": request.held_out, "augment": asdict(augment), "train": asdict(training),
+        "given": next(iter(prepared.labels), None), "minutes": minutes_of(request), "steps": request.steps,
+        "seed": request.seed, "held_out": request.held_out, "augment": asdict(augment), "train": asdict(training),
         "data": {
             "items": len(data), "train": len(prepared.kept), "held_out": len(prepared.held),
             "digest": collect.digest(prepared),

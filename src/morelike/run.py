@@ -93,7 +93,7 @@ class Run:
         if not 0 <= seed < 2**63 - n:
             raise OptionError(f"The seed is {seed}", "A whole number from 0 to 2^63", "Choose another one")
         seeds = range(seed, seed + n)
-        conditions = self._conditions(seeds, self._named(label) if label is not None else given or {})
+        conditions = self.conditions(seeds, self._named(label) if label is not None else given or {})
         return Samples(
             self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec
         )
@@ -108,7 +108,7 @@ class Run:
         path = torch.stack([slerp(ends[0], ends[1], t) for t in np.linspace(0, 1, max(2, steps))])
         if label is None and self.labels:
             label = next(iter(self.labels.values())).config.vocabulary[0]
-        conditions = self._conditions(range(len(path)), self._named(label) if label is not None else {})
+        conditions = self.conditions(range(len(path)), self._named(label) if label is not None else {})
         generate = self.family.generate
         array = self._make(lambda part, c: generate(path[list(part)], c), range(len(path)), conditions)
         return Samples(array, (a, b), self.codec, columns=len(array))
@@ -151,7 +151,8 @@ class Run:
                 made.append(self.codec.decode(x)[: len(seeds) - begin])
         return np.concatenate(made)
 
-    def _conditions(self, seeds: Sequence[int], given: Mapping[str, str]) -> dict[str, Tensor]:
+    def conditions(self, seeds: Sequence[int], given: Mapping[str, str]) -> dict[str, Tensor]:
+        """The conditions of some seeds as numbers, by name: (len(seeds),) each; what is not given takes turns."""
         for name in given:
             if name not in self.labels:
                 if not self.labels:
@@ -202,14 +203,31 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
 
 
-def preview_writer(codec: Any, labels: Mapping[str, Any], device: torch.device) -> Callable[[Family, Path], None]:
-    """A function that draws seeds 0 to 63, the labels taking turns, into a picture file."""
+@dataclass(frozen=True)
+class Preview:
+    """Draws seeds from 0 on with a model that is being trained, the labels taking turns."""
 
-    def preview(family: Family, path: Path) -> None:
-        names = {name: torch.arange(SHEET, device=device) % len(one.config.vocabulary) for name, one in labels.items()}
-        _save_sheet(codec.sheet(codec.decode(family.sample(range(SHEET), names))), path)
+    codec: Any
+    labels: Mapping[str, Any]
+    device: torch.device
 
-    return preview
+    def __call__(self, family: Family, path: Path) -> None:
+        """A sheet of seeds 0 to 63, into a picture file."""
+        _save_sheet(self.codec.sheet(self.codec.decode(self.items(family, SHEET))), path)
+
+    def items(self, family: Family, n: int) -> Tensor:
+        """Items of seeds 0 to n - 1, encoded: (n, *shape); always in chunks of `CHUNK`, as `Run.sample` makes them."""
+        chunks = [range(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
+        return torch.cat([family.sample(part, self._turns(part)) for part in chunks])[:n]
+
+    def _turns(self, seeds: range) -> dict[str, Tensor]:
+        turns = torch.tensor(seeds, device=self.device)
+        return {name: turns % len(one.config.vocabulary) for name, one in self.labels.items()}
+
+
+def preview_writer(codec: Any, labels: Mapping[str, Any], device: torch.device) -> Preview:
+    """What draws the pictures of a run while it is trained."""
+    return Preview(codec, labels, device)
 
 
 def preview_film(folder: Folder, frames: int = 40) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from morelike.cli import fit, sample, show
+from morelike.cli import check, explain, fit, sample, show
+from morelike.cli import report as measured
 from morelike.cli.failure import report
 from morelike.core.errors import unknown
 
@@ -19,9 +20,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 VERBS: dict[str, Callable[..., None]] = {
+    "check": check.check,
     "fit": fit.fit,
     "resume": fit.resume,
     "sample": sample.sample,
+    "report": measured.report,
+    "explain": explain.explain,
     "info": show.info,
     "list": show.catalogue,
 }
@@ -38,9 +42,12 @@ def morelike(
 
     \b
     Examples:
+      morelike check photos/                        what to mend before training
       morelike fit photos/ --minutes 5              a folder of pictures, one sub-folder for each kind
       morelike fit menagerie --family vae           the built-in cats, dogs and rabbits
       morelike sample runs/photos-gan-1 -n 64       64 new pictures
+      morelike report runs/photos-gan-1             how real, how varied, how new: whether to use them
+      morelike explain runs/photos-gan-1            what the model has learned
       morelike info runs/photos-gan-1               what was asked, and what happened
       morelike list                                 families, nets and codecs
 

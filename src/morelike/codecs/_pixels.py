@@ -38,7 +38,7 @@ def measure(raw: Any) -> tuple[tuple[int, int], bool]:
         return raw.shape[:2], raw.ndim == 2 or raw.shape[2] == 1 or _is_grey(raw[..., :3])
     with raw:
         refuse_bomb(*raw.size)
-        size = raw.size if _turns(raw) else raw.size[::-1]
+        size = raw.size if turns(raw) else raw.size[::-1]
         if raw.mode in ("1", "L", "LA", "La") or raw.mode.startswith(("I", "F")):
             return size, True
         raw.draft("RGB", (64, 64))
@@ -58,7 +58,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _turns(image: Image.Image) -> bool:
+def turns(image: Image.Image) -> bool:
     """Whether width and height change places when the picture is shown; a TIFF has them changed already."""
     return image.format != "TIFF" and _orientation(image) in _TURNED
 
@@ -97,7 +97,7 @@ def fitted(raw: Any, size: tuple[int, int], grey: bool, fit: str) -> np.ndarray:
         return _fit(flatten(Image.fromarray(pixels)), size, grey, fit)
     with raw:
         refuse_bomb(*raw.size)
-        _reduce(raw, size[::-1] if _turns(raw) else size, grey, fit)
+        _reduce(raw, size[::-1] if turns(raw) else size, grey, fit)
         raw.load()
         turn = _UPRIGHT.get(_orientation(raw))  # read after decoding: Pillow has turned a TIFF then and dropped the tag
         image = flatten(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import os
@@ -15,6 +16,7 @@ from morelike.core.errors import OptionError
 
 _GAP = 2  # pixels between the pictures of a sheet
 _TILE = 80  # a picture smaller than this is magnified by a whole number
+_THUMBNAIL = 160  # a picture larger than this is made smaller on a page
 _SECONDS = 0.25  # each frame of a film
 
 
@@ -37,6 +39,22 @@ def sheet(items: np.ndarray, columns: int | None = None, scale: int | None = Non
         top, left = i // columns * high + _GAP, i % columns * wide + _GAP
         board[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return _picture(board)
+
+
+def html(items: np.ndarray) -> list[str]:
+    """Pictures uint8 (N, H, W, C) as one `<img class="item">` each, large ones made smaller, small ones shown larger.
+
+    The class `small` asks for crisp pixels.
+    """
+    fragments = []
+    for pixels in _checked(items) if len(items) else ():
+        picture = _picture(pixels)
+        picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        scale, kind = max(1, round(_TILE / max(picture.size))), "item small" if max(picture.size) < _TILE else "item"
+        data = base64.b64encode(_encoded(picture, "PNG")).decode()
+        size = f'width="{scale * picture.width}" height="{scale * picture.height}"'
+        fragments.append(f'<img class="{kind}" {size} alt="" src="data:image/png;base64,{data}">')
+    return fragments
 
 
 def write(items: np.ndarray, target: Path) -> list[Path]:

@@ -17,8 +17,8 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from morelike.codecs import _pixels, _sheets
-from morelike.core.codec import Item, Metric
+from morelike.codecs import _blemishes, _looks, _metrics, _pixels, _sheets, _twins
+from morelike.core.codec import Blemish, Item, Look, Metric
 from morelike.core.distribution import Bernoulli, DiscretisedLogistic, Distribution, Normal, Point
 from morelike.core.errors import DataError, OptionError, unknown
 from morelike.core.spec import Spec
@@ -67,7 +67,8 @@ class Codec:
     """
 
     natural = "image"
-    metrics: Sequence[Metric] = ()
+    disguises = {"mirrored": _twins.mirrored}
+    metrics: Sequence[Metric] = _metrics.METRICS
 
     def __init__(self, config: Config = Config()) -> None:
         self.config = config
@@ -153,6 +154,30 @@ class Codec:
     def sheet(self, items: np.ndarray, columns: int | None = None, scale: int | None = None) -> Image:
         """Pictures uint8 (N, H, W, C) side by side, as one PIL image."""
         return _sheets.sheet(items, columns, scale)
+
+    def html(self, items: np.ndarray) -> list[str]:
+        """Pictures uint8 (N, H, W, C) as `<img class="item">` each, with the picture itself inside."""
+        return _sheets.html(items)
+
+    def look(self, item: Item) -> Look:
+        """Size, light, contrast and sharpness of a raw picture; raises whatever its decoder raises."""
+        return _looks.look(item)
+
+    def judge(self, looks: Sequence[Look]) -> list[Blemish]:
+        """Pictures that are dark, over-exposed, blurred, empty, of an odd size or shape, or misnamed."""
+        return _blemishes.judge(looks, self.shape[1:], self.config.fit)
+
+    def sketch(self, stored: Tensor) -> Tensor:
+        """uint8 (B, C, H, W) -> uint8 (B, C, h, w), at most 32 pixels a side."""
+        return _twins.sketch(stored)
+
+    def signature(self, sketch: Tensor) -> Tensor:
+        """Sketches -> (B, 64 C), less than 1 apart for two versions of one picture."""
+        return _twins.signature(sketch)
+
+    def difference(self, a: Tensor, b: Tensor) -> Tensor:
+        """Pairs of sketches -> (P,): below 1 for two versions of one picture."""
+        return _twins.difference(a, b)
 
     def write(self, items: np.ndarray, target: Path) -> list[Path]:
         """Write uint8 (N, H, W, C) as a sheet (.png), a film (.gif), an array (.npy, .npz), or a folder of .png.

@@ -44,3 +44,46 @@ class Codec(Protocol):
     def encode(self, stored: Tensor) -> Tensor: ...  # (B, *stored) -> (B, *shape)
     def decode(self, x: Tensor) -> np.ndarray: ...  # (B, *shape) -> (B, *natural)
     def write(self, items: np.ndarray, target: Path) -> list[Path]: ...
+    def html(self, items: np.ndarray) -> list[str]: ...  # (B, *natural) -> a fragment each that needs nothing else
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen of one item before it is prepared.
+
+    measures  named numbers, such as width, brightness or sharpness: the same names for every item of a modality
+    notes     what else is odd about it, in words by kind: {"misnamed": "a JPEG"}
+    """
+
+    measures: Mapping[str, float]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Blemish:
+    """A fault that some items share, as their codec tells it; the fields mean the same as those of a finding."""
+
+    kind: str
+    severity: Literal["stop", "warn", "note"]
+    title: str
+    rows: tuple[int, ...] = ()
+    evidence: str = ""
+    consequence: str = ""
+    action: str = ""
+    default: str = ""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A codec that tells good items from bad ones, and two versions of one thing from two things.
+
+    disguises  ways in which an item may return, by name: {"mirrored": sketch -> sketch}
+    """
+
+    disguises: Mapping[str, Callable[[Tensor], Tensor]]
+
+    def look(self, item: Item) -> Look: ...  # measures the raw item
+    def judge(self, looks: Sequence[Look]) -> list[Blemish]: ...  # what is wrong with which of them
+    def sketch(self, stored: Tensor) -> Tensor: ...  # (B, *stored) -> (B, *sketch), small enough to keep all of them
+    def signature(self, sketch: Tensor) -> Tensor: ...  # -> (B, S); versions of one thing lie less than 1 apart
+    def difference(self, a: Tensor, b: Tensor) -> Tensor: ...  # sketches (P, *sketch) -> (P,): below 1, one thing

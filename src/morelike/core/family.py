@@ -135,3 +135,10 @@ class HasInterpolation(Protocol):
 
     def noise(self, seeds: Sequence[int]) -> Tensor: ...  # (B, latent)
     def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor: ...  # (B, *shape)
+
+
+@runtime_checkable
+class HasCritic(Protocol):
+    """Has a critic that scores how real items look."""
+
+    def judge(self, batch: Batch) -> Tensor: ...  # (B,), higher is more real

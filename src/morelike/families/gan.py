@@ -199,6 +199,9 @@ class Model(Family):
     def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
         return self.spec.head(self.generator(z, given)).rsample()
 
+    def judge(self, batch: Batch) -> Tensor:
+        return self.critic(batch.x, batch.given)[0]
+
     def noise(self, seeds: Sequence[int]) -> Tensor:
         return seeded_noise(seeds, (self.config.latent,), next(self.parameters()).device)
 

@@ -47,6 +47,11 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, T, d) each
         return self.out(attend(self.norm(q), self.norm(k), v).transpose(1, 2).flatten(2))
 
+    def weights(self, x: Tensor) -> Tensor:
+        """What each patch attends to, for looking at: (B, T, width) -> (B, heads, T, T), rows that sum to 1."""
+        q, k, _ = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return (self.norm(q) @ self.norm(k).transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(-1)
+
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)), the norms modulated by the condition: (B, T, width) -> same.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch
+from morelike.train.flops import counted
 from morelike.train.optim import Average, build, rate, set_rate
 from morelike.train.stepper import Accumulated, Stepper
 
@@ -21,6 +22,8 @@ class Game:
     optims      how each player is optimised; default: what the family recommends
     precision   float32 | bfloat16 (autocast; weights stay in float32)
     average     width of the power-law average of the weights; 0 for none
+
+    `flops` is where to write the FLOPs of the first steps, if anybody wants to know: a dict, {step: FLOPs}.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Game:
         self.device = next(family.parameters()).device
         self.precision = precision
         self.average = Average(family, average) if average else None
+        self.flops: dict[int, int] | None = None
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
@@ -46,6 +50,10 @@ class Game:
 
         The generators of all microbatches advance in lockstep, so that every optimizer step sees the whole batch.
         """
+        with counted(self.flops, step):
+            return self._turn(batch, step, fraction)
+
+    def _turn(self, batch: Batch, step: int, fraction: float) -> dict[str, Tensor]:
         self.family.step, self.family.fraction = step, fraction
         parts = self.stepper.split(batch)
         games = [self.family.play(part) for part in parts]
@@ -88,15 +96,23 @@ class Game:
         if self.average:
             for p, value in zip(self.average.live, self.average.values, strict=True):
                 p.data = value
+        try:
+            with self.still() as family:
+                yield family
+        finally:
+            if self.average:
+                for p, value in zip(self.average.live, live, strict=True):
+                    p.data = value
+
+    @contextmanager
+    def still(self) -> Iterator[Family]:
+        """The family in evaluation mode with its live weights."""
         self.family.eval()
         try:
             with torch.no_grad():
                 yield self.family
         finally:
             self.family.train()
-            if self.average:
-                for p, value in zip(self.average.live, live, strict=True):
-                    p.data = value
 
     def weights(self) -> dict[str, Tensor]:
         """What is sampled from: averaged parameters, and buffers."""

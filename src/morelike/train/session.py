@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,8 +19,11 @@ from morelike.core.spec import Batch
 from morelike.train.budget import Pace, Plan, record
 from morelike.train.folder import Folder, save_tensors
 from morelike.train.game import Game
+from morelike.train.ledger import Ledger
 from morelike.train.loop import Progress, train
+from morelike.train.meters import processor_seconds
 from morelike.train.optim import rate
+from morelike.train.trail import DrawsItems, Peeking, Trail
 
 DRAWS_LIKE_FINISHING = 8  # finishing takes about as long as this many pictures; on a busy machine both take longer
 FLUSH = 0.5  # seconds between two progress events
@@ -28,10 +32,15 @@ PATIENCE = 30  # training takes at least this many times as long as saving it
 
 @dataclass
 class Clock:
-    """Seconds that the run has taken, those before a resume included."""
+    """Seconds that the run has taken, those before a resume included.
+
+    before  seconds of the parts before a resume
+    began   `time.perf_counter()` when this part began, and `cpu` the processor's seconds then
+    """
 
     before: float = 0.0
     began: float = field(default_factory=time.perf_counter)
+    cpu: float = field(default_factory=processor_seconds)
 
     def __call__(self) -> float:
         return self.before + time.perf_counter() - self.began
@@ -41,7 +50,7 @@ class Clock:
 class Session:
     """All that one run needs, and what it remembers between two events.
 
-    preview        draws the fixed seeds with a family into a picture file
+    preview        draws the fixed seeds with a family into a picture file; if it `DrawsItems`, the run leaves a trail
     deadline       seconds at which training must be over; None for a number of steps
     batch          examples per step
     step           steps taken so far
@@ -65,6 +74,11 @@ class Session:
     drawing: float = 0.0
     said: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        path, draws = self.folder.path, self.preview if isinstance(self.preview, DrawsItems) else None
+        self.ledger = Ledger(path / "cost.json", self.game, self.batch, self.clock.began, self.clock.cpu)
+        self.trail = Trail(path / "trail", draws, self.game, self.plan, self.batch, self.step)
+
     def run(self, batches: Iterator[Batch]) -> Iterator[Progress]:
         """Train to the end of the plan, or until stopped; every event is a moment at which the run can be left."""
         pace = Pace(self.deadline) if self.deadline is not None else None
@@ -75,22 +89,26 @@ class Session:
         def revise(step: int) -> None:
             nonlocal told
             if pace is not None and self.deadline is not None:
-                pace.deadline = self.deadline - max(0.0, DRAWS_LIKE_FINISHING * self.drawing - 1.5)
+                spare = max(0.0, DRAWS_LIKE_FINISHING * self.drawing - 1.5) + 2 * self.trail.last
+                pace.deadline = self.deadline - spare
             if pace is not None and step > replayed and (end := pace.revised_end(self.clock(), step, self.plan)):
                 record(self.folder.plan, [self.plan.revise(step, end)])
                 if abs(end - told) > 0.25 * told:
                     notes.append(f"The machine's speed has changed: about {end:,} steps to the deadline, not {told:,}.")
                     told = end
 
+        ahead = Peeking(batches)
         pending: list[tuple[int, dict[str, Tensor]]] = []
         flushed, drawn, saved, first = self.clock(), self.clock(), self.clock(), self.step
-        for turn in train(self.game, batches, self.plan, self.seed, self.step, revise):
+        for turn in train(self.game, ahead, self.plan, self.seed, self.step, revise):
             self.step = turn.step
             pending.append((turn.step, turn.log))
+            self.trail.look(turn.step, self.clock, ahead)
             now = self.clock()
             if now - flushed < FLUSH and turn.step - first > 1 and turn.step < self.plan.steps:
                 continue
             log = self._flush(pending)
+            self.ledger.update()
             pace_rate = len(pending) / max(now - flushed, 1e-9)
             pending, flushed = [], now
             if now - drawn > self.picture_every:
@@ -138,7 +156,7 @@ class Session:
         self.picture, self.drawing = str(path), self.clock() - began
 
     def save(self) -> None:
-        """Write the state, from which training goes on, then the weights, which are sampled from."""
+        """Write the state, from which training goes on, then the weights, which are sampled from, and what it cost."""
         note = {"step": self.step, "seconds": self.clock(), "steps": self.plan.steps}
         state = self.game.state()
         for name, value in state.items():  # a finite loss can still leave weights that are not
@@ -146,6 +164,7 @@ class Session:
                 self._not_finite(f'the weight "{name.removeprefix("live.")}"', self.step)
         self.folder.save_state(state, note)
         save_tensors(self.folder.weights, self.game.weights(), note)
+        self.ledger.write(self.step)
 
     def _progress(self, log: dict[str, float], games: float, note: str | None) -> Progress:
         seconds, fraction = self.clock(), self.plan.fraction(self.step)
@@ -160,7 +179,7 @@ class Session:
         """A sentence from the family about what is going wrong, once each."""
         family = self.game.family
         said = family.diagnose(self.history) if isinstance(family, HasDiagnosis) else None
-        if said is None or said[:40] in self.said:
+        if said is None or (kind := re.sub(r"[\d.,%]+", "", said)[:40]) in self.said:  # whatever the numbers in it are
             return None
-        self.said.add(said[:40])
+        self.said.add(kind)
         return said

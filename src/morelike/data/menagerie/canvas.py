@@ -104,9 +104,7 @@ class Canvas:
         np.minimum(cover, 1.0, out=cover)
         self.blend(window, cover * self.stencil[window] if inside else cover, colour)
 
-    def blend(
-        self, window: Window, cover: np.ndarray, colour: np.ndarray, tone: np.ndarray | None = None
-    ) -> None:
+    def blend(self, window: Window, cover: np.ndarray, colour: np.ndarray, tone: np.ndarray | None = None) -> None:
         """Mix `colour`, times `tone` if given, into the window by `cover` (h, w, N), 0..1."""
         for plane, value in zip(self.planes, colour, strict=True):
             view = plane[window]

@@ -30,9 +30,7 @@ def draw(factors: Factors, size: int = 28, colour: bool = False) -> np.ndarray:
     return out if colour else out[..., 0]
 
 
-def pictures(
-    n: int, size: int = 28, colour: bool = False, seed: int = 0, start: int = 0
-) -> tuple[np.ndarray, Factors]:
+def pictures(n: int, size: int = 28, colour: bool = False, seed: int = 0, start: int = 0) -> tuple[np.ndarray, Factors]:
     """Return pictures start .. start+n-1 of the world `seed` as `draw` gives them, and their true factors."""
     true = factors(n, seed, start)
     return draw(true, size, colour), true

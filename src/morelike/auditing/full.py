@@ -1,0 +1,79 @@
+"""From a source to its audit: read everything, look at everything, and say what is wrong before anything is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from morelike import collect
+from morelike.auditing.looking import Tell, Watch, blemishes, doubts
+from morelike.auditing.quick import labels_of, plain_findings, search_fits
+from morelike.core.codec import Inspectable
+from morelike.data.cache import Dataset, build
+from morelike.data.sources import open_source
+from morelike.data.split import split
+from morelike.measure.audit import Audit
+from morelike.measure.audit.page import shown_rows
+from morelike.measure.audit.repeats import across
+from morelike.measure.audit.twins import Twins, equals, find, sketched
+from morelike.measure.figure import Finding
+from morelike.recipes import CODEC, Request, module, sort_settings
+
+
+def audit(
+    source: str, *, image: str | None = None, colour: str = "auto", given: str = "label", held_out: float = 0.1,
+    seed: int = 0, settings: Mapping[str, str] | None = None, tell: Tell = lambda stage, fraction: None,
+) -> Audit:  # fmt: skip
+    """Everything that is wrong with a source, before anything is trained on it; the files are only read.
+
+    image     size of the pictures in pixels, such as "64" or "64x48"; measured from the data if not given
+    colour    auto | grey | rgb
+    given     name of the field that holds the labels
+    held_out  share that `fit` would keep out of training
+    seed      of the nets that look at the items
+    settings  any other setting of the codec, such as {"fit": "pad"}
+    tell      called with the stage and the share of it that is done
+
+    Raises `DataError` where fewer than two items can be used, and `OptionError` for options that do not fit.
+    """
+    watch = Watch(tell)
+    watch("Listing", 0.0)
+    request = Request(source, image=image, colour=colour, held_out=held_out, seed=seed, settings=settings or {})
+    own = sort_settings(request.settings, {"codec": module("codec", CODEC).Config})["codec"]
+    codec = collect.new_codec(request, own)
+    items = open_source(source)
+    codec = codec.fit(items.items)
+    watch("Listing", 1.0)
+    data = build(items, codec, progress=lambda done, total: watch("Preparing", done / max(1, total)))
+    labels = labels_of(data, given)
+    classes = dict(Counter(label for label in labels if label))
+    found = Audit(items.name, codec.shape, {}, classes, skipped=data.problems)
+    twins = Twins(equals(data.hashes), [], {})
+    if isinstance(codec, Inspectable):
+        found.findings += blemishes(codec, items, data, watch)
+        sketches = sketched(codec, data.x)
+        twins = find(codec, sketches, data.hashes, tell=watch.of("Comparing"))
+        doubts(found, sketches, labels, data.names, seed, watch)
+    together = search_fits(len(data), None)
+    kept, held = split(collect.tied(data.hashes, twins.alike if together else ()), held_out)
+    found.counts = {"items": len(data), "left_out": len(data.problems), "train": len(kept), "held_out": len(held)}
+    found.findings += plain_findings(data, labels, twins, (kept, held))
+    found.findings += across(twins.alike, split(data.hashes, held_out)[1], data.names, together)
+    found.pictures = pictures(codec, data, found.findings)
+    watch("Writing", 1.0)
+    found.seconds = watch.seconds
+    return replace(found)  # with its findings in order
+
+
+def pictures(codec: Any, data: Dataset, findings: Sequence[Finding]) -> dict[int, str]:
+    """What the page shows, by row: items as the model would see them."""
+    rows = sorted({row for one in findings for row in shown_rows(one)})
+    if not rows:
+        return {}
+    x = codec.encode(torch.from_numpy(np.array(data.x[rows])))
+    return dict(zip(rows, codec.html(codec.decode(x)), strict=True))

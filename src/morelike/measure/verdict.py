@@ -1,0 +1,175 @@
+"""One word on a model, by a fixed rule: whether to use it, and for what.
+
+The first line that holds decides. A figure's interval is its 95 % interval; "real" is the same measure on real items
+against real items, so that nothing here depends on what a number happens to be in one data set.
+
+    word               holds when
+    copies             copy rate: interval above the upper end of real's, and more than 5 in 100
+    collapsed          the nearest twin of a sample is closer than a tenth of what it is in real items;
+                       or coverage below a tenth of real's while density is above a half of real's
+    unmeasured         the two-sample test, density or coverage has no value
+    poor               density or coverage below a quarter of real's
+    unmeasured         fewer than 50 held-out items or 50 samples: what is left of the rule would flatter
+    indistinguishable  two-sample: interval reaches real's, and its upper end is at most 60 in 100, so that a
+                       difference would have been noticed; the intervals of density, coverage and missing kinds
+                       reach real's; class accuracy at least 0.8 of real's
+    close              two-sample at most 65 in 100 (15 above chance), density, coverage and class accuracy at least
+                       0.8 of real's, kinds of at most 10 in 100 real items missing
+    usable with care   otherwise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from morelike.measure.anchors import FEW
+from morelike.measure.figure import Damage, Estimate, Figure, Novelty, Verdict
+from morelike.measure.interval import wilson
+
+MOST_COPIES = 0.05  # share of copies that is always let pass
+TINY, LITTLE, HALF = 0.1, 0.25, 0.5  # of what real items get
+NOTICED = 0.60  # two-sample accuracy that a test must be able to exclude before it may say that there is no difference
+NEAR = 0.65  # two-sample accuracy up to which samples are close
+MOST = 0.8  # share of real's from which samples are close
+LACKING = 0.1  # share of the real items whose kinds may be missing from close samples
+NEEDED = ("two_sample", "density", "coverage")
+
+RULE = (
+    "The first that holds. Copies: copy rate above that of real items beyond chance, and above 5 in 100. Collapsed: "
+    "the nearest twin of a sample is ten times closer than in real items, or coverage is under a tenth of real's at "
+    "good density. Poor: density or coverage under a quarter of real's. Unmeasured: under 50 held-out items or "
+    "samples. Indistinguishable: the two-sample interval reaches real's and stays under 60 in 100; density, coverage "
+    "and missing kinds reach real's. Close: two-sample up to 65 in 100, density and coverage at least 0.8 of real's, "
+    "kinds of up to 10 in 100 items missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care."
+)
+
+SENTENCES = {
+    "copies": "Do not pass these samples off as new: many of them are copies of training items. "
+    "Treat them as you would treat the training data itself.",
+    "collapsed": "Do not use this model: it makes the same few things again and again.",
+    "poor": "Do not use this model yet: too few of its samples look real, or they show too little of the data. "
+    "Train it for longer.",
+    "indistinguishable": "Use it wherever you would use more real items of the same kind: "
+    "the measures here found no difference.",
+    "close": "Use it for demonstrations, tests and as additional training data; "
+    "for conclusions about the real world, check them on real items.",
+    "usable with care": "Use it to show and to try things out, and look at every sample that matters; "
+    "do not put its samples in the place of real data.",
+}
+
+
+def judge(
+    figures: Sequence[Figure], floors: Mapping[str, Estimate], novelty: Novelty | None, counts: Mapping[str, int],
+    damages: Sequence[Damage] = (),
+) -> Verdict:  # fmt: skip
+    """The verdict on figures of a whole set of samples.
+
+    figures  those without a label are read: two_sample, density, coverage, missing, variety, class_accuracy
+    floors   real against real with its interval, by name of the figure
+    novelty  for its copy_rate; None where it could not be measured
+    counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were compared
+    damages  the self-test: what was not noticed in it is said beside a good word
+    """
+    found = _Found({one.name: one for one in figures if one.label is None and one.value is not None}, floors)
+    copied, held_out = _copy_rate(novelty), counts.get("held_out", 0)
+    copying = found.says() if copied is None else (copied.says, *found.says())
+    if copied is not None and _copies(copied, held_out):
+        return Verdict("copies", SENTENCES["copies"], copying, RULE)
+    if found.collapsed():
+        return Verdict("collapsed", SENTENCES["collapsed"], found.says("variety", *NEEDED), RULE)
+    if not all(name in found.figures for name in NEEDED):
+        return _unmeasured(_why(figures), copying)
+    if found.poor():
+        return Verdict("poor", SENTENCES["poor"], found.says(), RULE)
+    for name, what in (("made", "samples"), ("held_out", "held-out items")):
+        if counts.get(name, 0) < FEW:
+            return _unmeasured(f"there are only {counts.get(name, 0)} {what}, and {FEW} are needed", copying)
+    word = "indistinguishable" if found.indistinguishable() else "close" if found.close() else "usable with care"
+    reasons = (*found.says(*NEEDED, *found.remarkable()), *copying[: copied is not None], *_beside(counts, damages))
+    return Verdict(word, SENTENCES[word], tuple(one for one in reasons if one), RULE)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Figures of all samples that have a value, and real against real, by name."""
+
+    figures: Mapping[str, Figure]
+    floors: Mapping[str, Estimate]
+
+    def says(self, *names: str) -> tuple[str, ...]:
+        return tuple(self.figures[name].says for name in names or NEEDED if name in self.figures)
+
+    def share(self, name: str, otherwise: float) -> float:
+        """A figure as a share of what real items get; `otherwise` where there is none."""
+        figure, floor = self.figures.get(name), self.floors.get(name, Estimate()).value
+        if figure is None or figure.value is None:
+            return otherwise
+        floor = figure.floor if floor is None else floor
+        return figure.value / floor if floor and floor > 0 else otherwise
+
+    def reaches(self, name: str) -> bool:
+        """Whether a figure's interval reaches that of real items, or it was not measured."""
+        figure, floor = self.figures.get(name), self.floors.get(name, Estimate())
+        if figure is None:
+            return True
+        if figure.low is None or figure.high is None or floor.low is None or floor.high is None:
+            return False
+        return figure.high >= floor.low if figure.better == "higher" else figure.low <= floor.high
+
+    def collapsed(self) -> bool:
+        twins = self.figures.get("variety")
+        if twins is not None and (twins.value or 0.0) < TINY:
+            return True
+        return self.share("coverage", 1.0) < TINY and self.share("density", 0.0) > HALF
+
+    def poor(self) -> bool:
+        return min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
+
+    def indistinguishable(self) -> bool:
+        noticed = (self.figures["two_sample"].high or 1.0) <= NOTICED
+        alike = all(self.reaches(name) for name in (*NEEDED, "missing"))
+        return noticed and alike and self.share("class_accuracy", 1.0) >= MOST
+
+    def close(self) -> bool:
+        lacking = self.figures.get("missing")
+        shares = (self.share("density", 0.0), self.share("coverage", 0.0), self.share("class_accuracy", 1.0))
+        near = (self.figures["two_sample"].value or 0.0) <= NEAR and min(shares) >= MOST
+        return near and (lacking is None or (lacking.value or 0.0) <= LACKING)
+
+    def remarkable(self) -> tuple[str, ...]:
+        """Figures that kept the word from being a better one, beside the three that are always told."""
+        worse = () if self.reaches("missing") else ("missing",)
+        return worse if self.share("class_accuracy", 1.0) >= MOST else (*worse, "class_accuracy")
+
+
+def _beside(counts: Mapping[str, int], damages: Sequence[Damage]) -> tuple[str, ...]:
+    """How much was compared, and which damage nobody would have noticed."""
+    n, missed = counts.get("compared", 0), [one.kind for one in damages if one.meant not in one.noticed]
+    said: tuple[str, ...] = ()
+    if n:
+        said = (f"This rests on {n:,} samples and as many real items that the model never saw.",)
+    if missed:
+        said += (f"On these data the measures hardly notice {' or '.join(missed)}, so such a fault may be there.",)
+    return said
+
+
+def _copy_rate(novelty: Novelty | None) -> Figure | None:
+    rates = (one for one in novelty.figures if one.name == "copy_rate" and one.label is None) if novelty else iter(())
+    return next(rates, None)
+
+
+def _unmeasured(why: str, reasons: Sequence[str]) -> Verdict:
+    sentence = f"Nobody can say yet whether to use this model: {why}."
+    return Verdict("unmeasured", sentence, tuple(one for one in reasons if one), RULE)
+
+
+def _why(figures: Sequence[Figure]) -> str:
+    reasons = (one.reason for one in figures if one.name in NEEDED and one.label is None and one.reason)
+    return next(reasons, "there is too little to compare").rstrip(".")
+
+
+def _copies(rate: Figure, held_out: int) -> bool:
+    if rate.value is None or rate.low is None or rate.value <= MOST_COPIES:
+        return False
+    return rate.floor is None or not held_out or rate.low > wilson(round(rate.floor * held_out), held_out)[1]
