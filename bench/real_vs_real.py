@@ -20,6 +20,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+import morelike  # noqa: F401, isort: skip - its thread settings must come before torch
+
 import torch
 from machine import table, tell, verdict
 from real import Real, features, real

@@ -284,6 +284,21 @@ def test_items_of_another_shape_are_refused_in_three_parts() -> None:
         measured(world(torch.randn(100, 3)))
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [Spec((12,), tokens=5), Spec((1, 48)), Spec((1, 6, 6, 6)), Spec((3,))],
+    ids=["tokens", "sound", "film", "row"],
+)
+def test_any_kind_of_item_is_measured(spec: Spec) -> None:
+    """Tokens, sound, film and rows of a table."""
+    x = torch.rand(460, *spec.shape, generator=draw())
+    x = (x.square() * 5).long() if spec.tokens else 2 * x - 1
+    found = evaluate(Evidence(x[:120], x[120:300], x[300:], spec), [random_features(spec, on=x[120:300])])
+    check(found)
+    assert found.verdict.word in {"indistinguishable", "close"}, found.verdict
+    assert ("blur" in {one.kind for one in found.damages}) == (spec.dims > 0)
+
+
 def test_the_same_seed_gives_the_same_numbers_and_progress_is_told() -> None:
     told: list[tuple[str, float]] = []
     evidence = world(points(300, 3), held=200, train=300)

@@ -21,7 +21,7 @@ from PIL import Image
 from morelike import cli
 from morelike.core.errors import DataError, OptionError
 from morelike.measure.features import learn
-from morelike.measure.figure import Figure
+from morelike.measure.figure import Figure, Measured, Verdict
 from morelike.measure.record import Report, as_dict
 from morelike.recipes import Request, fit
 from morelike.reporting import Asked, looks, report
@@ -355,9 +355,6 @@ def test_ctrl_c_leaves_no_report(runs, call, monkeypatch, tmp_path: Path) -> Non
 
 
 def test_a_missing_figure_is_told_with_its_reason() -> None:
-    found = SimpleNamespace(
-        verdict=SimpleNamespace(word="unmeasured", sentence="S."), measured=SimpleNamespace(findings=[]),
-        figure=lambda name: Figure(name, name, reason="too few") if name == "density" else None,
-    )  # fmt: skip
-    lines = verb.ending(found, verb.Options(Path("r")))  # type: ignore[arg-type]
+    found = Report(Path("r"), Measured(Verdict("unmeasured", "S."), [Figure("density", "D", reason="too few")], None))
+    lines = verb.ending(found, verb.Options(Path("r")))
     assert "How real    not measured: too few" in lines and len([one for one in lines if one.startswith("How")]) == 1

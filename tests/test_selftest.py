@@ -10,9 +10,10 @@ from torch import Tensor
 
 from morelike.core.spec import Spec
 from morelike.data import menagerie
+from morelike.measure.damage import blur, mode, noise
 from morelike.measure.features import random_features
 from morelike.measure.figure import Evidence
-from morelike.measure.selftest import SURE, blur, curve, mode, noise, try_damage
+from morelike.measure.selftest import SURE, curve, try_damage
 
 
 def draw(seed: int = 0) -> torch.Generator:

@@ -123,7 +123,11 @@ def folds(rows: Sets, *, weights: Tensor | None = None, limit: int = LIMIT, seed
 
 
 def match(labels: Tensor, real: Tensor) -> Tensor:
-    """Weights (N,) under which classes `labels` (N,) appear as often as in `real` (R,), strictly positive."""
+    """Weights (N,) under which classes `labels` (N,) appear as often as in `real` (R,), strictly positive.
+
+    Unknown classes, numbered below 0, count as one class.
+    """
+    labels, real = labels.clamp_min(-1) + 1, real.clamp_min(-1) + 1
     classes = int(max(labels.max(), real.max())) + 1
     have, want = (torch.bincount(one, minlength=classes).double() / len(one) for one in (labels, real))
     return (want / have.clamp_min(1e-12))[labels].clamp_min(1e-9)

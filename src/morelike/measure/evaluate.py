@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+
+import torch
 
 from morelike.core.codec import Metric
 from morelike.core.family import Family
@@ -19,7 +22,7 @@ from morelike.measure.selftest import try_damage
 from morelike.measure.verdict import judge
 
 Tell = Callable[[str, float], None]  # stage, share of it that is done
-CROSS = ("frechet", "kernel_distance")  # measures that are repeated with every other kind of features
+CROSS = ("frechet", "kernel_distance", "two_sample")  # measures that are repeated with every other kind of features
 FLATTERS = " This is against training items, for want of held-out ones, and flatters."
 BIASED = " With fewer items than features it is too large, for real items too."
 
@@ -53,16 +56,21 @@ def evaluate(
     say = tell or (lambda stage, fraction: None)
     clean, kept = finite(evidence)
     scene, looks = arrange(clean, seed), [Remembered(one) for one in features]
-    found = _standard(scene, looks, say) + _natural(scene, metrics)
-    figures = [_remarked(scene, one, looks[0].width) for one in found]
-    say("figures", 1.0)
-    figures += _classes(scene, looks, lambda fraction: say("classes", fraction))
+    for done, look in enumerate(looks):
+        scene.items.map(look)
+        say("features", (done + 1) / len(looks))
+    with one_thread():
+        found = _standard(scene, looks) + _natural(scene, metrics)
+        figures = [_remarked(scene, one, looks[0].width) for one in found]
+        say("figures", 1.0)
+        figures += _classes(scene, looks, lambda fraction: say("classes", fraction))
     if family is not None:
         figures += likelihood(clean, family, seed=seed)
         say("likelihood", 1.0)
     news = novelty(clean, looks[0], seed=seed, duplicates=duplicates) if len(clean.made) and len(clean.train) else None
     say("novelty", 1.0)
-    damages = try_damage(clean, looks[0], seed=seed, tell=lambda share: say("self-test", share)) if selftest else []
+    with one_thread():
+        damages = try_damage(clean, looks[0], seed=seed, tell=lambda share: say("self-test", share)) if selftest else []
     counts = _counts(evidence, clean, scene)
     floors = {one.scale.name: one.found.floor for one in found if not one.suffix}
     return Measured(
@@ -72,12 +80,22 @@ def evaluate(
     )  # fmt: skip
 
 
-def _standard(scene: Scene, looks: Sequence[Remembered], say: Tell) -> list[Entry]:
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run small steps on one thread: two wait for each other at every barrier, for long on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _standard(scene: Scene, looks: Sequence[Remembered]) -> list[Entry]:
     """All measures through the first features, those of `CROSS` through the others."""
     found = []
     for place, look in enumerate(looks):
         seen = scene.items.map(look)
-        say("features", (place + 1) / len(looks))
         for name, measure in measures(scene.seed).items():
             if place == 0 or name in CROSS:
                 entry = anchored(measure, seen, scene.pair)

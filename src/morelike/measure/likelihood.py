@@ -15,7 +15,8 @@ from morelike.core.spec import Batch, Spec
 from morelike.measure.anchors import reference
 from morelike.measure.figure import Estimate, Evidence, Figure
 
-ITEMS = 256  # of each kind; a bound by importance sampling decodes every item dozens of times
+ITEMS, FEWEST = 256, 64  # of each kind; a bound by importance sampling decodes every item dozens of times, so
+NUMBERS = 400_000  # that fewer are looked at where they are larger than this altogether
 _CHUNK = 64
 _HISTOGRAM = 2_000  # training items that the trivial model learns from
 _BITS = math.log(2)
@@ -38,12 +39,13 @@ class Unit:
     remark: str
 
 
-def likelihood(evidence: Evidence, family: Family, *, items: int = ITEMS, seed: int = 0) -> list[Figure]:
+def likelihood(evidence: Evidence, family: Family, *, items: int | None = None, seed: int = 0) -> list[Figure]:
     """-log p(x) / (D u) on held-out items, and the gap to training items; empty for a family without a likelihood.
 
     D is the number of numbers in an item and u the nats of a unit: log 2 where p is a probability of discrete values
     (8-bit pixels, tokens), 1 where it is a density, whose figure depends on the scale of the data and can fall below
-    nought. The trivial model is one histogram, or one Gaussian, for each number.
+    nought. The trivial model is one histogram, or one Gaussian, for each number. `items` of each kind are looked at, by
+    default 256, or fewer where they are large.
     """
     if not isinstance(family, HasLogProb):
         return []
@@ -54,6 +56,7 @@ def likelihood(evidence: Evidence, family: Family, *, items: int = ITEMS, seed: 
     reason = _missing(spec, evidence, held, flatters)
     if reason:
         return [Figure(one.name, one.title, one.better, reason=reason) for one in figures]
+    items = items or min(ITEMS, max(FEWEST, NUMBERS // max(1, math.prod(spec.shape))))
     generator = torch.Generator().manual_seed(seed)
     picks = [torch.randperm(len(x), generator=generator)[:items] for x in (held, evidence.train)]
     scale = unit.per * max(1, math.prod(spec.shape))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
+from morelike.measure.cost import cost as cost_of
 from morelike.measure.figure import Measured, Verdict
 from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, tables
 from morelike.measure.page.html import anchor, section
@@ -74,7 +75,7 @@ def sections(run: Path, report: Report, *, measured: bool) -> Iterator[tuple[str
     yield "Novelty", neighbours.novelty(found.novelty, classes), NOVELTY
     yield "Do the measures work on these data?", tables.selftest(found.damages, titles), SELFTEST
     yield "What is wrong, and what to change", findings.findings(found.findings), ""
-    yield "Cost", cost.cost(found.cost) or folder.quick_cost(run), ""
+    yield "Cost", cost.cost(found.cost or cost_of(run)) or folder.quick_cost(run), ""
     yield "What more time would buy", forecast.forecast(found.forecast), ""
     yield "Training", folder.film(run) + folder.training(run), ""
     yield "Data", folder.data(run) + findings.findings(folder.audited(run)), ""

@@ -14,46 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from morelike.core.spec import Spec
-from morelike.measure.anchors import checked, trivial
+from morelike.measure.anchors import checked
 from morelike.measure.copies import Items, Rule
 from morelike.measure.coverage import Balls, balls_of, clipped
+from morelike.measure.damage import Bag, Known, damages
 from morelike.measure.distances import frechet, kernel_distance, sliced_wasserstein
 from morelike.measure.features import Features
 from morelike.measure.figure import Damage, Estimate, Evidence
-from morelike.measure.kinds import Kinds, kinds, kinds_of, kmeans, missing
+from morelike.measure.kinds import Kinds, kinds_of, missing
 from morelike.measure.panel import SCALES
 from morelike.measure.twosample import two_sample
 
 REPEATS, SIZE, LEAST = 10, 800, 25  # sets of each kind, items in a set, and the fewest that are worth a try
 SLOW = 4  # sets of each kind for the two-sample test, which trains two nets each time
 SURE = 0.95  # area under the curve from which a damage counts as noticed
-NOISE, JUNK, COPIED, MODES = 0.2, 0.1, 0.1, 10
 _POOL, _ORIGINALS = 6_000, 200
-
-
-@dataclass(frozen=True)
-class Bag:
-    """Some items as features (n, d), and which of them are copies of known items, (n,), where that was looked for."""
-
-    seen: Tensor
-    copied: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.seen)
-
-    def __getitem__(self, rows: Tensor | slice) -> Bag:
-        return Bag(self.seen[rows], None if self.copied is None else self.copied[rows])
-
-    def with_some(self, other: Bag, share: float) -> Bag:
-        """The same number of items, the given share of them the first ones of another bag."""
-        n = round(share * len(self))
-        neither = self.copied is None or other.copied is None
-        copied = None if neither else torch.cat([other.copied[:n], self.copied[n:]])  # type: ignore[index]
-        return Bag(torch.cat([other.seen[:n], self.seen[n:]]), copied)
 
 
 @dataclass(frozen=True)
@@ -63,19 +40,6 @@ class Yard:
     seen: Tensor
     balls: Balls
     kinds: Kinds
-
-
-@dataclass(frozen=True)
-class Known:
-    """One sort of damage: its name, how much of it in words, the measure meant to notice it, and the doing of it.
-
-    damaged  subjects (n,) and a generator -> a bag of as many damaged items
-    """
-
-    kind: str
-    amount: str
-    meant: str
-    damaged: Callable[[Tensor, torch.Generator], Bag]
 
 
 def try_damage(evidence: Evidence, features: Features, *, seed: int = 0,
@@ -104,10 +68,8 @@ def try_damage(evidence: Evidence, features: Features, *, seed: int = 0,
     bad: list[dict[str, list[float]]] = [{} for _ in sorts]
     for repeat in range(REPEATS):
         rows = torch.randperm(len(whole), generator=generator)[:n]
-        for bag, kept in [
-            (whole[rows], good),
-            *((one.damaged(rows, generator), bad[i]) for i, one in enumerate(sorts)),
-        ]:
+        bags = [whole[rows], *(one.damaged(rows, generator) for one in sorts)]
+        for bag, kept in zip(bags, [good, *bad], strict=True):
             for name, value in values(bag, yard, seed + repeat, repeat < SLOW).items():
                 kept.setdefault(name, []).append(value)
         tell((repeat + 1) / REPEATS)
@@ -128,40 +90,6 @@ def divide(evidence: Evidence, features: Features, generator: torch.Generator) -
     return parts[0], parts[1], parts[2]
 
 
-def damages(
-    x: Tensor, whole: Bag, originals: Bag, features: Features, spec: Spec, generator: torch.Generator
-) -> list[Known]:
-    """The damage that can be done to items (n, *shape) of this kind; blurring needs real numbers side by side."""
-    noisy = Bag(features(noise(x, spec, generator)))
-    alone = trivial(
-        x, None, torch.zeros(len(x), dtype=torch.long), int(torch.randint(2**31, (1,), generator=generator))
-    )
-    junk, dropped = Bag(features(alone)), mode(whole.seen, generator)
-    words = "a fifth of the tokens drawn at random" if spec.tokens else "a fifth of their spread added to all numbers"
-
-    left = (~dropped).nonzero()[:, 0]
-
-    def without(rows: Tensor, g: torch.Generator) -> Bag:
-        return whole[left[torch.randperm(len(left), generator=g)[: len(rows)]]]
-
-    def copying(rows: Tensor, g: torch.Generator) -> Bag:
-        return whole[rows].with_some(originals[torch.randint(len(originals), (len(rows),), generator=g)], COPIED)
-
-    sorts = [
-        Known("noise", words, "frechet", lambda rows, g: noisy[rows]),
-        Known("dropped modes", f"one of {MODES} kinds of items left out", "missing", without),
-        Known("junk", "one item in 10 made of independent numbers", "density",
-              lambda rows, g: whole[rows].with_some(junk[rows], JUNK)),
-        Known("copies", "one item in 10 is a training item", "copy_rate", copying),
-    ]  # fmt: skip
-    if spec.tokens is None and spec.dims:
-        smooth = Bag(features(blur(x, spec.dims)))
-        sorts.insert(
-            1, Known("blur", "each number averaged with its neighbours", "frechet", lambda rows, g: smooth[rows])
-        )
-    return sorts
-
-
 def values(bag: Bag, yard: Yard, seed: int, slow: bool = True) -> dict[str, float]:
     """Every measure on one set of items, by name; those that cannot be taken, or take too long, are left out."""
     density, coverage = clipped(bag.seen, yard.balls)
@@ -177,28 +105,6 @@ def values(bag: Bag, yard: Yard, seed: int, slow: bool = True) -> dict[str, floa
         found["copy_rate"] = Estimate(float(bag.copied.double().mean()))
     measured = {name: checked(estimate).value for name, estimate in found.items()}
     return {name: value for name, value in measured.items() if value is not None}
-
-
-def noise(x: Tensor, spec: Spec, generator: torch.Generator) -> Tensor:
-    """x + 0.2 s e, e ~ N(0, 1), s the standard deviation of all numbers, cut to the range of x; tokens drawn anew."""
-    if spec.tokens is not None or not x.is_floating_point():
-        other = torch.randint(spec.tokens or int(x.max()) + 1, x.shape, generator=generator).to(x.dtype)
-        return torch.where(torch.rand(x.shape, generator=generator) < NOISE, other, x)
-    return (x + NOISE * x.std() * torch.randn(x.shape, generator=generator)).clamp(x.min(), x.max())
-
-
-def blur(x: Tensor, dims: int) -> Tensor:
-    """Each number averaged with those around it, three along every axis: (B, C, *space) as x, of rank 1, 2 or 3."""
-    pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[dims]
-    return pool(x, 3, stride=1, padding=1, count_include_pad=False)
-
-
-def mode(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Which rows of x (n, d) belong to the one of ten clusters whose size is nearest to a tenth of all: (n,) bool."""
-    centres = kmeans(x, MODES, generator)
-    cluster = kinds(x, centres)
-    size = torch.bincount(cluster, minlength=MODES)
-    return cluster == int((size - len(x) / MODES).abs().argmin())
 
 
 def curve(damaged: Sequence[float], whole: Sequence[float]) -> float:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 GROUPS, EACH, SINGLES = 12, 8, 24  # groups that are shown, items of each, and items of a finding without groups
 OWN = """
-.group { display: flex; flex-wrap: wrap; gap: 4px; align-items: flex-start; margin: .4rem 0; }
 .shown { display: flex; flex-wrap: wrap; gap: 8px; align-items: flex-start; margin: .5rem 0; }
+.shown.group { display: inline-flex; margin-right: 1.6rem; }
 .shown figure { margin: 0; max-width: 8rem; } .shown figcaption { font-size: .72rem; line-height: 1.25; }
 .shown .item { display: block; }
 .findings details { font-size: .85rem; margin-top: .3rem; }

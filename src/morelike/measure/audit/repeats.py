@@ -35,12 +35,13 @@ def duplicates(groups: Groups, names: Sequence[str]) -> list[Finding]:
     if not groups:
         return []
     surplus, most = sum(len(group) - 1 for group in groups), max(groups, key=len)
+    times = "twice" if len(most) == 2 else f"{len(most)} times"
     return [
         finding(
             "duplicates", groups, names, surplus, some(surplus, "item is a copy", "items are copies") + " of another",
             f"{some(len(groups), 'item is', 'items are')} there 2 to {len(most)} times, such as {names[most[0]]}."
             if len(most) > 2 else f"{some(len(groups), 'item is', 'items are')} there twice.",
-            f"What is there {len(most)} times is seen {len(most)} times as often, and returned as it is sooner.",
+            f"What is there {times} is seen {times} as often, and sooner returned as it is.",
             "Delete the copies; --json lists them.",
             "Copies stay on one side of the split, so that none of them is measured against itself.",
         )

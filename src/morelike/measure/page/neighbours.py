@@ -33,7 +33,7 @@ def card(pair: Pair) -> str:
     times = f" <b>({pair.times} times in the training set)</b>" if pair.times > 1 else ""
     return (
         f'<li class="{"bad" if copy else "good"}"><div class="items"><figure>{made}<figcaption>sample</figcaption>'
-        f"</figure><figure>{real}<figcaption>nearest training item</figcaption></figure></div>"
+        f"</figure><figure>{real}<figcaption>training item</figcaption></figure></div>"
         f"<p>{mark}, {near}</p><p><small>seed {pair.seed}{asked}; {escape(pair.name)}{times}</small></p></li>"
     )
 
