@@ -63,9 +63,10 @@ def points(n: int, seed: int = 0) -> Tensor:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A self-test of two repeats, which `test_selftest.py` tries in full, and a two-sample test without its nets."""
+    """A self-test of two repeats, which `test_selftest.py` tries in full, and two-sample tests with few classifiers."""
     monkeypatch.setattr("morelike.measure.selftest.REPEATS", 2)
     monkeypatch.setattr("morelike.measure.twosample.NETS_FROM", 10**9)
+    monkeypatch.setattr("morelike.measure.twosample.PENALTIES", (0.01,))
 
 
 def world(made: Tensor, held: int = 400, train: int = 800) -> Evidence:
@@ -141,9 +142,9 @@ def test_numbers_drawn_on_their_own_are_poor() -> None:
 
 
 def test_blurred_pictures_measure_worse_than_sharp_ones() -> None:
-    pictures, _ = menagerie.pictures(1500, size=16, seed=0)
+    pictures, _ = menagerie.pictures(1200, size=16, seed=0)
     x = torch.from_numpy(pictures).float().div(127.5).sub(1).unsqueeze(1)
-    train, held, sharp = x[:600], x[600:1000], x[1000:]
+    train, held, sharp = x[:400], x[400:800], x[800:]
     spec = Spec(tuple(x.shape[1:]))
     looks = [random_features(spec, on=train), Thin(64)]
     blurred = nn.functional.avg_pool2d(sharp, 3, 1, 1, count_include_pad=False)
@@ -226,9 +227,8 @@ def test_a_class_with_few_items_has_a_reason() -> None:
 
 @pytest.mark.parametrize(
     ("made", "held", "train"),
-    [(0, 100, 200), (1, 100, 200), (3, 100, 200), (40, 100, 200), (200, 0, 200), (200, 1, 200), (200, 20, 200),
-     (200, 49, 60), (200, 100, 2), (5, 2, 3), (5, 0, 0)],
-)  # fmt: skip
+    [(0, 100, 200), (1, 100, 200), (3, 100, 200), (200, 0, 200), (200, 20, 200), (200, 100, 2), (5, 2, 3), (5, 0, 0)],
+)
 def test_tiny_sets_have_figures_or_reasons(made: int, held: int, train: int) -> None:
     found = measured(world(points(made, 3), held, train), selftest=True)
     check(found)

@@ -92,6 +92,14 @@ def test_too_few_items_praise_nothing_but_may_blame(name: str, what: str) -> Non
     assert verdict(rate(0.9), counts=few).word == "copies"
 
 
+def test_of_several_two_sample_tests_the_one_that_told_most_counts() -> None:
+    found = verdict(two_sample_random=(0.9, 0.02))
+    assert found.word == "usable with care" and "two_sample_random" in found.reasons
+    assert verdict(two_sample_random=(0.5, 0.02), two_sample=(0.9, 0.02)).word == "usable with care"
+    assert verdict(two_sample_random=(0.5, 0.02)).word == "indistinguishable"
+    assert verdict(two_sample_random=None).word == "indistinguishable"
+
+
 def test_what_is_missing_is_named() -> None:
     assert "too few items" in verdict(density=None).sentence
     empty = judge([], {}, None, {})
