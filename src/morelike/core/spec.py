@@ -23,6 +23,8 @@ class Spec:
     head_shape  shape of the raw network output for one item
     head        raw network output (B, *head_shape) -> distribution over (B, *shape)
     given       what the item is conditioned on, by name: label, text, another modality
+    end         for sequences of varying length, the token that stands at their beginning, at their end and in the room
+                that is left; None where every item has its full length
     """
 
     shape: tuple[int, ...]
@@ -30,6 +32,7 @@ class Spec:
     head_shape: tuple[int, ...] = ()
     head: Callable[[Tensor], Distribution] = Point
     given: Mapping[str, Spec] = field(default_factory=dict)
+    end: int | None = None
 
     @property
     def dims(self) -> int:
