@@ -31,8 +31,9 @@ from morelike.measure.evaluate import evaluate
 from morelike.measure.figure import Evidence, Finding
 from morelike.measure.forecast import forecast_of
 from morelike.measure.learned import learn
+from morelike.preview import Preview
 from morelike.recipes import Request, fit, resume
-from morelike.run import Preview, Run
+from morelike.run import Run
 
 HARMLESS = {"under_trained", "few_held_out"}  # what a healthy run that is short and small may be told
 
@@ -90,7 +91,8 @@ def diagnosed(path: Path) -> list[Finding]:
     x = run.codec.encode(torch.from_numpy(np.array(data.x)))
     labels = torch.from_numpy(np.array(parts.given["label"])) if "label" in parts.given else None
     of = {"train": parts.kept, "held": parts.held}
-    made = Preview(run.codec, run.labels, torch.device("cpu")).items(run.family, 500)
+    given = {name: torch.arange(len(one.config.vocabulary)) for name, one in run.labels.items()}
+    made = Preview(run.codec, given, torch.device("cpu")).items(run.family, 500)
     net = learn(x[parts.kept], None if labels is None else labels[parts.kept], run.family.spec, seed=0, seconds=10.0)
     known: dict[str, Any] = {} if labels is None else {f"{name}_labels": labels[rows] for name, rows in of.items()}
     if labels is not None:

@@ -397,7 +397,7 @@ def test_a_run_leaves_its_cost_and_its_trail_also_when_it_is_interrupted(
 
 def test_the_trail_does_not_disturb_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     list(fit(request(tmp_path / "with")))
-    monkeypatch.setattr("morelike.run.Preview.items", lambda self, family, n: torch.rand(n, 1, 8, 8))
+    monkeypatch.setattr("morelike.preview.Preview.items", lambda self, family, n: torch.rand(n, 1, 8, 8))
     list(fit(request(tmp_path / "other")))
     ours, theirs = (load_tensors(tmp_path / name / "weights.safetensors")[0] for name in ("with", "other"))
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())

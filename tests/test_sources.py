@@ -224,7 +224,7 @@ def test_pictures_that_are_all_alike_are_a_warning(folder: Path, tmp_path: Path)
         save(folder / f"{i}.png", 7)
     stored = prepared(folder, tmp_path)
     assert len(stored) == 3
-    assert stored.warnings == ["all pictures are identical"]
+    assert stored.warnings == ["all items are identical"]
 
 
 def test_a_missing_source_offers_its_neighbour(folder: Path) -> None:

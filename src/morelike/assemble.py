@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import torch
 
 from morelike.collect import Prepared
@@ -14,6 +15,8 @@ from morelike.core.family import Family, Optim
 from morelike.core.spec import Batch
 from morelike.data.augment import Augment
 from morelike.data.loader import Loader
+from morelike.data.ragged import Ragged
+from morelike.data.sequences import Sequences, chosen
 from morelike.recipes import SIZES, WIDTHS, build_family, configure, module
 from morelike.train.budget import Plan, record
 from morelike.train.config import Config as TrainConfig
@@ -31,10 +34,20 @@ def training_end(minutes: float | None) -> float | None:
     return None if minutes is None else 60 * minutes * (1 - FINISHING[1]) - FINISHING[0]
 
 
-def loader(recipe: Mapping[str, Any], prepared: Prepared, batch: int) -> Loader:
+def loader(recipe: Mapping[str, Any], prepared: Prepared, batch: int) -> Loader | Sequences:
     """Batches of the training part, augmented as asked."""
-    augment = configure(Augment, recipe["augment"]) or None
-    return Loader(prepared.data.x, prepared.given, prepared.kept, batch, recipe["seed"], prepared.codec, augment)
+    return batches(prepared, prepared.kept, batch, recipe["seed"], configure(Augment, recipe["augment"]) or None)
+
+
+def batches(
+    prepared: Prepared, rows: np.ndarray, batch: int, seed: int, augment: Augment | None = None
+) -> Loader | Sequences:
+    """Batches of some of the items."""
+    x, codec = prepared.data.x, prepared.codec
+    if isinstance(x, Ragged):
+        return Sequences(x, prepared.given, rows, batch, seed, codec.context)
+    given = {name: chosen(value, np.arange(len(value))).numpy() for name, value in prepared.given.items()}
+    return Loader(x, given, rows, batch, seed, codec, augment)
 
 
 def device_of(training: TrainConfig) -> torch.device:
@@ -56,7 +69,7 @@ def on(device: torch.device, batch: Batch) -> Batch:
 def family_of(recipe: Mapping[str, Any], prepared: Prepared, width: int, device: torch.device) -> Family:
     """The model at its first weights."""
     config = {**recipe["config"], "width": width}
-    return build_family(recipe["family"], config, prepared.codec, prepared.labels, recipe["seed"]).to(device)
+    return build_family(recipe["family"], config, prepared.codec, prepared.conditions, recipe["seed"]).to(device)
 
 
 def game_of(recipe: Mapping[str, Any], family: Family) -> Game:
@@ -81,7 +94,7 @@ def make_plan(recipe: dict[str, Any], prepared: Prepared, folder: Folder, left: 
     training = configure(TrainConfig, recipe["train"])
     device = device_of(training)
     batch = training.batch or family_of(recipe, prepared, 8, torch.device("cpu")).batch
-    batch = min(batch, max(2, len(prepared.kept)))
+    batch = min(batch, max(2, loader(recipe, prepared, batch).count))
     if left is None:
         choice = Choice(
             width=int(recipe["config"].get("width") or SIZES["medium"]),
@@ -106,11 +119,12 @@ def _measured(
 ) -> Choice:
     """The planner's choice, on a real batch of the data."""
     device = device_of(training)
-    sample = on(device, loader(recipe, prepared, batch).batch(0))
+    source = loader(recipe, prepared, batch)
+    sample = on(device, source.typical())
     planner = Planner(lambda width: family_of(recipe, prepared, width, device), sample, min(12.0, 0.08 * left()))
     fixed = {"precision": None if training.precision == "auto" else training.precision, "threads": training.threads}
     asked = recipe["config"].get("width")
     # longer runs get wider nets, but most of their time goes into more examples
     wanted = module("family", recipe["family"]).Model.examples * (max(0.0, left()) / 180) ** 0.8
-    wanted = min(int(wanted), EPOCHS * len(prepared.kept))
+    wanted = min(int(wanted), EPOCHS * source.count)
     return planner.choose([int(asked)] if asked else list(WIDTHS), left, wanted, fixed)

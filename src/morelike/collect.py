@@ -12,31 +12,54 @@ from typing import Any
 
 import numpy as np
 
-from morelike.core.errors import DataError, OptionError, unknown
+from morelike.conditions import Given, conditions, named
+from morelike.core.errors import OptionError, unknown
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset, build
-from morelike.data.listing import Source
+from morelike.data.listing import Reading, Source
+from morelike.data.ragged import Ragged
 from morelike.data.split import split
-from morelike.recipes import CODEC, Request, configure, module
+from morelike.recipes import Request, configure, labels_among, module
 from morelike.train.loop import Progress
 
 Groups = Sequence[Sequence[int]]
+UNITS = ("auto", "file", "paragraph", "line")
 
 
 @dataclass
 class Prepared:
-    """A source made ready: codecs, items, their conditions, and which of them to train on."""
+    """A source made ready: codecs of items and conditions, items, their conditions, and which of them to train on."""
 
     codec: Any
-    labels: Mapping[str, Any]
+    conditions: Mapping[str, Any]
     data: Dataset
-    given: Mapping[str, np.ndarray]
+    given: Given
     kept: np.ndarray
     held: np.ndarray
 
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """The codecs of those conditions that are labels."""
+        return labels_among(self.conditions)
 
-def new_codec(request: Request, settings: Mapping[str, Any]) -> Any:
-    """The codec as asked for, not yet fitted to the data."""
+
+def reading(request: Request) -> Reading:
+    """How the source of a request is to be read."""
+    if request.unit not in UNITS:
+        raise unknown("unit", request.unit, UNITS)
+    if request.codec != "auto":
+        module("codec", request.codec)  # names the nearest one
+    return Reading(request.codec, request.make, request.unit)
+
+
+def new_codec(request: Request, name: str, settings: Mapping[str, Any]) -> Any:
+    """The codec of this name as asked for, not yet fitted to the data."""
+    chosen = module("codec", name)
+    if name != "image":
+        for option, value in (("--image", request.image), ("--colour", request.colour.replace("auto", ""))):
+            if value:
+                raise OptionError(f"{option} is {value}", f"Pictures; these items are {name}", f"Leave out {option}")
+        return chosen.Codec(configure(chosen.Config, settings))
     values: dict[str, Any] = {"colour": request.colour, **settings}
     if request.image:
         sides = request.image.lower().split("x")
@@ -45,7 +68,6 @@ def new_codec(request: Request, settings: Mapping[str, Any]) -> Any:
                 f'The picture size is "{request.image}"', "Pixels, such as 28 or 64x48", "Correct --image"
             )
         values["size"] = (int(sides[-1]), int(sides[0]))  # height and width
-    chosen = module("codec", CODEC)
     return chosen.Codec(configure(chosen.Config, values))
 
 
@@ -89,26 +111,26 @@ def _newest(told: queue.SimpleQueue[tuple[int, int]]) -> tuple[int, int] | None:
 
 
 def arrange(
-    data: Dataset, codec: Any, given: str, held_out: float, labels: Mapping[str, Any] | None = None,
+    data: Dataset, codec: Any, given: str, held_out: float, known: Mapping[str, Any] | None = None,
     together: Groups = (),
 ) -> Prepared:  # fmt: skip
-    """Split by content, and number the labels that the model is conditioned on.
+    """Split by content, and number what the model is conditioned on.
 
+    known     codecs of the conditions; None to make them from the fields named in `given`
     together  groups of rows that stay on one side of the split
     """
     kept, held = split(tied(data.hashes, together), held_out)
     if not len(kept):
         kept, held = np.arange(len(data)), np.arange(0)
-    if labels is None:
-        labels = _conditions(data, given)
-    numbers = {name: one.encode(data.fields.get(name, [""] * len(data))) for name, one in labels.items()}
-    return Prepared(codec, labels, data, numbers, kept, held)
+    if known is None:
+        known = conditions(data.fields, given, codec)
+    return Prepared(codec, known, data, named(known, data.fields, len(data)), kept, held)
 
 
-def again(recipe: Mapping[str, Any], data: Dataset, codec: Any, labels: Mapping[str, Any]) -> Prepared:
+def again(recipe: Mapping[str, Any], data: Dataset, codec: Any, known: Mapping[str, Any]) -> Prepared:
     """Items split and numbered as they were when a run began."""
     together = recipe["data"].get("together", ())
-    return arrange(data, codec, recipe["given"] or "none", recipe["held_out"], labels, together)
+    return arrange(data, codec, recipe["given"] or "none", recipe["held_out"], known, together)
 
 
 def tied(hashes: np.ndarray, together: Groups) -> np.ndarray:
@@ -122,20 +144,6 @@ def tied(hashes: np.ndarray, together: Groups) -> np.ndarray:
     return hashes
 
 
-def _conditions(data: Dataset, given: str) -> dict[str, Any]:
-    label = module("codec", "label").Codec
-    if given == "none":
-        return {}
-    if given == "auto":
-        values = data.fields.get("label", [])
-        return {"label": label().fit(values)} if len(set(values)) > 1 and "" not in values else {}
-    if given not in data.fields:
-        if not data.fields:
-            raise DataError(f'The items have no field "{given}"', "Labels, such as sub-folders", "Leave out --given")
-        raise unknown("field", given, data.fields)
-    return {given: label().fit(data.fields[given])}
-
-
 def augmentation(words: str) -> Augment:
     """What to do to training pictures; nothing unless asked, since a model learns to make what it is shown."""
     return Augment() if words in ("auto", "none") else Augment.parse(words)
@@ -144,9 +152,8 @@ def augmentation(words: str) -> Augment:
 def counted(prepared: Prepared) -> str:
     """What was found, in one line."""
     data, (kept, held) = prepared.data, (len(prepared.kept), len(prepared.held))
-    said = f"{len(data):,} items of shape {prepared.codec.shape}: {kept:,} to train on, {held:,} held out"
-    for name, one in prepared.labels.items():
-        said += f"; {name}: {', '.join(one.config.vocabulary[:12])}"
+    said = f"{len(data):,} items {prepared.codec.said}: {kept:,} to train on, {held:,} held out"
+    said += "".join(f"; {name}: {one.said}" for name, one in prepared.conditions.items())
     if data.problems:
         shown = "; ".join(f"{name} ({why})" for name, why in data.problems[:3])
         said += f". Skipped {len(data.problems):,}: {shown}{' …' if len(data.problems) > 3 else ''}"
@@ -157,5 +164,6 @@ def digest(prepared: Prepared) -> str:
     """A checksum of items and conditions: a run may only be resumed on the same ones."""
     total = blake2b(prepared.data.hashes.tobytes(), digest_size=16)
     for name, numbers in sorted(prepared.given.items()):
-        total.update(name.encode() + numbers.tobytes())
+        parts = (numbers.values, numbers.offsets) if isinstance(numbers, Ragged) else (numbers,)
+        total.update(name.encode() + b"".join(part.tobytes() for part in parts))
     return total.hexdigest()

@@ -15,6 +15,7 @@ from morelike.core.errors import MorelikeError, OptionError, RunError
 from morelike.core.family import HasInterpolation, HasLatent
 from morelike.core.spec import Batch
 from morelike.data.cache import build
+from morelike.data.ragged import take
 from morelike.data.sources import open_source
 from morelike.explanation import parts, truth, walks
 from morelike.explanation.attention import looked_at
@@ -57,7 +58,7 @@ class _Asked:
     def real(self, training: collect.Prepared, rows: np.ndarray) -> Batch:
         """Training items by their rows in the source, with their conditions."""
         given = {name: torch.from_numpy(value[rows]) for name, value in training.given.items()}
-        return Batch(self.run.codec.encode(torch.from_numpy(training.data.x[rows])), given)
+        return Batch(self.run.codec.encode(take(training.data.x, rows)), given)
 
     def some(self, count: int) -> Batch:
         """Training items of the condition that was asked for; made ones where there are not enough."""
@@ -125,8 +126,8 @@ def _training(run: Run) -> collect.Prepared | str:
     """The items that a run was trained on, or why they are not to be had."""
     recipe = run.recipe
     try:
-        data = build(open_source(recipe["source"]), run.codec)
-        found = collect.arrange(data, run.codec, recipe["given"] or "none", recipe["held_out"], run.labels)
+        data = build(open_source(recipe["source"], run.reading), run.codec)
+        found = collect.arrange(data, run.codec, recipe["given"] or "none", recipe["held_out"], run.fields)
     except (MorelikeError, OSError) as error:
         return f"The source of this run cannot be read. {error}"
     if collect.digest(found) != recipe["data"]["digest"]:

@@ -14,13 +14,16 @@ from PIL import Image
 
 from morelike import assemble, collect
 from morelike.auditing import quick
+from morelike.conditions import family_of, fitted
 from morelike.core.errors import OptionError, RunError, missing_extra
 from morelike.core.family import HasFinish
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset
+from morelike.data.listing import Reading
+from morelike.data.ragged import take
 from morelike.data.sources import open_source
+from morelike.preview import Preview, film, write_picture
 from morelike.recipes import (
-    CODEC,
     SIZES,
     Request,
     build_family,
@@ -32,7 +35,6 @@ from morelike.recipes import (
     spec_of,
     suited,
 )  # fmt: skip
-from morelike.run import preview_film, preview_writer, write_picture
 from morelike.train.budget import read_plan
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, not_together, read_json, write_json
@@ -48,19 +50,24 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
 
     began  the `time.perf_counter` from which the minutes count
     """
-    clock, folder = Clock(began=began), Folder(_new_folder(request))
+    clock, reading, augment = Clock(began=began), collect.reading(request), collect.augmentation(request.augment)
+    if request.out is not None:
+        _refuse_folder(Path(request.out))
+    if request.family != "auto":
+        module("family", request.family)  # names the nearest one before anything is read
     stop.clear()
-    chosen = module("family", request.family)
+    yield Progress("collect", note=f"Collecting from {request.source}")
+    source = open_source(request.source, reading)
+    request = replace(request, family=family_of(request, source))
+    folder, chosen = Folder(_new_folder(request)), module("family", request.family)
     settings = sort_settings(
-        request.settings, {"family": chosen.Config, "codec": module("codec", CODEC).Config, "train": TrainConfig}
+        request.settings,
+        {"family": chosen.Config, "codec": module("codec", source.codec).Config, "train": TrainConfig},
     )
     training = configure(TrainConfig, settings["train"])
     family_settings = _family_settings(request, chosen, settings["family"])
-    augment, codec = collect.augmentation(request.augment), collect.new_codec(request, settings["codec"])
     assemble.device_of(training)
-    yield Progress("collect", note=f"Collecting from {request.source}")
-    source = open_source(request.source)
-    codec = codec.fit(source.items)
+    codec = fitted(collect.new_codec(request, source.codec, settings["codec"]), source.items, request.given)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
     twins = quick.twins_for(codec, ready[0], minutes_of(request))
@@ -71,13 +78,13 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     if said := quick.told(findings):
         yield _event("prepare", clock, folder, said)
     folder.create()
-    write_json(folder.codec, save_codec(codec, CODEC, prepared.labels))
+    write_json(folder.codec, save_codec(codec, prepared.conditions))
     family_settings = suited(request.family, family_settings, len(prepared.kept))
     recipe = _recipe(request, training, family_settings, prepared, augment)
     recipe["findings"], recipe["data"]["together"] = quick.short(findings), twins.alike
     write_json(folder.recipe, recipe)
     if augment:
-        x = codec.encode(torch.from_numpy(prepared.data.x[prepared.kept[:8]]))
+        x = codec.encode(take(prepared.data.x, prepared.kept[:8]))
         write_picture(folder.augmentation, Image.fromarray(augment.sheet(x).squeeze()))
         yield _event("prepare", clock, folder, f"What augmentation does: {folder.augmentation}")
     yield from _plan(recipe, prepared, folder, clock)
@@ -89,12 +96,12 @@ def resume(path: Path, began: float) -> Iterator[Progress]:
     stop.clear()
     folder = Folder(Path(path))
     recipe = read_recipe(folder.recipe)
-    codec, labels = load_codec(read_json(folder.codec))
-    source = open_source(recipe["source"])
+    codec, conditions = load_codec(read_json(folder.codec))
+    source = open_source(recipe["source"], Reading(**recipe.get("reading", {})))
     clock = Clock(began=began)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
-    prepared = collect.again(recipe, ready[0], codec, labels)
+    prepared = collect.again(recipe, ready[0], codec, conditions)
     if collect.digest(prepared) != recipe["data"]["digest"]:
         raise RunError(
             f"{recipe['source']} has changed since this run began",
@@ -112,13 +119,16 @@ def _new_folder(request: Request) -> Path:
         stem = Path(request.source.split(":")[0].rstrip("/")).stem or "data"
         numbers = (n for n in range(1, 10**6) if not Path(f"runs/{stem}-{request.family}-{n}").exists())
         return Path(f"runs/{stem}-{request.family}-{next(numbers)}")
-    out = Path(request.out)
+    return Path(request.out)
+
+
+def _refuse_folder(out: Path) -> None:
+    """Raise an `OptionError` where a run, or anything else, is in the place of the new one."""
     if out.is_file() or (out.is_dir() and not _only_begun(out)):
         raise OptionError(
             f"{out} already exists", "A new folder for the run",
             f"Name another one, or go on with this run: morelike resume {shlex.quote(str(out))}",
         )  # fmt: skip
-    return out
 
 
 def _only_begun(out: Path) -> bool:
@@ -143,7 +153,7 @@ def _family_settings(request: Request, chosen: Any, given: Mapping[str, Any]) ->
 
 def _refuse(chosen: Any, prepared: collect.Prepared, settings: Mapping[str, Any]) -> None:
     """Build the smallest model, so that data that a family cannot take is refused before anything is written."""
-    spec = spec_of(prepared.codec, prepared.labels, chosen.Model.needs)
+    spec = spec_of(prepared.codec, prepared.conditions, chosen.Model.needs)
     chosen.Model(spec, configure(chosen.Config, {**settings, "width": 8}))
 
 
@@ -158,7 +168,8 @@ def _recipe(
     data = prepared.data
     return {
         "version": VERSION, "source": str(request.source), "family": request.family, "config": dict(settings),
-        "given": next(iter(prepared.labels), None), "minutes": minutes_of(request), "steps": request.steps,
+        "reading": asdict(replace(collect.reading(request), codec=prepared.codec.natural)),
+        "given": ",".join(prepared.conditions) or None, "minutes": minutes_of(request), "steps": request.steps,
         "seed": request.seed, "held_out": request.held_out, "augment": asdict(augment), "train": asdict(training),
         "data": {
             "items": len(data), "train": len(prepared.kept), "held_out": len(prepared.held),
@@ -186,9 +197,8 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     settled, training = recipe["plan"], configure(TrainConfig, recipe["train"])
     torch.set_num_threads(settled["threads"])
     device = torch.device(settled["device"])
-    family = build_family(recipe["family"], recipe["config"], prepared.codec, prepared.labels, recipe["seed"]).to(
-        device
-    )
+    made = build_family(recipe["family"], recipe["config"], prepared.codec, prepared.conditions, recipe["seed"])
+    family = made.to(device)
     game, step = assemble.game_of(recipe, family), 0
     if (saved := folder.newest_state()) is not None:
         try:
@@ -200,7 +210,7 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     folder.cut_log(step)
     seconds = 60 * recipe["minutes"] if recipe["minutes"] else None
     end = assemble.training_end(recipe["minutes"])
-    preview = preview_writer(prepared.codec, prepared.labels, device)
+    preview = Preview.of(prepared, device)
     session = Session(game, folder, plan, recipe["seed"], clock, preview, end, settled["batch"], step)
     session.picture_every = training.picture or max(2.0, (seconds or 300) / 30)
     session.save_every = training.save
@@ -254,7 +264,8 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
             cast(HasFinish, family).finish(assemble.on(game.device, chunks.batch(i)) for i in range(few))
     session.save()
     session.draw()
-    preview_film(folder)
+    if prepared.codec.natural == "image":
+        film(folder)
     from morelike.measure.report import write
 
     write(folder.path)

@@ -22,16 +22,20 @@ if TYPE_CHECKING:
 SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
-CODEC = "image"  # the modality of every source so far
+USUAL = {"image": "gan", "text": "autoregressive"}  # family by codec, where nobody says
+LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 
 @dataclass(frozen=True)
 class Request:
     """What the user asked for.
 
-    source    folder, archive, array, table, data set or "menagerie"
-    family    kind of model, and `net` kind of network; see `catalogue`
-    given     "auto" (labels, if there are two or more), "none", or the name of a field
+    source    folder, archive, array, table, text, data set or "menagerie"
+    family    kind of model, "auto" for what suits the items, and `net` kind of network; see `catalogue`
+    given     "auto" (labels, if there are two or more), "none", or the names of fields, with commas between them
+    make      the field that is learnt, of several; None: as the source suggests
+    codec     auto | image | text: what the items are
+    unit      auto | file | paragraph | line: how much of a text is one item
     minutes   time for everything; steps: number of training steps instead; 5 minutes if neither is given
     size      auto | tiny | small | medium | large | huge | a width
     out       new run folder; runs/<source>-<family>-<n> if None
@@ -42,7 +46,7 @@ class Request:
     """
 
     source: str
-    family: str = "gan"
+    family: str = "auto"
     net: str | None = None
     given: str = "auto"
     minutes: float | None = None
@@ -54,6 +58,9 @@ class Request:
     held_out: float = 0.1
     image: str | None = None
     colour: str = "auto"
+    make: str | None = None
+    codec: str = "auto"
+    unit: str = "auto"
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -149,10 +156,15 @@ def suited(family: str, settings: Mapping[str, Any], items: int) -> dict[str, An
     return dict(settings)
 
 
-def save_codec(codec: Any, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def save_codec(codec: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """What codec.json holds."""
-    labels = {key: {"codec": "label", "config": asdict(one.config)} for key, one in given.items()}
-    return {"codec": name, "config": asdict(codec.config), "given": labels}
+    conditions = {name: {"codec": one.natural, "config": asdict(one.config)} for name, one in given.items()}
+    return {"codec": codec.natural, "config": asdict(codec.config), "given": conditions}
+
+
+def labels_among(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those conditions that are labels."""
+    return {name: one for name, one in given.items() if one.natural == "label"}
 
 
 def load_codec(stored: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

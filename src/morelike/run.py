@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from morelike.conditions import numbers
 from morelike.core.errors import OptionError, RunError, unknown
 from morelike.core.family import Family, HasInterpolation, HasLatent
 from morelike.core.spec import Batch
-from morelike.recipes import build_family, load_codec
+from morelike.data.listing import Reading
+from morelike.data.ragged import take
+from morelike.data.sequences import chosen
+from morelike.preview import CHUNK, write_picture
+from morelike.recipes import build_family, labels_among, load_codec
 from morelike.train.budget import read_plan
-from morelike.train.folder import Folder, load_tensors, not_together, read_json, write_bytes
+from morelike.train.folder import Folder, load_tensors, not_together, read_json
 from morelike.train.recipe import read_recipe
 
-CHUNK = 64  # items made at once: always this many, so that an item does not depend on how many are asked for
-SHEET = 64  # items on a preview
-FRAME = 360  # pixels, longest side of a frame of the film
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from morelike.writing import Wish
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Items that were made: array uint8 (N, H, W, C), and the seed of each where it has one."""
+    """Items that were made: array uint8 (N, H, W, C) or of str (N,), and the seed of each where it has one."""
 
     array: np.ndarray
     seeds: tuple[int, ...]
@@ -38,13 +43,20 @@ class Samples:
         return len(self.array)
 
     def sheet(self) -> Image.Image:
-        """All items side by side."""
+        """All pictures side by side."""
+        if self.codec.natural != "image":
+            raise OptionError(f"These items are {self.codec.natural}", "Pictures", "Use .save, or str() of the samples")
         return self.codec.sheet(self.array, self.columns)
 
+    def __str__(self) -> str:
+        """Texts one after another, with a line between them."""
+        return self.codec.joined(self.array) if self.codec.natural == "text" else f"{len(self)} {self.codec.natural}s"
+
     def save(self, target: str | Path) -> list[Path]:
-        """Write a sheet (.png), a film (.gif), an array (.npy, .npz), or one file each (a folder)."""
-        if Path(target).suffix == ".png":
-            return _save_sheet(self.sheet(), Path(target))
+        """Write a sheet (.png), a film (.gif), an array (.npy, .npz), one text (.txt, .jsonl), or a folder of files."""
+        if Path(target).suffix == ".png" and self.columns is not None:
+            write_picture(Path(target), self.sheet())
+            return [Path(target)]
         return self.codec.write(self.array, Path(target))
 
 
@@ -53,16 +65,26 @@ class Run:
     """A run folder with its trained model.
 
     family, codec  the model with its weights, and what turns its numbers into files
-    labels         codecs of what the model is conditioned on, by name
+    fields         codecs of what the model is conditioned on, by name
     recipe         what was asked and what was planned
     """
 
     path: Path
     family: Family
     codec: Any
-    labels: Mapping[str, Any]
+    fields: Mapping[str, Any]
     recipe: Mapping[str, Any]
     trained: Mapping[str, Any]
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """Codecs of those conditions that are labels."""
+        return labels_among(self.fields)
+
+    @property
+    def reading(self) -> Reading:
+        """How the source of the run was read."""
+        return Reading(**self.recipe.get("reading", {}))
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -72,28 +94,34 @@ class Run:
             raise RunError(
                 f"{path}: there is no such folder", "A run folder", "Give the folder that `morelike fit` printed"
             )
-        recipe, (codec, labels) = read_recipe(folder.recipe), load_codec(read_json(folder.codec))
+        recipe, (codec, fields) = read_recipe(folder.recipe), load_codec(read_json(folder.codec))
         tensors, trained = load_tensors(folder.weights)
         try:
-            family = build_family(recipe["family"], recipe["config"], codec, labels, 0)
+            family = build_family(recipe["family"], recipe["config"], codec, fields, 0)
             family.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError, OptionError) as error:
             raise not_together(folder.path, folder.weights, error) from None
-        return cls(folder.path, family.eval(), codec, labels, recipe, trained)
+        return cls(folder.path, family.eval(), codec, fields, recipe, trained)
 
     def sample(
-        self, n: int = 64, *, seed: int = 0, given: Mapping[str, str] | None = None, label: str | None = None
-    ) -> Samples:
+        self, n: int = 64, *, seed: int = 0, given: Mapping[str, str | Sequence[str]] | None = None,
+        label: str | None = None, wish: Wish | None = None,
+    ) -> Samples:  # fmt: skip
         """Make n items; item i has seed `seed + i` and depends on that and its condition alone.
 
         given  condition by name, such as {"label": "cat"}; without it the labels take turns, seed by seed.
                label=... is short for it.
+        wish   how a text is to be written: its beginning, temperature, length …
         """
         _check_count(n)
         if not 0 <= seed < 2**63 - n:
             raise OptionError(f"The seed is {seed}", "A whole number from 0 to 2^63", "Choose another one")
         seeds = range(seed, seed + n)
         conditions = self.conditions(seeds, self._named(label) if label is not None else given or {})
+        if wish is not None:
+            from morelike.writing import written
+
+            return Samples(written(self, seeds, conditions, wish), tuple(seeds), self.codec)
         return Samples(
             self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec
         )
@@ -151,19 +179,31 @@ class Run:
                 made.append(self.codec.decode(x)[: len(seeds) - begin])
         return np.concatenate(made)
 
-    def conditions(self, seeds: Sequence[int], given: Mapping[str, str]) -> dict[str, Tensor]:
-        """The conditions of some seeds as numbers, by name: (len(seeds),) each; what is not given takes turns."""
+    def conditions(self, seeds: Sequence[int], given: Mapping[str, str | Sequence[str]]) -> dict[str, Tensor]:
+        """The conditions of some seeds as numbers, by name: (len(seeds), ...) each; labels not given take turns.
+
+        given  a value for all seeds by name, or a list with one for each
+        """
         for name in given:
-            if name not in self.labels:
-                if not self.labels:
+            if name not in self.fields:
+                if not self.fields:
                     raise OptionError(
                         f"This model was asked for {name}={given[name]}", "It was trained without conditions",
                         "Leave it out, or train with --given label",
                     )  # fmt: skip
-                raise unknown("condition", name, self.labels)
-        turns = torch.tensor(seeds)
-        return {name: torch.from_numpy(codec.encode([given[name]] * len(seeds))) if name in given
-                else turns % len(codec.config.vocabulary) for name, codec in self.labels.items()}  # fmt: skip
+                raise unknown("condition", name, self.fields)
+        return {name: self._condition(name, codec, seeds, given.get(name)) for name, codec in self.fields.items()}
+
+    def _condition(self, name: str, codec: Any, seeds: Sequence[int], value: str | Sequence[str] | None) -> Tensor:
+        if value is None and codec.natural == "label":
+            return torch.tensor(seeds) % len(codec.config.vocabulary)
+        if value is None:
+            raise OptionError(
+                f'The model was given no "{name}"', f"It was trained to make an item from {', '.join(self.fields)}",
+                f'Give for example: --given {name}="…"',
+            )  # fmt: skip
+        values = [value] * len(seeds) if isinstance(value, str) else [value[i % len(value)] for i in range(len(seeds))]
+        return chosen(numbers(name, codec, values), np.arange(len(values)))
 
     def _named(self, label: str) -> dict[str, str]:
         """The condition that a bare label stands for."""
@@ -179,12 +219,11 @@ class Run:
                 f'The family "{self.recipe["family"]}" has no encoder', "A family with a latent space, such as vae",
                 "Train with --family vae",
             )  # fmt: skip
-        data = build(open_source(source), self.codec)
-        rows = slice(0, n)
-        x = self.codec.encode(torch.from_numpy(np.array(data.x[rows])))
+        data = build(open_source(source, self.reading), self.codec)
+        rows = np.arange(len(data))[:n]
         missing = [""] * len(data)
-        given = {name: codec.encode(data.fields.get(name, missing)[rows]) for name, codec in self.labels.items()}
-        return x, {name: torch.from_numpy(value) for name, value in given.items()}
+        given = {name: numbers(name, codec, data.fields.get(name, missing)) for name, codec in self.fields.items()}
+        return self.codec.encode(take(data.x, rows)), {name: chosen(value, rows) for name, value in given.items()}
 
     def _latent(self, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
         encode = cast(HasLatent, self.family).encode
@@ -201,61 +240,3 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """(sin((1-t) w) a + sin(t w) b) / sin(w), where w is the angle between a and b (Shoemake 1985)."""
     w = torch.acos(torch.nn.functional.cosine_similarity(a, b, dim=0).clamp(-0.9999, 0.9999))
     return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Draws seeds from 0 on with a model that is being trained, the labels taking turns."""
-
-    codec: Any
-    labels: Mapping[str, Any]
-    device: torch.device
-
-    def __call__(self, family: Family, path: Path) -> None:
-        """A sheet of seeds 0 to 63, into a picture file."""
-        _save_sheet(self.codec.sheet(self.codec.decode(self.items(family, SHEET))), path)
-
-    def items(self, family: Family, n: int) -> Tensor:
-        """Items of seeds 0 to n - 1, encoded: (n, *shape); always in chunks of `CHUNK`, as `Run.sample` makes them."""
-        chunks = [range(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
-        return torch.cat([family.sample(part, self._turns(part)) for part in chunks])[:n]
-
-    def _turns(self, seeds: range) -> dict[str, Tensor]:
-        turns = torch.tensor(seeds, device=self.device)
-        return {name: turns % len(one.config.vocabulary) for name, one in self.labels.items()}
-
-
-def preview_writer(codec: Any, labels: Mapping[str, Any], device: torch.device) -> Preview:
-    """What draws the pictures of a run while it is trained."""
-    return Preview(codec, labels, device)
-
-
-def preview_film(folder: Folder, frames: int = 40) -> None:
-    """All previews of a run, oldest first, as an animated GIF; the last one stays longer."""
-    paths = sorted(folder.samples.glob("*.png"))
-    chosen = [paths[i] for i in sorted(set(np.linspace(0, len(paths) - 1, min(frames, len(paths))).astype(int)))]
-    pictures = [_frame(path) for path in chosen]
-    times = [150] * (len(pictures) - 1) + [2000]
-    write_picture(folder.film, pictures[0], save_all=True, append_images=pictures[1:], duration=times, loop=0)
-
-
-def _frame(path: Path) -> Image.Image:
-    """A preview small enough for a film."""
-    with Image.open(path) as picture:
-        shrink = max(1.0, max(picture.size) / FRAME)
-        size = round(picture.width / shrink), round(picture.height / shrink)
-        return picture.resize(size, Image.Resampling.BOX).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
-
-
-def _save_sheet(picture: Image.Image, path: Path) -> list[Path]:
-    write_picture(path, picture)
-    return [path]
-
-
-def write_picture(path: Path, picture: Image.Image, **options: Any) -> None:
-    """Write a picture in the format of its name, atomically."""
-    from io import BytesIO
-
-    buffer = BytesIO()
-    picture.save(buffer, format=path.suffix[1:].upper(), **options)
-    write_bytes(path, buffer.getvalue())

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
-
 from morelike import collect
 from morelike.auditing.looking import Tell, Watch, blemishes, doubts
 from morelike.auditing.quick import labels_of, plain_findings, search_fits
 from morelike.core.codec import Inspectable
 from morelike.data.cache import Dataset, build
+from morelike.data.listing import AS_FOUND, Reading
+from morelike.data.ragged import take
 from morelike.data.sources import open_source
 from morelike.data.split import split
 from morelike.measure.audit import Audit
@@ -22,12 +21,13 @@ from morelike.measure.audit.page import shown_rows
 from morelike.measure.audit.repeats import across
 from morelike.measure.audit.twins import Twins, equals, find, sketched
 from morelike.measure.figure import Finding
-from morelike.recipes import CODEC, Request, module, sort_settings
+from morelike.recipes import Request, module, sort_settings
 
 
 def audit(
     source: str, *, image: str | None = None, colour: str = "auto", given: str = "label", held_out: float = 0.1,
-    seed: int = 0, settings: Mapping[str, str] | None = None, tell: Tell = lambda stage, fraction: None,
+    seed: int = 0, settings: Mapping[str, str] | None = None, reading: Reading = AS_FOUND,
+    tell: Tell = lambda stage, fraction: None,
 ) -> Audit:  # fmt: skip
     """Everything that is wrong with a source, before anything is trained on it; the files are only read.
 
@@ -37,6 +37,7 @@ def audit(
     held_out  share that `fit` would keep out of training
     seed      of the nets that look at the items
     settings  any other setting of the codec, such as {"fit": "pad"}
+    reading   what the items are, where the files leave that open
     tell      called with the stage and the share of it that is done
 
     Raises `DataError` where fewer than two items can be used, and `OptionError` for options that do not fit.
@@ -44,9 +45,9 @@ def audit(
     watch = Watch(tell)
     watch("Listing", 0.0)
     request = Request(source, image=image, colour=colour, held_out=held_out, seed=seed, settings=settings or {})
-    own = sort_settings(request.settings, {"codec": module("codec", CODEC).Config})["codec"]
-    codec = collect.new_codec(request, own)
-    items = open_source(source)
+    items = open_source(source, reading)
+    own = sort_settings(request.settings, {"codec": module("codec", items.codec).Config})["codec"]
+    codec = collect.new_codec(request, items.codec, own)
     codec = codec.fit(items.items)
     watch("Listing", 1.0)
     data = build(items, codec, progress=lambda done, total: watch("Preparing", done / max(1, total)))
@@ -75,5 +76,5 @@ def pictures(codec: Any, data: Dataset, findings: Sequence[Finding]) -> dict[int
     rows = sorted({row for one in findings for row in shown_rows(one)})
     if not rows:
         return {}
-    x = codec.encode(torch.from_numpy(np.array(data.x[rows])))
+    x = codec.encode(take(data.x, rows))
     return dict(zip(rows, codec.html(codec.decode(x)), strict=True))

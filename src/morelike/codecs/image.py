@@ -67,6 +67,7 @@ class Codec:
     """
 
     natural = "image"
+    suffix = ".png"  # of a preview
     disguises = {"mirrored": _twins.mirrored}
     metrics: Sequence[Metric] = _metrics.METRICS
 
@@ -79,6 +80,11 @@ class Codec:
         if self.config.size is None or self.config.colour == "auto":
             raise OptionError("The size and colour are not settled", "A codec that has seen pictures", "Call fit first")
         return (1 if self.config.colour == "grey" else 3, *self.config.size)
+
+    @property
+    def said(self) -> str:
+        """What the items are, in a few words."""
+        return f"of shape {self.shape}"
 
     @property
     def preparation(self) -> tuple:

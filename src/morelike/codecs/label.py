@@ -64,6 +64,11 @@ class Codec:
         """Whole numbers -> labels."""
         return [self.config.vocabulary[int(number)] for number in numbers]
 
+    @property
+    def said(self) -> str:
+        """The labels, in a few words."""
+        return ", ".join(self.config.vocabulary[:12]) + (" …" if len(self.config.vocabulary) > 12 else "")
+
     def spec(self, needs: str = "log_prob") -> Spec:
         return Spec(shape=(), tokens=len(self.config.vocabulary))
 

@@ -47,6 +47,16 @@ class Codec(Protocol):
     def html(self, items: np.ndarray) -> list[str]: ...  # (B, *natural) -> a fragment each that needs nothing else
 
 
+@runtime_checkable
+class Varies(Protocol):
+    """A codec whose items differ in length: `prepare` gives (length,), and `encode` takes a list of such arrays.
+
+    context  tokens that a model reads at most
+    """
+
+    context: int
+
+
 @dataclass(frozen=True)
 class Look:
     """What is seen of one item before it is prepared.

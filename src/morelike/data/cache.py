@@ -17,9 +17,10 @@ import numpy as np
 from morelike.core.codec import Codec
 from morelike.core.errors import DataError
 from morelike.data.listing import Source, fingerprint, printable, why
-from morelike.data.store import ARRAY, HASHES, TABLE, fill
+from morelike.data.ragged import Ragged
+from morelike.data.store import ARRAY, HASHES, OFFSETS, TABLE, fill
 
-FORMAT = 1  # raised when stored arrays come to mean something else
+FORMAT = 2  # raised when stored arrays come to mean something else
 _STALE = 24 * 3600  # seconds after which a folder that was left half-built is removed
 
 
@@ -27,7 +28,7 @@ _STALE = 24 * 3600  # seconds after which a folder that was left half-built is r
 class Dataset:
     """Prepared items, as many as could be read.
 
-    x            (N, *stored) memory map
+    x            (N, *stored) memory map, or items of different length
     names        where each came from
     fields       other columns by name; "" where an item lacks one
     hashes       uint64 (N,) of the content of each
@@ -36,7 +37,7 @@ class Dataset:
     path         folder of the cache
     """
 
-    x: np.ndarray
+    x: np.ndarray | Ragged
     names: list[str]
     fields: dict[str, list[str]]
     hashes: np.ndarray
@@ -50,7 +51,7 @@ class Dataset:
     @property
     def warnings(self) -> list[str]:
         """What is odd about the items as a whole."""
-        return ["all pictures are identical"] if len(np.unique(self.hashes)) == 1 else []
+        return ["all items are identical"] if len(np.unique(self.hashes)) == 1 else []
 
 
 def default_root() -> Path:
@@ -107,7 +108,9 @@ def _read(path: Path) -> Dataset | None:
     """A finished cache, or None where there is none or it is damaged."""
     try:
         table = json.loads((path / TABLE).read_text(encoding="ascii"))
-        x = np.load(path / ARRAY, mmap_mode="r", allow_pickle=False)
+        x: np.ndarray | Ragged = np.load(path / ARRAY, mmap_mode="r", allow_pickle=False)
+        if (path / OFFSETS).exists():
+            x = Ragged(np.asarray(x), np.load(path / OFFSETS, allow_pickle=False))
         hashes = np.load(path / HASHES, allow_pickle=False)
         problems = [(name, reason) for name, reason in table["problems"]]
         found = Dataset(x, table["names"], table["fields"], hashes, problems, table["fingerprint"], path)

@@ -39,6 +39,23 @@ COMPANION_NAMES = ("readme", "license", "licence", "notice", "copying", "authors
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P4", b"P5", b"P6")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a source is to be read, where its files leave that open.
+
+    codec  auto | image | text: what its items are
+    make   the column that is learnt, of several
+    unit   auto | file | paragraph | line: how much of a text is one item
+    """
+
+    codec: str = "auto"
+    make: str | None = None
+    unit: str = "auto"
+
+
+AS_FOUND = Reading()
+
+
 @dataclass
 class Source:
     """Items to learn from.
@@ -47,12 +64,14 @@ class Source:
     items        one `Item` per picture, some of which may turn out to be unreadable
     fingerprint  changes when the content changes
     problems     (name, reason) of what was left out while listing
+    codec        name of the codec that reads the items
     """
 
     name: str
     items: Sequence[Item]
     fingerprint: str
     problems: list[tuple[str, str]] = field(default_factory=list)
+    codec: str = "image"
 
 
 class Lazy(Sequence[Item]):

@@ -28,6 +28,12 @@ class HasCrop(Protocol):
     def crop(self, stored: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
 
 
+class HasBatches(Protocol):
+    """Gives the batch of any step."""
+
+    def batch(self, step: int) -> Batch: ...
+
+
 class Loader:
     """Encoded batches of some items.
 
@@ -48,6 +54,7 @@ class Loader:
             raise DataError("There is no item to train on", "At least one", "Hold out a smaller share")
         self.x, self.given = np.asarray(x), {name: np.asarray(value) for name, value in given.items()}
         self.indices, self.size, self.seed = np.asarray(indices), batch, seed
+        self.count = len(self.indices)
         self.codec, self.augment = codec, augment
         self._crop = codec.crop if isinstance(codec, HasCrop) else None
         self._order = lru_cache(maxsize=4)(self._shuffled)
@@ -60,6 +67,10 @@ class Loader:
         x = self.codec.encode(self._crop(stored, generator) if self._crop else stored)
         x = self.augment.apply(x, generator) if self.augment else x
         return Batch(x, {name: torch.from_numpy(value[rows]) for name, value in self.given.items()})
+
+    def typical(self) -> Batch:
+        """A batch to measure with."""
+        return self.batch(0)
 
     def rows(self, step: int) -> np.ndarray:
         """Numbers of the items in the batch of a step: (batch,)."""
@@ -82,7 +93,7 @@ class Loader:
 class Prefetch(Iterator[Batch]):
     """Batches prepared by a thread of their own; `close` ends it, and `stall` counts the seconds waited for it."""
 
-    def __init__(self, loader: Loader, start_step: int) -> None:
+    def __init__(self, loader: HasBatches, start_step: int) -> None:
         self.stall = 0.0
         self._loader, self._step = loader, start_step
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=_AHEAD)

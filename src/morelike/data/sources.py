@@ -9,15 +9,16 @@ from pathlib import Path
 from morelike.core.errors import DataError
 from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.folder import open_folder
-from morelike.data.listing import Entry, Source, has_signature, is_companion, printable, walk, why
+from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
 
 __all__ = ["Source", "open_source"]
 EXPECTED = "A folder of pictures, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, or menagerie"
 
 
-def open_source(source: str | Path) -> Source:
+def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
     """The items of a folder, file, built-in world ("menagerie:12000:64:colour") or Hugging Face data set ("hf:name").
 
+    reading  what the items are, where the files leave that open
     Raises `DataError` when there is nothing there, or fewer than two items, and `OptionError` for a misspelt name.
     """
     if isinstance(source, str) and source.split(":")[0] == "menagerie":

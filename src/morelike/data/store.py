@@ -14,11 +14,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from morelike.core.codec import Codec, Item
+from morelike.core.codec import Codec, Item, Varies
 from morelike.core.errors import DataError
 from morelike.data.listing import Source, quiet, shorten, why
 
-TABLE, ARRAY, HASHES = "items.json", "x.npy", "hashes.npy"
+TABLE, ARRAY, HASHES, OFFSETS = "items.json", "x.npy", "hashes.npy", "offsets.npy"
 _HEADER = 256  # bytes: room for the shape, which is known last
 _GROUP, _PENDING = 8, 8  # items that a thread takes at once, and groups of them under way
 _PIECE = 8 << 20  # bytes collected between two writes
@@ -28,11 +28,13 @@ _OFTEN = 32  # items between two reports of progress
 def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, int], None]) -> None:
     """Prepare all items of a source in their order and write them into a folder.
 
+    Items of different length, which are one-dimensional, stand one behind another, and a file says where each begins.
     Raises `DataError` when fewer than two can be read, and `OSError` when the disk is full.
     """
     names: list[str] = []
     rows: list[dict[str, str]] = []
     hashes: list[int] = []
+    offsets, ragged = [0], isinstance(codec, Varies)
     problems = list(source.problems)
     with open(folder / ARRAY, "wb", buffering=_PIECE) as file:
         file.write(b"\0" * _HEADER)
@@ -42,7 +44,8 @@ def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, in
             else:
                 names.append(item.name)
                 rows.append(dict(item.fields))
-                data, shape = stored.tobytes(), stored.shape
+                data, shape, dtype = stored.tobytes(), stored.shape, stored.dtype
+                offsets.append(offsets[-1] + len(stored))
                 hashes.append(int.from_bytes(blake2b(data, digest_size=8).digest(), "little"))
                 file.write(data)
             if done % _OFTEN == 0 or done == len(source.items):
@@ -50,11 +53,11 @@ def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, in
         if len(names) < 2:
             raise _too_few(source, len(names), problems)
         file.seek(0)
-        file.write(_header((len(names), *shape)))
+        file.write(_header((offsets[-1],) if ragged else (len(names), *shape), dtype))
         _settle(file)
-    with open(folder / HASHES, "wb") as file:
-        np.save(file, np.array(hashes, dtype=np.uint64))
-        _settle(file)
+    _save(folder / HASHES, np.array(hashes, dtype=np.uint64))
+    if ragged:
+        _save(folder / OFFSETS, np.array(offsets))
     _write_table(folder, {"fingerprint": source.fingerprint, "names": names, "problems": problems}, rows)
 
 
@@ -93,9 +96,15 @@ def _write_table(folder: Path, table: dict[str, Any], rows: list[dict[str, str]]
         _settle(file)
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    """The .npy header (version 1.0) of a uint8 array, padded to a fixed length."""
-    text = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
+def _save(path: Path, array: np.ndarray) -> None:
+    with open(path, "wb") as file:
+        np.save(file, array)
+        _settle(file)
+
+
+def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    """The .npy header (version 1.0) of an array, padded to a fixed length."""
+    text = repr({"descr": dtype.str, "fortran_order": False, "shape": shape})
     length = _HEADER - 10
     return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
 

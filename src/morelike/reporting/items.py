@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from morelike import collect
 from morelike.core.errors import DataError, RunError
 from morelike.data.cache import Dataset, build
+from morelike.data.ragged import take
+from morelike.data.sequences import chosen
 from morelike.data.sources import open_source
 from morelike.run import Run
 
@@ -49,7 +50,7 @@ def prepared(run: Run, tell: Tell) -> collect.Prepared:
     """
     recipe = run.recipe
     data = read(str(recipe["source"]), run, tell, "Reading the data")
-    found = collect.again(recipe, data, run.codec, run.labels)
+    found = collect.again(recipe, data, run.codec, run.fields)
     if collect.digest(found) != recipe["data"]["digest"]:
         raise RunError(
             f"{recipe['source']} has changed since this run began",
@@ -62,7 +63,9 @@ def prepared(run: Run, tell: Tell) -> collect.Prepared:
 def read(source: str, run: Run, tell: Tell, stage: str) -> Dataset:
     """The items of a source as the run's codec prepares them."""
     tell(stage, 0.0)
-    data = build(open_source(source), run.codec, progress=lambda done, total: tell(stage, done / max(total, 1)))
+    data = build(
+        open_source(source, run.reading), run.codec, progress=lambda done, total: tell(stage, done / max(total, 1))
+    )
     tell(stage, 1.0)
     return data
 
@@ -86,13 +89,13 @@ def held_out(found: collect.Prepared, seed: int) -> Items:
 def encoded(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) -> Items:
     """Some rows of the data as numbers, at most `MOST` bytes of them, with their classes and names."""
     data, codec = found.data, found.codec
-    one = codec.encode(torch.from_numpy(np.array(data.x[:1])))
+    one = codec.encode(take(data.x, slice(0, 1)))
     most = max(2, MOST // max(1, one.numel() * one.element_size()))
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    x = codec.encode(torch.from_numpy(np.array(data.x[rows]))) if len(rows) else one[:0]
-    name = next(iter(found.given), None)
-    labels = torch.from_numpy(found.given[name][rows]).long() if name is not None else None
+    x = codec.encode(take(data.x, rows)) if len(rows) else one[:0]
+    name = next((name for name in found.given if name in found.labels), None)
+    labels = chosen(found.given[name], rows).long() if name is not None else None
     return Items(x, rows, labels, tuple(data.names[row] for row in rows), about)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from morelike.preview import CHUNK
 from morelike.reporting.items import Tell
-from morelike.run import CHUNK, Run
+from morelike.run import Run
 
 
 def in_proportion(labels: Tensor, classes: int, n: int, seed: int) -> Tensor:

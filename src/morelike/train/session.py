@@ -50,7 +50,8 @@ class Clock:
 class Session:
     """All that one run needs, and what it remembers between two events.
 
-    preview        draws the fixed seeds with a family into a picture file; if it `DrawsItems`, the run leaves a trail
+    preview        draws the fixed seeds with a family into a file, which has its `suffix` or is a picture; if it
+                   `DrawsItems`, the run leaves a trail
     deadline       seconds at which training must be over; None for a number of steps
     batch          examples per step
     step           steps taken so far
@@ -150,7 +151,7 @@ class Session:
         )
 
     def draw(self) -> None:
-        began, path = self.clock(), self.folder.samples / f"{self.step:09d}.png"
+        began, path = self.clock(), self.folder.samples / f"{self.step:09d}{getattr(self.preview, 'suffix', '.png')}"
         with self.game.averaged() as family:
             self.preview(family, path)
         self.picture, self.drawing = str(path), self.clock() - began

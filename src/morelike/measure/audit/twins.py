@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from morelike.core.codec import Inspectable
+from morelike.data.ragged import Ragged, take
 from morelike.measure.nearest import nearest
 
 CANDIDATES = 6  # neighbours of each item that may be versions of it
@@ -98,10 +99,10 @@ def find(
     return Twins(equal, _merged(equal, rows[alike.i.numpy()], rows[alike.j.numpy()]), disguised)
 
 
-def sketched(codec: Inspectable, x: np.ndarray) -> Tensor:
+def sketched(codec: Inspectable, x: np.ndarray | Ragged) -> Tensor:
     """Sketches of prepared items (N, *stored), some at a time: (N, *sketch)."""
-    parts = (x[begin : begin + _CHUNK] for begin in range(0, len(x), _CHUNK))
-    return torch.cat([codec.sketch(torch.from_numpy(np.array(part))) for part in parts])
+    parts = (take(x, slice(begin, begin + _CHUNK)) for begin in range(0, len(x), _CHUNK))
+    return torch.cat([codec.sketch(part) for part in parts])
 
 
 @contextmanager
