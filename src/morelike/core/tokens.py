@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from morelike.core.spec import Batch, Spec
@@ -45,7 +46,10 @@ class Writes(Protocol):
     """Writes sequences token by token, and knows how surprising each token of a sequence is."""
 
     def write(
-        self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}, prompt: Tensor | None = None,
+        self,
+        seeds: Sequence[int],
+        given: Mapping[str, Tensor] = {},
+        prompt: Tensor | None = None,
         manner: Manner = Manner(),
     ) -> Iterator[Tensor]: ...  # after a prompt (B, P), the next tokens (B,); `end` again and again after an end
 
@@ -58,5 +62,5 @@ def counted(spec: Spec, before: Tensor, after: Tensor) -> Tensor:
     before, after  (B, T) tokens, `after` being those one place further on
     """
     if spec.end is None:
-        return after.new_ones(after.shape, dtype=bool)
+        return torch.ones_like(after, dtype=torch.bool)
     return (after != spec.end) | (before != spec.end)
