@@ -224,7 +224,10 @@ class Reader:
             x, before = torch.cat([c, x], 1), c.shape[1]
             segments = None if bool(there.all()) else F.pad(there.long() - 1, (0, tokens.shape[1]))
         self.cache: Cache = self.stack.cache(self.rows, before + self.room)
-        return self.model.head(self.stack.read(x, self.cache, segments)[:, -1])
+        logits = self.model.head(self.stack.read(x, self.cache, segments)[:, -1])
+        if (end := self.model.spec.end) is not None:
+            logits[tokens[:, -1] == end, end] = -torch.inf  # no text is empty
+        return logits
 
     def step(self, token: Tensor) -> Tensor:
         """Read one more token of each sequence: (B,) -> (B, tokens)."""
