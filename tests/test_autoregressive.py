@@ -51,7 +51,9 @@ def test_packed_documents_cost_what_they_cost_alone(net: str) -> None:
     torch.testing.assert_close(model.log_prob(Batch(packed))[0], costs.sum(), **CLOSE)
     tokens = model.token_log_probs(Batch(packed))
     assert tokens.shape == packed.shape
-    assert (tokens[0] != 0).tolist() == [i not in (0, 8, 11, 12) for i in range(13)], "an end after an end costs nothing"
+    assert (tokens[0] != 0).tolist() == [i not in (0, 8, 11, 12) for i in range(13)], (
+        "an end after an end costs nothing"
+    )
 
 
 @nets
@@ -216,7 +218,9 @@ def test_masks_are_obeyed_and_a_dead_end_ends() -> None:
 
 
 def test_it_writes_and_says_so() -> None:
-    assert isinstance(scrambled(), Writes) and not scrambled().token_log_probs(Batch(torch.tensor([[0, 1]]))).requires_grad
+    assert (
+        isinstance(scrambled(), Writes) and not scrambled().token_log_probs(Batch(torch.tensor([[0, 1]]))).requires_grad
+    )
 
 
 def test_heads_that_do_not_fit_are_refused() -> None:

@@ -62,6 +62,19 @@ def test_reading_piece_by_piece_is_reading_at_once(design: Design) -> None:
 
 
 @designs
+def test_writing_without_gradients_is_the_same_computation(design: Design) -> None:
+    made, x, memory = scrambled(design), torch.randn(B, T, WIDTH), memory_for(design)
+    pad = torch.tensor([[-1] * 2 + [0] * 8, [0] * 10, [-1] * 5 + [0] * 5])
+    for segments in (None, pad):
+        with torch.inference_mode():
+            cache = made.cache(B, T, memory)
+            begin = made.read(x[:, :6], cache, None if segments is None else segments[:, :6])
+            found = torch.cat([begin, *(made.read(x[:, t : t + 1], cache) for t in range(6, T))], 1)
+        there = (pad if segments is not None else torch.zeros_like(pad)) >= 0
+        torch.testing.assert_close(found[there], made(x, segments, memory)[there], **CLOSE)
+
+
+@designs
 def test_packed_documents_are_computed_as_if_they_stood_alone(design: Design) -> None:
     made, x, memory = scrambled(design), torch.randn(B, T, WIDTH), memory_for(design)
     packed = made(x, SEGMENTS, memory)

@@ -127,7 +127,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--iterations", type=int, default=2000)
-    parser.add_argument("--every", type=int, default=250, help="iterations between two validations, which are not timed")
+    parser.add_argument(
+        "--every", type=int, default=250, help="iterations between two validations, which are not timed"
+    )
     given = parser.parse_args()
     torch.manual_seed(1337)
     train, held, kinds = encoded(given.data)

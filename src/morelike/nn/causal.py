@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.core.errors import unknown
+from morelike.nn.onestep import OneStep, suits
 
 MOST_SCORES = 2**25  # of attention that is written out
 SHARP = 12.0  # largest logit of attention between normalised queries and keys
@@ -145,13 +146,14 @@ class Past:
         self.memory, self.mask = remember(stack, memory)
         self.there: Tensor | None = None  # (B, room), once some position is not
         self.length, self.room = 0, room
+        self.step = None if torch.is_grad_enabled() or not suits(stack) else OneStep(stack)
 
     def extend(self, block: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Take in a block's newest keys and values (B, heads, T, d); returns all of them."""
-        end = self.length + k.shape[2]
-        self.keys[block][:, :, self.length : end] = k
-        self.values[block][:, :, self.length : end] = v
-        return self.keys[block][:, :, :end], self.values[block][:, :, :end]
+        keys, values, begin, count = self.keys[block], self.values[block], self.length, k.shape[2]
+        keys.narrow(2, begin, count).copy_(k)
+        values.narrow(2, begin, count).copy_(v)
+        return keys.narrow(2, 0, begin + count), values.narrow(2, 0, begin + count)
 
     def select(self, rows: Tensor) -> None:
         self.keys, self.values = ([one[rows] for one in kind] for kind in (self.keys, self.values))
@@ -365,8 +367,11 @@ class Transformer(nn.Module):
             if cache.there is not None:  # padding sees itself, so that it has something to attend to
                 mask = (mask & cache.there[:, None, None, :end]) | (order == order[begin:, None])
         x = self._placed(x, begin, segments, cache.there)
-        sight = self._sight(begin, end, mask)
-        x = self._through(x, sight._replace(causal=mask is None and end - begin > 1), cache, cache.memory, cache.mask)
+        sight = self._sight(begin, end, mask)._replace(causal=mask is None and end - begin > 1)
+        if cache.step is not None and end - begin == 1 and not torch.is_grad_enabled():
+            x = self.norm(cache.step(x[:, 0], sight, cache)[:, None])
+        else:
+            x = self._through(x, sight, cache, cache.memory, cache.mask)
         cache.length = end
         return x
 
