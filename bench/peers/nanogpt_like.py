@@ -109,7 +109,8 @@ def held_out(model: nn.Module, tokens: Tensor, block: int = BLOCK) -> float:
     count = (len(tokens) - 1) // block
     x = tokens[: count * block].view(count, block)
     y = tokens[1 : count * block + 1].view(count, block)
-    losses = [F.cross_entropy(model(a).flatten(0, 1), b.flatten()) * len(a) for a, b in zip(x.split(64), y.split(64))]
+    pairs = zip(x.split(64), y.split(64), strict=True)
+    losses = [F.cross_entropy(model(a).flatten(0, 1), b.flatten()) * len(a) for a, b in pairs]
     return float(torch.stack(losses).sum()) / count
 
 
@@ -127,9 +128,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--iterations", type=int, default=2000)
-    parser.add_argument(
-        "--every", type=int, default=250, help="iterations between two validations, which are not timed"
-    )
+    parser.add_argument("--every", type=int, default=250, help="iterations from one validation to the next (not timed)")
     given = parser.parse_args()
     torch.manual_seed(1337)
     train, held, kinds = encoded(given.data)

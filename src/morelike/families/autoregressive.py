@@ -33,7 +33,7 @@ class Config:
     width     the one dial of size: there are 4 x width numbers for each token, and as many blocks as suit it
     depth     blocks; None: as suits the width
     heads     of attention; None: of 32 numbers each
-    mlp       auto | relu2 | swiglu | gelu; auto is relu2
+    mlp       auto | relu2 | swiglu | gelu; auto is swiglu
     dropout   share of numbers dropped in training, against over-fitting
     tied      predict with the table of the embedding, which saves weights where the vocabulary is large
     """
@@ -59,7 +59,7 @@ class Config:
             )  # fmt: skip
         return Design(
             width, self.depth or max(2, round(2 + width / 64)), heads, context,
-            "gru" if self.net == "rnn" else self.net, "relu2" if self.mlp == "auto" else self.mlp,
+            "gru" if self.net == "rnn" else self.net, "swiglu" if self.mlp == "auto" else self.mlp,
             dropout=self.dropout,
         )  # fmt: skip
 

@@ -6,14 +6,15 @@ than the products. This computes what nn/causal.py computes; a test holds the tw
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from morelike.nn.causal import Past, Sight, Transformer
+    from morelike.nn.attention import Sight
+    from morelike.nn.causal import Past, Transformer
 
 
 class Weights(NamedTuple):
@@ -49,8 +50,8 @@ class OneStep:
     """(B, width) of one position, which the cache takes in -> (B, width)."""
 
     def __init__(self, stack: Transformer) -> None:
-        self.design, attention = stack.design, stack.blocks[0].attention
-        self.shape, self.scale = (self.design.width,), attention.scale  # type: ignore[union-attr]
+        self.design, self.scale = stack.design, cast(Any, stack.blocks[0]).attention.scale
+        self.shape = (self.design.width,)
         self.size = (self.design.width // self.design.heads,)
         self.blocks = [self._weights(block) for block in stack.blocks]
 

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from morelike.nn.causal import Cross, Design, Memory, norm, remember, started
+from morelike.nn.attention import Cross, norm
+from morelike.nn.causal import Memory, remember, started
+from morelike.nn.design import Design
 
 
 class State:
