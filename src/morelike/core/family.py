@@ -64,7 +64,7 @@ class Family(nn.Module, ABC):
     """
 
     needs: ClassVar[Literal["log_prob", "rsample"]] = "log_prob"
-    examples: ClassVar[int] = 160_000
+    examples: int = 160_000
     batch: int = 64
     mixes: bool = False
     fraction: float = 0.0

@@ -22,6 +22,8 @@ from morelike.samplers.ancestral import Dice, Pen, ancestral
 
 NETS = ("transformer", "lstm", "gru", "rnn")
 HEAD = 32  # numbers per head of attention
+TOKENS_PER_STEP = 1024  # few: Muon learns more from two small steps than from one of twice the size
+TOKENS_WANTED = 5_000_000  # what a run of three minutes should see before a wider net pays
 AS_IT_COMES = Manner()
 
 
@@ -71,8 +73,6 @@ class Model(Family):
     which is not predicted. Documents that share a row do not see each other.
     """
 
-    examples = 20_000
-    batch = 32
     exact = True
 
     def __init__(self, spec: Spec, config: Config) -> None:
@@ -85,6 +85,8 @@ class Model(Family):
             )  # fmt: skip
         self.spec, self.config, self.tokens = spec, config, spec.tokens
         self.context = spec.shape[0] - (spec.end is not None)  # tokens predicted in a row
+        self.batch = max(4, TOKENS_PER_STEP // self.context)
+        self.examples = max(1, TOKENS_WANTED // self.context)
         extra = sum(one.shape[0] if one.tokens and one.shape else 1 for one in spec.given.values())
         design = config.design(self.context + extra)
         # without an end there is a token of its own for the beginning
@@ -102,7 +104,14 @@ class Model(Family):
         """Muon for hidden matrices, AdamW for the rest. Losses are sums over a row, so the norm at which gradients are
         clipped is one for each of its tokens."""
         optim = Optim(
-            "muon", 0.01, (0.95, 0.95), schedule="linear", warmup=0.02, cooldown=0.6, clip=float(self.context)
+            "muon",
+            0.01,
+            (0.95, 0.95),
+            schedule="linear",
+            warmup=0.02,
+            cooldown=0.6,
+            clip=float(self.context),
+            rest=0.4,
         )
         return {"model": optim}
 

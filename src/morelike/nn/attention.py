@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from morelike.nn.causal import Past
 
 MOST_SCORES = 2**25  # of attention that is written out
-SHARP = 12.0  # largest logit of attention between normalised queries and keys
+SHARP = 7.0  # largest logit of attention between normalised queries and keys
 
 
 class Plain(nn.Module):
