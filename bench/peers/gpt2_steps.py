@@ -17,8 +17,8 @@ def main() -> None:
     model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=stopwatch.KINDS, n_positions=length, n_embd=width, n_layer=blocks,
-            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, n_head=width // 32 if width < 200 else width // 64, use_cache=False,
-            bos_token_id=0, eos_token_id=0,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+            n_head=width // (32 if width < 200 else 64), use_cache=False, bos_token_id=0, eos_token_id=0,
         )
     )  # fmt: skip
     adamw, x = torch.optim.AdamW(model.parameters(), 1e-3), torch.randint(stopwatch.KINDS, (rows, length))
