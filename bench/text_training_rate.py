@@ -6,7 +6,7 @@ PEERS is a virtual environment with torch and transformers 5 (bench/peers/gpt2_s
 nn.TransformerEncoder is compared. Equal size, vocabulary of 65, random tokens: 0.8 M parameters (4 blocks of 128 units,
 16 rows of 128 tokens) and 10.7 M (6 of 384, 8 rows of 256). Peers step as their documentation shows: float32, eager,
 AdamW as it comes. Ours is the game that `morelike fit` plays: bfloat16 autocast, Muon and AdamW, the average of the
-weights. Every contestant runs alone in a process of its own, one after another, in rounds; ratios are of the best round.
+weights. Every contestant runs alone in a process of its own, one after another, in rounds; the best round counts.
 Memory is the largest resident size after three steps of the larger model, less what the imports alone take.
 
 Expected (two Zen 4 cores, idle): at least 1.5 times the tokens/s of both, and no more memory than GPT-2.
