@@ -24,7 +24,10 @@ from morelike.train.stepper import Accumulated
 
 FOLDER = Path(morelike.__file__).parent / "families"
 FAMILIES = sorted(path.stem for path in FOLDER.glob("*.py") if "\nclass Model(" in path.read_text(encoding="utf-8"))
-KINDS = {"sound": (2, 16), "picture": (3, 9, 8), "video": (1, 4, 6, 6), "vector": (5,)}
+KINDS = {
+    "sound": Spec((2, 16)), "picture": Spec((3, 9, 8)), "video": Spec((1, 4, 6, 6)), "vector": Spec((5,)),
+    "text": Spec((13,), tokens=7, end=0), "codes": Spec((6,), tokens=5),
+}  # fmt: skip
 LABELS, TOKENS, B = 3, 4, 8
 
 
@@ -37,8 +40,11 @@ def squashed(out: Tensor) -> Distribution:
     return Point(torch.tanh(out))
 
 
-def spec_for(module: Any, shape: tuple[int, ...], labelled: bool) -> Spec:
+def spec_for(module: Any, kind: Spec | tuple[int, ...], labelled: bool) -> Spec:
     given = {"label": Spec((), tokens=LABELS)} if labelled else {}
+    shape = kind.shape if isinstance(kind, Spec) else kind
+    if isinstance(kind, Spec) and kind.tokens is not None:
+        return replace(kind, head_shape=(*shape, kind.tokens), head=Categorical, given=given)
     if module.Model.needs == "rsample":
         return Spec(shape, head_shape=shape, head=squashed, given=given)
     return Spec(shape, head_shape=(2 * shape[0], *shape[1:]), head=gaussian, given=given)
@@ -48,9 +54,31 @@ def batch_for(spec: Spec, n: int = B, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     if spec.tokens is None:
         x = torch.rand(n, *spec.shape, generator=generator) * 2 - 1
+    elif spec.end is not None:
+        x = torch.stack([text_row(spec, generator, single=bool(spec.given)) for _ in range(n)])
     else:
         x = torch.randint(0, spec.tokens, (n, *spec.shape), generator=generator)
     return Batch(x, {name: torch.arange(n) % (one.tokens or 1) for name, one in spec.given.items()})
+
+
+def text_row(spec: Spec, generator: torch.Generator, single: bool) -> Tensor:
+    """One document and room that is left, or several, or a piece of a long one, as in core/tokens.py: (T,)."""
+    row, size, end = [0], spec.shape[0], spec.end or 0
+    while len(row) < size and not (single and len(row) > 1):
+        length = int(torch.randint(1, size - 1, (), generator=generator))
+        row += [*torch.randint(1, spec.tokens or 2, (length,), generator=generator).tolist(), end]
+    begin = 0 if single else int(torch.randint(0, 3, (), generator=generator))
+    row = row[begin : begin + size]
+    return torch.tensor(row + [end] * (size - len(row)))
+
+
+def other(spec: Spec, x: Tensor) -> Tensor:
+    """Another item than x (*shape)."""
+    if spec.tokens is None:
+        return -x
+    if spec.end is None:
+        return (x + 1) % spec.tokens
+    return torch.where(x == spec.end, x, x % (spec.tokens - 1) + 1)  # the end is token 0
 
 
 def labels(value: int, spec: Spec, n: int = B) -> dict[str, Tensor]:
@@ -70,19 +98,31 @@ def turns(game: Game, batch: Batch, n: int, seed: int | None = None) -> None:
         game.turn(batch, step, 0.5)
 
 
+def takes(name: str, kind: Spec) -> OptionError | None:
+    """None if a family takes this kind of data, else the words in which it refuses."""
+    module = import_module(f"morelike.families.{name}")
+    try:
+        module.tiny(spec_for(module, kind, False))
+    except OptionError as error:
+        return error
+    return None
+
+
+REFUSALS = {(name, kind): error for name in FAMILIES for kind, one in KINDS.items() if (error := takes(name, one))}
 CASES = [
-    pytest.param(name, shape, labelled, id=f"{name}-{kind}{'-labelled' if labelled else ''}")
+    pytest.param(name, spec, labelled, id=f"{name}-{kind}{'-labelled' if labelled else ''}")
     for name in FAMILIES
-    for kind, shape in KINDS.items()
+    for kind, spec in KINDS.items()
+    if (name, kind) not in REFUSALS
     for labelled in (False, True)
 ]
 
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> tuple[Any, Spec, Family, Batch]:
-    name, shape, labelled = request.param
+    name, kind, labelled = request.param
     module = import_module(f"morelike.families.{name}")
-    spec = spec_for(module, shape, labelled)
+    spec = spec_for(module, kind, labelled)
     return module, spec, module.tiny(spec), batch_for(spec)
 
 
@@ -90,8 +130,21 @@ contract = pytest.mark.parametrize("case", [pytest.param(c.values, id=c.id) for 
 each_family = pytest.mark.parametrize("name", FAMILIES)
 
 
-def test_the_two_families_of_the_house_are_found() -> None:
-    assert {"gan", "vae"} <= set(FAMILIES)
+def test_the_families_of_the_house_are_found() -> None:
+    assert {"autoregressive", "gan", "vae"} <= set(FAMILIES)
+
+
+@pytest.mark.parametrize(("name", "kind"), list(REFUSALS), ids="-".join)
+def test_what_it_does_not_take_is_refused_with_an_alternative(name: str, kind: str) -> None:
+    error = REFUSALS[name, kind]
+    assert all(len(part) > 5 for part in (error.found, error.expected, error.action))
+    assert any(word in error.action for word in (*(set(FAMILIES) - {name}), "--net")), "an alternative is named"
+    assert "real numbers" in error.found if KINDS[kind].tokens is None else "token" in error.found
+
+
+@each_family
+def test_it_takes_some_kind_of_data(name: str) -> None:
+    assert [kind for kind in KINDS if (name, kind) not in REFUSALS]
 
 
 @contract
@@ -127,7 +180,7 @@ def test_losses_have_one_value_for_each_example_and_do_not_mix_them(case) -> Non
     if family.mixes:
         return
     x = batch.x.clone()
-    x[3] = -x[3]
+    x[3] = other(family.spec, x[3])
     changed = play(family, batch._replace(x=x))
     others = [i for i in range(B) if i != 3]
     for player, loss in losses.items():
@@ -157,7 +210,8 @@ def test_samples_have_the_shape_and_belong_to_their_seeds(case) -> None:
     assert torch.equal(family.sample(range(40), all_labels), many)
     few = family.sample([17, 3, 39], labels(1, spec, 3))
     torch.testing.assert_close(few, many[[17, 3, 39]], rtol=1e-4, atol=1e-5)
-    assert (many[0] - many[1]).abs().max() > 1e-6, "another seed, another item"
+    assert (many[0] - many[1:]).abs().max() > 1e-6, "another seed, another item"
+    assert many.dtype == batch.x.dtype
     assert many.abs().max() < 100
     if family.needs == "rsample":
         assert many.abs().max() <= 1
@@ -168,7 +222,7 @@ def test_what_it_is_given_matters_to_samples_and_to_every_player(case) -> None:
     _, spec, family, batch = case
     if not spec.given:
         return
-    turns(Game(family), batch, 3)
+    turns(Game(family), batch, 3 if spec.tokens is None else 30)
     first, second = (play(family, batch._replace(given=labels(value, spec))) for value in (0, 2))
     for player in family.players():
         assert (first[player] - second[player]).abs().min() > 1e-7, player
@@ -259,7 +313,7 @@ def test_what_it_can_do_beyond_sampling_has_the_right_shapes(case) -> None:
 @each_family
 def test_bfloat16_trains_to_nearly_the_same_losses(name: str) -> None:
     module = import_module(f"morelike.families.{name}")
-    spec = spec_for(module, (1, 8, 8), True)
+    spec = spec_for(module, KINDS["text"] if (name, "picture") in REFUSALS else (1, 8, 8), True)
     batch, logs = batch_for(spec, 16), []
     torch.manual_seed(0)
     family = module.tiny(spec)
@@ -304,10 +358,12 @@ def test_tokens_are_accepted_or_refused_before_the_first_step(name: str) -> None
 @each_family
 def test_a_net_that_cannot_read_the_data_is_refused_with_an_alternative(name: str) -> None:
     module = import_module(f"morelike.families.{name}")
-    with pytest.raises(OptionError, match="--net mlp"):
-        module.Model(spec_for(module, (5,), False), module.Config(net="cnn", width=8))
+    if (name, "vector") not in REFUSALS:
+        with pytest.raises(OptionError, match="--net mlp"):
+            module.Model(spec_for(module, (5,), False), module.Config(net="cnn", width=8))
+    kind = KINDS["text"] if (name, "picture") in REFUSALS else (1, 8, 8)
     with pytest.raises(OptionError, match='Did you mean "transformer"'):
-        module.Model(spec_for(module, (1, 8, 8), False), module.Config(net="transfomer", width=8))
+        module.Model(spec_for(module, kind, False), module.Config(net="transfomer", width=8))
 
 
 CENTRES = torch.tensor([[-0.6, -0.5], [0.6, -0.5], [0.0, 0.6]])
@@ -328,6 +384,10 @@ def energy(x: Tensor, y: Tensor) -> float:
         return torch.cdist(a, a).sum() / (len(a) * (len(a) - 1))
 
     return float(2 * torch.cdist(x, y).mean() - own(x) - own(y))
+
+
+of_real_numbers = pytest.mark.parametrize("name", [name for name in FAMILIES if (name, "vector") not in REFUSALS])
+of_text = pytest.mark.parametrize("name", [name for name in FAMILIES if (name, "vector") in REFUSALS])
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +415,7 @@ def trained() -> Iterator[Callable[[str], Family]]:
     yield get
 
 
-@each_family
+@of_real_numbers
 def test_trained_its_samples_are_like_the_data(name: str, trained) -> None:
     family, held = trained(name), clusters(600, 2)
     made = family.sample(range(600), held.given)
@@ -367,7 +427,7 @@ def test_trained_its_samples_are_like_the_data(name: str, trained) -> None:
         torch.testing.assert_close(cloud.mean(0), CENTRES[label], atol=0.15, rtol=0)
 
 
-@each_family
+@of_real_numbers
 def test_trained_it_likes_its_own_samples_about_as_much_as_the_data(name: str, trained) -> None:
     family, held = trained(name), clusters(400, 4)
     if not isinstance(family, HasLogProb):
@@ -381,3 +441,44 @@ def test_trained_it_likes_its_own_samples_about_as_much_as_the_data(name: str, t
     assert data == pytest.approx(float(exact), abs=0.4)
     wrong = held._replace(given={"label": (held.given["label"] + 1) % LABELS})
     assert float(family.log_prob(wrong).mean()) < data - 5
+
+
+STEPS = torch.tensor([[0.0, 0.6, 0.4, 0.0], [0.1, 0.1, 0.7, 0.1], [0.3, 0.3, 0.1, 0.3], [0.5, 0.2, 0.2, 0.1]])
+LONGEST = 24
+
+
+def walks(n: int, seed: int) -> Batch:
+    """Documents of a Markov chain over the tokens 1 to 3 that a 0 ends; label 1 turns 1 into 3 and 3 into 1."""
+    generator, rows = torch.Generator().manual_seed(seed), torch.zeros(n, LONGEST, dtype=torch.long)
+    for t in range(1, LONGEST):
+        drawn = torch.multinomial(STEPS[rows[:, t - 1]], 1, generator=generator).squeeze(1)
+        rows[:, t] = torch.where((rows[:, t - 1] > 0) | torch.tensor(t == 1), drawn, 0)
+    label = torch.randint(0, 2, (n,), generator=generator)
+    return Batch(torch.where((label == 1)[:, None] & (rows > 0), 4 - rows, rows), {"label": label})
+
+
+def walk_log_prob(batch: Batch) -> Tensor:
+    """Exact log p(x | label) of such documents: (n,)."""
+    x = torch.where((batch.given["label"] == 1)[:, None] & (batch.x > 0), 4 - batch.x, batch.x)
+    counts = (x[:, 1:] > 0) | (x[:, :-1] > 0)
+    return (STEPS[x[:, :-1], x[:, 1:]].log().nan_to_num(neginf=-20.0) * counts).sum(1)
+
+
+@of_text
+def test_trained_on_text_it_knows_the_law_and_writes_by_it(name: str) -> None:
+    module = import_module(f"morelike.families.{name}")
+    spec = replace(KINDS["text"], shape=(LONGEST,), tokens=4, given={"label": Spec((), tokens=2)})
+    family, steps = module.tiny(spec), 250
+    game = Game(family)
+    for step in range(steps):
+        game.turn(walks(64, 1000 + step), step, step / steps)
+    family.load_state_dict(game.weights())
+    family.eval()
+    held = walks(400, 2)
+    own = Batch(family.sample(range(400), held.given), held.given)
+    data, samples, law = float(family.log_prob(held).mean()), float(family.log_prob(own).mean()), walk_log_prob(held)
+    assert data == pytest.approx(float(law.mean()), abs=0.1), "as likely as under the true law"
+    assert samples == pytest.approx(data, abs=0.6), "its own samples are about as likely as the data"
+    assert float(walk_log_prob(own).mean()) == pytest.approx(float(law.mean()), abs=0.6), "and lawful"
+    wrong = held._replace(given={"label": 1 - held.given["label"]})
+    assert float(family.log_prob(wrong).mean()) < data - 0.5

@@ -38,6 +38,7 @@ class Optim:
     warmup        share of the budget for the linear warm-up
     cooldown      share of the budget for the cool-down (linear schedule)
     clip          largest gradient norm; None for no clipping
+    rest          of muon: learning rate of all that is no hidden matrix, relative to lr
     """
 
     name: str = "adamw"
@@ -48,6 +49,7 @@ class Optim:
     warmup: float = 0.02
     cooldown: float = 0.5
     clip: float | None = None
+    rest: float = 1.0
 
 
 class Family(nn.Module, ABC):
@@ -62,7 +64,7 @@ class Family(nn.Module, ABC):
     """
 
     needs: ClassVar[Literal["log_prob", "rsample"]] = "log_prob"
-    examples: ClassVar[int] = 160_000
+    examples: int = 160_000
     batch: int = 64
     mixes: bool = False
     fraction: float = 0.0

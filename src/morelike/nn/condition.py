@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,16 @@ def _embed(spec: Spec, width: int) -> nn.Module:
     reads = [] if spec.tokens is None else [TokenEmbedding(spec.tokens, width)]
     numbers = math.prod(spec.shape) * (width if reads else 1)
     return nn.Sequential(*reads, nn.Flatten(), nn.Linear(numbers, width), nn.GELU(), nn.Linear(width, width))
+
+
+def missing(name: str, given: Iterable[str], wanted: Iterable[str]) -> OptionError:
+    """An `OptionError` for a condition that was not given."""
+    have = ", ".join(f'"{other}"' for other in given) or "nothing"
+    return OptionError(
+        f"The model was given {have}",
+        f"It was trained with {', '.join(wanted)}",
+        f"Add --given {name}=VALUE, or {name}=... in Python",
+    )
 
 
 class Condition(nn.Module):
@@ -50,12 +60,7 @@ class Condition(nn.Module):
     def _checked(self, name: str, given: Mapping[str, Tensor], batch: int) -> Tensor:
         wanted = self.specs[name].shape
         if name not in given:
-            have = ", ".join(f'"{other}"' for other in given) or "nothing"
-            raise OptionError(
-                f"The model was given {have}",
-                f"It was trained with {', '.join(self.specs)}",
-                f"Add --given {name}=VALUE, or {name}=... in Python",
-            )
+            raise missing(name, given, self.specs)
         value = given[name]
         if tuple(value.shape[1:]) != wanted or len(value) not in (1, batch):
             raise OptionError(

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from morelike.core.errors import unknown
 from morelike.core.family import Optim
+from morelike.train.muon import Muon
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
 SCHEDULES = ("constant", "cosine", "linear")
@@ -45,19 +46,36 @@ def build(optim: Optim, player: nn.Module) -> list[Optimizer]:
         return [AdamW(params, lr, betas, weight_decay=decay, fused=True)]
     if optim.name != "muon":
         raise unknown("optimizer", optim.name, OPTIMIZERS)
-    matrices = [p for p in params if p.ndim == 2 and min(p.shape) > 1]
-    others = [p for p in params if not (p.ndim == 2 and min(p.shape) > 1)]
+    hidden = hidden_matrices(player)
+    matrices, others = [p for p in params if id(p) in hidden], [p for p in params if id(p) not in hidden]
     both: list[Optimizer] = []
     if matrices:
-        both.append(Muon(matrices, lr, momentum=betas[0] or 0.95, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
-    return both + ([AdamW(others, lr, betas, weight_decay=decay, fused=True)] if others else [])
+        both.append(Muon(matrices, lr, betas[0] or 0.95, decay))
+    if others:  # decay is for matrices whose scale is not their meaning
+        both.append(AdamW([{"params": others, "scale": optim.rest}], lr, (0.9, betas[1]), weight_decay=0.0, fused=True))
+    return both
+
+
+def hidden_matrices(player: nn.Module) -> set[int]:
+    """The ids of the matrices between hidden features: not of embeddings, nor of modules with `edge = True`.
+
+    A module says so if it reads the data or writes the prediction, where the axes of a matrix have a meaning each.
+    """
+    edges: set[int] = set()
+    hidden: set[int] = set()
+    for module in player.modules():
+        at_edge = isinstance(module, nn.Embedding) or getattr(module, "edge", False)
+        for p in module.parameters(recurse=False):
+            if p.ndim == 2 and min(p.shape) > 1:
+                (edges if at_edge else hidden).add(id(p))
+    return hidden - edges
 
 
 def set_rate(optimizers: Iterable[Optimizer], lr: float) -> None:
-    """Give all groups one learning rate."""
+    """Give all groups one learning rate, times their own scale if they have one."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("scale", 1.0)
 
 
 class Average:

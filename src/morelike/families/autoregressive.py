@@ -1,0 +1,253 @@
+"""Autoregressive models of token sequences: each token is predicted from those before it, and so they are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from morelike.core.errors import OptionError, unknown
+from morelike.core.family import Family, History, Move, Optim
+from morelike.core.spec import Batch, Count, Spec
+from morelike.core.tokens import Manner, counted
+from morelike.nn.causal import Cache, Design, Stack, stack
+from morelike.nn.prefix import Prefix
+from morelike.samplers.ancestral import Dice, Pen, ancestral
+
+NETS = ("transformer", "lstm", "gru", "rnn")
+HEAD = 32  # numbers per head of attention
+TOKENS_PER_STEP = 1024  # few: Muon learns more from two small steps than from one of twice the size
+TOKENS_WANTED = 5_000_000  # what a run of three minutes should see before a wider net pays
+AS_IT_COMES = Manner()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of an autoregressive model.
+
+    net       transformer | lstm | gru | rnn (which is gru)
+    width     the one dial of size: there are 4 x width numbers for each token, and as many blocks as suit it
+    depth     blocks; None: as suits the width
+    heads     of attention; None: of 32 numbers each
+    mlp       auto | relu2 | swiglu | gelu; auto is swiglu
+    dropout   share of numbers dropped in training, against over-fitting
+    tied      predict with the table of the embedding, which saves weights where the vocabulary is large
+    """
+
+    net: Literal["transformer", "lstm", "gru", "rnn"] = "transformer"
+    width: Count = 32
+    depth: Count | None = None
+    heads: Count | None = None
+    mlp: Literal["auto", "relu2", "swiglu", "gelu"] = "auto"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    tied: bool = False
+
+    def design(self, context: int) -> Design:
+        """The stack of blocks that these settings mean."""
+        if self.net not in NETS:
+            raise unknown("net", self.net, NETS)
+        width = 4 * self.width
+        heads = self.heads or max(1, round(width / HEAD))
+        if width % heads or width // heads % 2:
+            raise OptionError(
+                f"{heads} heads cannot share the {width} numbers of width {self.width}",
+                "Each head needs an even number of them", "Set heads to None, or to a divisor of twice the width",
+            )  # fmt: skip
+        return Design(
+            width, self.depth or max(2, round(2 + width / 64)), heads, context,
+            "gru" if self.net == "rnn" else self.net, "swiglu" if self.mlp == "auto" else self.mlp,
+            dropout=self.dropout,
+        )  # fmt: skip
+
+
+class Model(Family):
+    """log p(x) = sum_t log p(x_t | x_<t, given), exactly (Bengio et al. 2003; Radford et al. 2018).
+
+    What the sequence is conditioned on stands before it as a prefix of embedded positions, which every token sees and
+    which is not predicted. Documents that share a row do not see each other.
+    """
+
+    exact = True
+
+    def __init__(self, spec: Spec, config: Config) -> None:
+        super().__init__()
+        if spec.tokens is None or len(spec.shape) != 1:
+            what = "real numbers" if spec.tokens is None else "tokens"
+            raise OptionError(
+                f"The data are {what} of shape {spec.shape}", "An autoregressive model writes a sequence of tokens",
+                "Use --family vae or --family gan for such data",
+            )  # fmt: skip
+        self.spec, self.config, self.tokens = spec, config, spec.tokens
+        self.context = spec.shape[0] - (spec.end is not None)  # tokens predicted in a row
+        self.batch = max(4, TOKENS_PER_STEP // self.context)
+        self.examples = max(1, TOKENS_WANTED // self.context)
+        extra = sum(one.shape[0] if one.tokens and one.shape else 1 for one in spec.given.values())
+        design = config.design(self.context + extra)
+        # without an end there is a token of its own for the beginning
+        self.embed = nn.Embedding(spec.tokens + (spec.end is None), design.width)
+        self.prefix = Prefix(spec.given, design.width)
+        self.stack, self.design = stack(design), design
+        self.head = nn.Linear(design.width, spec.tokens, bias=False)
+        self.head.edge = True  # type: ignore[assignment]
+        nn.init.normal_(self.embed.weight, std=0.1)
+        nn.init.normal_(self.head.weight, std=0.02)
+        if config.tied:
+            self.head.weight = self.embed.weight
+
+    def optimizers(self) -> dict[str, Optim]:
+        """Muon for hidden matrices, AdamW for the rest. Losses are sums over a row, so the norm at which gradients are
+        clipped is one for each of its tokens."""
+        optim = Optim(
+            "muon",
+            0.01,
+            (0.95, 0.95),
+            schedule="linear",
+            warmup=0.02,
+            cooldown=0.6,
+            clip=float(self.context),
+            rest=0.4,
+        )
+        return {"model": optim}
+
+    def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What is read, what is to be predicted from it, and which predictions count: (B, T) each."""
+        x = batch.x.long()
+        if self.spec.end is None:
+            start = x.new_full((len(x), 1), self.tokens)
+            return torch.cat([start, x[:, :-1]], 1), x, counted(self.spec, x, x)
+        return x[:, :-1], x[:, 1:], counted(self.spec, x[:, :-1], x[:, 1:])
+
+    def _segments(self, before: Tensor, after: Tensor) -> Tensor | None:
+        """The number of the document of each position (B, T), or None where every row has just one.
+
+        A document begins at an end that something follows.
+        """
+        if self.spec.end is None:
+            return None
+        begins = (before == self.spec.end) & (after != self.spec.end)
+        begins[:, 0] = False
+        return begins.cumsum(1) if bool(begins.any()) else None
+
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
+        before, after, counts = self._read(batch)
+        x, prefix = self.embed(before), self.prefix(batch.given, len(before))
+        if prefix is None:
+            return self.head(self.stack(x, self._segments(before, after))), after, counts
+        c, there = prefix
+        segments = None
+        if not bool(there.all()):
+            segments = F.pad(there.long() - 1, (0, x.shape[1]))  # -1 where nothing is, 0 elsewhere
+        h = self.stack(torch.cat([c.to(x.dtype), x], 1), segments)
+        return self.head(h[:, c.shape[1] :]), after, counts
+
+    def surprise(self, batch: Batch) -> Tensor:
+        """-log p of every token (B, T) in nats, 0 where it does not count."""
+        logits, after, counts = self.logits(batch)
+        return F.cross_entropy(logits.float().transpose(1, 2), after, reduction="none") * counts
+
+    def play(self, batch: Batch) -> Iterator[Move]:
+        nats = self.surprise(batch)
+        _, _, counts = self._read(batch)
+        yield Move("model", nats.sum(1), {"nats": nats.detach().sum() / counts.sum().clamp_min(1)})
+
+    @torch.no_grad()
+    def token_log_probs(self, batch: Batch) -> Tensor:
+        """(B, T) like `batch.x`: position i is log p(x[i] | before) in nats, 0 where nothing is predicted."""
+        found = -self.surprise(batch)
+        return found if self.spec.end is None else F.pad(found, (1, 0))
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """(B,) in nats."""
+        return self.token_log_probs(batch).sum(1)
+
+    def write(
+        self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}, prompt: Tensor | None = None,
+        manner: Manner = AS_IT_COMES,
+    ) -> Iterator[Tensor]:  # fmt: skip
+        """After a prompt (B, P) or (1, P), the next tokens (B,), one by one; see `samplers.ancestral`.
+
+        Of a prompt that is longer than the context, the newest part is read. A text that outgrows it goes on: the
+        older half of what is remembered is dropped, and the newer read again.
+        """
+        device, rows = self.embed.weight.device, len(seeds)
+        prompt = torch.zeros(1, 0, dtype=torch.long) if prompt is None else prompt.long()
+        prompt = prompt.to(device).expand(rows, -1)
+        most = self.context - (prompt.shape[1] if self.spec.end is None else 0)
+        length = most if manner.length is None else manner.length
+        if self.spec.end is None:
+            length = min(length, most)
+        reader = Reader(self, given, rows)
+        pen = Pen(manner, Dice(seeds, device), prompt, self.spec.end)
+        return ancestral(lambda: reader.begin(self._opened(prompt)), reader.step, pen, length)
+
+    def _opened(self, prompt: Tensor) -> Tensor:
+        """The prompt behind the token that stands before every sequence."""
+        first = self.tokens if self.spec.end is None else self.spec.end
+        if prompt.shape[1] and bool((prompt[:, 0] == first).all()):
+            return prompt
+        return F.pad(prompt, (1, 0), value=first)
+
+    def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
+        """(B, T): with an end, it stands before the sequence, after it, and in the room that is left."""
+        if not len(seeds):
+            return torch.empty(0, *self.spec.shape, dtype=torch.long)
+        x = torch.stack(list(self.write(seeds, given)), 1)
+        end = self.spec.end
+        return x if end is None else F.pad(x, (1, self.context - x.shape[1]), value=end)
+
+    def diagnose(self, history: History) -> str | None:
+        recent = history.recent("nats", 10)
+        if self.fraction > 0.3 and len(recent) == 10 and sum(recent) / 10 > 0.95 * math.log(self.tokens):
+            return (
+                f"A token costs {sum(recent) / 10:.2f} nats, about as much as by guessing: nothing is learned. "
+                "Try --set lr=0.002, and look whether the tokens have any order."
+            )
+        return None
+
+
+class Reader:
+    """Reads tokens with a model and tells the logits of the next one, with a cache of what it has read."""
+
+    def __init__(self, model: Model, given: Mapping[str, Tensor], rows: int) -> None:
+        self.model, self.rows, self.stack = model, rows, cast(Stack, model.stack)
+        with torch.inference_mode():
+            self.prefix = model.prefix(given, rows)
+        self.room = model.context
+        self.slides = model.design.net == "transformer"
+        self.recent: list[Tensor] = []
+
+    def begin(self, tokens: Tensor) -> Tensor:
+        """Read a prompt, or the newest part of it that there is room for: (B, P) -> (B, tokens)."""
+        tokens = tokens[:, -self.room :] if self.slides else tokens
+        self.recent = list(tokens.unbind(1))
+        x, segments, before = self.model.embed(tokens), None, 0
+        if self.prefix is not None:
+            c, there = self.prefix
+            x, before = torch.cat([c, x], 1), c.shape[1]
+            segments = None if bool(there.all()) else F.pad(there.long() - 1, (0, tokens.shape[1]))
+        self.cache: Cache = self.stack.cache(self.rows, before + self.room)
+        logits = self.model.head(self.stack.read(x, self.cache, segments)[:, -1])
+        if (end := self.model.spec.end) is not None:
+            logits[tokens[:, -1] == end, end] = -torch.inf  # no text is empty
+        return logits
+
+    def step(self, token: Tensor) -> Tensor:
+        """Read one more token of each sequence: (B,) -> (B, tokens)."""
+        if self.slides:
+            self.recent.append(token)
+            if len(self.recent) > self.room:
+                return self.begin(torch.stack(self.recent[-max(1, self.room // 2) :], 1))
+        h = self.stack.read(self.model.embed(token)[:, None], self.cache)
+        return self.model.head(h[:, 0])
+
+
+def tiny(spec: Spec) -> Model:
+    """A model small enough for contract tests."""
+    return Model(spec, Config(width=8, depth=2))

@@ -1,0 +1,244 @@
+"""Stacks of blocks over embedded tokens in which a position sees only what came before it, and their caches.
+
+Every stack has one interface, whether it attends or recurs:
+
+    stack(design)(x, segments, memory)    training: all positions at once, (B, T, width) -> same
+    cache = stack.cache(B, room, memory)  writing: room for so many positions
+    stack.read(x, cache)                  the next positions, one or many, (B, T, width) -> same
+
+`segments` (B, T) numbers the documents of a row; nothing passes from one number to another. None: one in each row.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from morelike.core.errors import unknown
+from morelike.nn.attention import Attention, Cross, Sight, norm
+from morelike.nn.design import Design
+from morelike.nn.onestep import OneStep, suits
+
+ROPE = 10_000.0  # slowest wave of the rotations, in positions (Su et al. 2021)
+
+
+class Memory(NamedTuple):
+    """What a stack may attend to beside its own past: (B, S, width), and which of it is there, bool (B, S)."""
+
+    x: Tensor
+    mask: Tensor | None = None
+
+
+class Cache(Protocol):
+    """What a stack remembers of the positions it has read."""
+
+    length: int  # positions read so far
+
+    def select(self, rows: Tensor) -> None: ...  # go on with these rows, (n,)
+
+
+class Stack(Protocol):
+    """A stack of blocks, as described above."""
+
+    def __call__(self, x: Tensor, segments: Tensor | None = None, memory: Memory | None = None) -> Tensor: ...
+    def cache(self, rows: int, room: int, memory: Memory | None = None) -> Cache: ...
+    def read(self, x: Tensor, cache: Cache, segments: Tensor | None = None) -> Tensor: ...
+
+
+def stack(design: Design) -> nn.Module:
+    """The stack (a `Stack`) of a design."""
+    if design.net == "transformer":
+        return Transformer(design)
+    if design.net in ("lstm", "gru"):
+        from morelike.nn.recurrence import Recurrent
+
+        return Recurrent(design)
+    raise unknown("net", design.net, ("transformer", "lstm", "gru"))
+
+
+class Past:
+    """Keys and values of every block for the positions read so far: (B, heads, room, d) each."""
+
+    def __init__(self, stack: Transformer, rows: int, room: int, memory: Memory | None) -> None:
+        design = stack.design
+        shape = (rows, design.heads, room, design.width // design.heads)
+        self.keys, self.values = ([stack.cos.new_zeros(shape) for _ in range(design.depth)] for _ in range(2))
+        self.memory, self.mask = remember(stack, memory)
+        self.there: Tensor | None = None  # (B, room), once some position is not
+        self.length, self.room = 0, room
+        self.step = None if torch.is_grad_enabled() or not suits(stack) else OneStep(stack)
+
+    def extend(self, block: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Take in a block's newest keys and values (B, heads, T, d); returns all of them."""
+        keys, values, begin, count = self.keys[block], self.values[block], self.length, k.shape[2]
+        keys.narrow(2, begin, count).copy_(k)
+        values.narrow(2, begin, count).copy_(v)
+        return keys.narrow(2, 0, begin + count), values.narrow(2, 0, begin + count)
+
+    def select(self, rows: Tensor) -> None:
+        self.keys, self.values = ([one[rows] for one in kind] for kind in (self.keys, self.values))
+        self.memory = [(k[rows], v[rows]) for k, v in self.memory]
+        self.mask = None if self.mask is None else self.mask[rows]
+        self.there = None if self.there is None else self.there[rows]
+
+
+class Perceptron(nn.Module):
+    """down(f(up(x))) with f = relu(x)^2 (So et al. 2021), silu(x) x' (Shazeer 2020) or gelu: (.., width) -> same."""
+
+    def __init__(self, design: Design) -> None:
+        super().__init__()
+        gated = design.mlp == "swiglu"
+        hidden = design.hidden or (round(design.width / 6) * 16 if gated else 4 * design.width)
+        self.kind = design.mlp
+        self.up = nn.Linear(design.width, hidden * (2 if gated else 1), design.bias)
+        self.down = nn.Linear(hidden, design.width, design.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.up(x)
+        if self.kind == "relu2":
+            return self.down(h.relu().square())
+        if self.kind == "gelu":
+            return self.down(F.gelu(h, approximate="tanh"))
+        gate, h = h.chunk(2, -1)
+        return self.down(F.silu(gate) * h)
+
+
+def remember(stack: nn.Module, memory: Memory | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:
+    """Every block's keys and values of a memory, and its mask (B, 1, 1, S)."""
+    if memory is None:
+        return [], None
+    mask = None if memory.mask is None else memory.mask[:, None, None]
+    return [part.remember(memory.x) for part in stack.modules() if isinstance(part, Cross)], mask
+
+
+class Block(nn.Module):
+    """x + s x0, then x + attention(norm(x)), x + cross(norm(x)) if there is a memory, x + mlp(norm(x)).
+
+    x0 are the embedded tokens and s is learned. The last map of every branch starts at zero, so that a new block is
+    nearly the identity, however many are stacked.
+    """
+
+    def __init__(self, design: Design, block: int) -> None:
+        super().__init__()
+        self.skip = nn.Parameter(torch.tensor(0.1)) if design.skips and block else None
+        self.norm1, self.attention = norm(design.norm, design.width), Attention(design, block)
+        self.norm3 = norm(design.norm, design.width) if design.memory else None
+        self.cross = Cross(design) if design.memory else None
+        self.norm2, self.mlp = norm(design.norm, design.width), Perceptron(design)
+        self.drop = nn.Dropout(design.dropout) if design.dropout else nn.Identity()
+        started(self, design.width)
+
+    def forward(
+        self, x: Tensor, x0: Tensor, sight: Sight, first: Tensor | None, past: Past | None,
+        memory: tuple[Tensor, Tensor] | None, mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        if self.skip is not None:
+            x = torch.addcmul(x, x0, self.skip)
+        added, v = self.attention(self.norm1(x), sight, first, past)
+        x = x + self.drop(added)
+        if self.cross is not None:
+            assert self.norm3 is not None and memory is not None, "this stack was built with a memory"
+            x = x + self.drop(self.cross(self.norm3(x), memory, mask))
+        return x + self.drop(self.mlp(self.norm2(x))), v
+
+
+def started(block: nn.Module, width: int) -> None:
+    """Matrices that keep variance, the last of each branch zero."""
+    for name, module in block.named_modules():
+        if isinstance(module, nn.Linear):
+            last = name.endswith(("out", "down"))
+            nn.init.zeros_(module.weight) if last else nn.init.normal_(module.weight, std=width**-0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class Transformer(nn.Module):
+    """Pre-norm Transformer over embedded tokens, as a `Stack` (Vaswani et al. 2017)."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, design: Design) -> None:
+        super().__init__()
+        self.design = design
+        self.positions = nn.Embedding(design.context, design.width) if design.positions == "learned" else None
+        if self.positions is not None:
+            nn.init.normal_(self.positions.weight, std=0.02)
+        self.blocks = nn.ModuleList(Block(design, block) for block in range(design.depth))
+        self.norm = norm(design.norm, design.width)
+        self.drop = nn.Dropout(design.dropout) if design.dropout else nn.Identity()
+        self._turned(design.context)
+
+    def _turned(self, count: int) -> None:
+        """Tables of the rotations for so many positions: (count, 1, 1, d)."""
+        size = self.design.width // self.design.heads
+        waves = ROPE ** (-torch.arange(size // 2) / max(1, size // 2))
+        angles = torch.outer(torch.arange(count), waves)[:, None, None]
+        device = next(self.parameters()).device
+        self.register_buffer("cos", torch.cat([angles.cos()] * 2, -1).to(device), persistent=False)
+        self.register_buffer("sin", torch.cat([-angles.sin(), angles.sin()], -1).to(device), persistent=False)
+
+    def forward(self, x: Tensor, segments: Tensor | None = None, memory: Memory | None = None) -> Tensor:
+        """(B, T, width) -> same."""
+        mask = None
+        if segments is not None:
+            mask = (segments[:, :, None] == segments[:, None]).unsqueeze(1)  # (B, 1, T, T)
+            mask = mask.tril() if self.design.causal else mask
+        x = self._placed(x, 0, segments)
+        remembered, heard = remember(self, memory)
+        return self._through(x, self._sight(0, x.shape[1], mask), None, remembered, heard)
+
+    def cache(self, rows: int, room: int, memory: Memory | None = None) -> Past:
+        return Past(self, rows, room, memory)
+
+    def read(self, x: Tensor, cache: Past, segments: Tensor | None = None) -> Tensor:
+        """The next positions, (B, T, width) -> same. Negative `segments` are padding, which nothing else attends to;
+        it may stand before the first position only."""
+        begin, end, mask = cache.length, cache.length + x.shape[1], None
+        if segments is not None:
+            cache.there = torch.ones(len(x), cache.room, dtype=torch.bool, device=x.device)
+            cache.there[:, begin:end] = segments >= 0
+        if cache.there is not None or (begin and end - begin > 1):
+            order = torch.arange(end, device=x.device)
+            mask = (order <= order[begin:, None])[None, None]  # (1, 1, T, S)
+            if cache.there is not None:  # padding sees itself, so that it has something to attend to
+                mask = (mask & cache.there[:, None, None, :end]) | (order == order[begin:, None])
+        x = self._placed(x, begin, segments, cache.there)
+        sight = self._sight(begin, end, mask)._replace(causal=mask is None and end - begin > 1)
+        if cache.step is not None and end - begin == 1 and not torch.is_grad_enabled():
+            x = self.norm(cache.step(x[:, 0], sight, cache)[:, None])
+        else:
+            x = self._through(x, sight, cache, cache.memory, cache.mask)
+        cache.length = end
+        return x
+
+    def _placed(self, x: Tensor, begin: int, segments: Tensor | None, there: Tensor | None = None) -> Tensor:
+        """With learned positions, which count from the beginning of each document."""
+        if self.positions is not None:
+            place = torch.arange(begin, begin + x.shape[1], device=x.device).expand(x.shape[:2])
+            if there is not None:
+                place = (place - (~there).sum(1, keepdim=True)).clamp_min(0)
+            elif segments is not None:
+                new = F.pad(segments[:, 1:] != segments[:, :-1], (1, 0))
+                place = place - torch.where(new, place, 0).cummax(1).values
+            x = x + self.positions(place)
+        return self.drop(x)
+
+    def _sight(self, begin: int, end: int, mask: Tensor | None) -> Sight:
+        if self.design.positions != "rope":
+            return Sight(None, mask, mask is None and self.design.causal)
+        if end > len(self.cos):
+            self._turned(2 * end)
+        return Sight((self.cos[begin:end], self.sin[begin:end]), mask, mask is None and self.design.causal)
+
+    def _through(
+        self, x: Tensor, sight: Sight, past: Past | None, memory: list[tuple[Tensor, Tensor]], mask: Tensor | None
+    ) -> Tensor:
+        x0, first = x, None
+        for number, block in enumerate(self.blocks):
+            x, v = block(x, x0, sight, first, past, memory[number] if memory else None, mask)
+            first = v if first is None else first
+        return self.norm(x)
