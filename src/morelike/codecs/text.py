@@ -225,7 +225,7 @@ def padded(rows: Sequence[np.ndarray], most: int) -> Tensor:
 
 def fitting_context(lengths: Sequence[int]) -> int:
     """Long enough for 98 % of documents with these numbers of tokens, where that is 512 at most; a multiple of 8."""
-    wanted = int(np.quantile(np.asarray(lengths), COVERED)) + 1 if len(lengths) else SHORT
+    wanted = int(np.quantile(np.asarray(lengths), COVERED, method="inverted_cdf")) + 1 if len(lengths) else SHORT
     return max(16, -(-wanted // 8) * 8) if wanted <= SHORT else LONG
 
 

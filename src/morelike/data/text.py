@@ -43,7 +43,7 @@ def is_text(path: str | Path, make: str | None = None) -> bool:
         if path.is_dir() or (path.is_file() and is_archive(path.name)):
             return _among(gather(path)[0], make)
         return path.is_file() and _is_text_file(single(path), make)
-    except (DataError, OSError):
+    except (DataError, OSError, EOFError):
         return False
 
 
@@ -206,7 +206,14 @@ def _among(files: Sequence[File], make: str | None) -> bool:
         return len(texts) > 3 * others
     tables = [file for file in files if file.kind in TABLES]
     loose = [file for file in files if not file.kind][:5] if not texts and not tables else []
-    return any(_is_text_file(file, make) for file in [*texts[:5], *tables[:5], *loose])
+    return any(_reads_as_text(file, make) for file in [*texts[:5], *tables[:5], *loose])
+
+
+def _reads_as_text(file: File, make: str | None) -> bool:
+    try:
+        return _is_text_file(file, make)
+    except (DataError, OSError, EOFError):
+        return False
 
 
 def _is_text_file(file: File, make: str | None) -> bool:

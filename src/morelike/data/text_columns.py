@@ -107,7 +107,9 @@ def chosen(rows: Sequence[Row], columns: Sequence[str], make: str | None, name: 
             extra = (REPLY,) if dialogue_column(rows, columns) else ()
             raise unknown("column", make, [*columns, *extra])
         return rows, make
-    column = text_column(rows, columns)
+    column = text_column(rows, columns) or next((one for one in columns if one.lower() in TEXTS), None)
+    if column is None and len(columns) == 1:
+        column = columns[0]
     if column is None:
         raise DataError(
             f"{name} has the columns {', '.join(columns)[:200]}, none of which is text",

@@ -118,6 +118,7 @@ def _members(path: Path) -> tuple[list[File], list[tuple[str, str]]]:
             problems.append((printable(member.name), problem))
         else:
             kept.append((member, parts))
+    kept = [one for one in kept if not is_paper(one[1][-1])] or kept
     depth = archive.shared([parts for _, parts in kept])
     return [File(printable(one.name), parts[depth:], one.size, one.read) for one, parts in kept], problems
 
