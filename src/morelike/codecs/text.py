@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.codecs import _texts
+from morelike.codecs import _text_blemishes, _text_looks, _text_twins, _texts
 from morelike.codecs._pattern import Pattern
 from morelike.codecs._suited import by_bytes, learnt, suited
 from morelike.codecs._vocabulary import KINDS, Bpe, Characters, Vocabulary, characters
-from morelike.core.codec import Item, Metric
+from morelike.core.codec import Blemish, Item, Look, Metric
 from morelike.core.distribution import Categorical
 from morelike.core.errors import DataError, OptionError, unknown
 from morelike.core.spec import Spec
@@ -73,6 +73,7 @@ class Codec:
 
     natural, suffix, ragged = "text", ".txt", True
     metrics: Sequence[Metric] = ()
+    disguises: Mapping[str, Callable[[Tensor], Tensor]] = {}
 
     def __init__(self, config: Config = Config(), said: str = "") -> None:
         self.config, self.said = config, said
@@ -205,6 +206,26 @@ class Codec:
             )
         size = len(self.vocabulary)
         return Spec(self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END)
+
+    def look(self, item: Item) -> Look:
+        """Length, script, language, repetition, odd characters and personal data of a text."""
+        return _text_looks.look(item)
+
+    def judge(self, looks: Sequence[Look]) -> list[Blemish]:
+        """Texts that are short, broken, repetitive, in another language, or hold boilerplate or personal data."""
+        return _text_blemishes.judge(looks)
+
+    def sketch(self, stored: Sequence[np.ndarray | Tensor]) -> Tensor:
+        """Documents -> float32 (B, 256), alike where they share their wording."""
+        return _text_twins.sketch(self.vocabulary.decode(np.asarray(one).tolist()) for one in stored)
+
+    def signature(self, sketch: Tensor) -> Tensor:
+        """Sketches -> (B, 256), less than 1 apart for two versions of one text."""
+        return _text_twins.signature(sketch)
+
+    def difference(self, a: Tensor, b: Tensor) -> Tensor:
+        """Pairs of sketches -> (P,): below 1 for two versions of one text."""
+        return _text_twins.difference(a, b)
 
     def html(self, items: np.ndarray) -> list[str]:
         """Texts (N,) as `<pre class="item">` each, escaped."""
