@@ -14,7 +14,7 @@ from morelike.core.errors import OptionError
 
 SIZES = (512, 1024, 2048, 4096, 8192)  # of BPE vocabularies that are tried
 SAMPLE = 600_000  # bytes on which vocabularies are compared
-TAUGHT = 16 << 20  # bytes from which merges are learnt
+TAUGHT = 4 << 20  # bytes from which merges are learnt
 LEAST = 20_000  # bytes below which there is nothing to compare: characters
 HELD = 0.1  # share of the sample that is held out
 COST = 8.0  # bits that a token of the vocabulary costs, as its share of the text has to pay for what it is to be learnt
@@ -63,7 +63,7 @@ def suited(texts: Sequence[str]) -> tuple[Vocabulary, str]:
 
 
 def learnt(texts: Sequence[str], size: int) -> Bpe:
-    """A BPE vocabulary of this size at most, learnt from the texts, or from 16 MiB of them."""
+    """A BPE vocabulary of this size at most, learnt from the texts, or from 4 MiB of them."""
     if size < 258:
         raise OptionError(f"The vocabulary has {size} tokens", "At least 258 for bpe, which has all bytes", "Say 1024")
     return Bpe(merges(_drawn(texts, TAUGHT), size))
