@@ -28,6 +28,7 @@ END = 0
 SHORT, COVERED = 512, 0.98  # context up to which short documents are held whole, and the share of them that are
 LONG = 256  # context where documents are longer
 _READ = 64 << 20  # characters that `fit` reads at most
+_MEASURED = 2 << 20  # characters of the documents whose length in tokens is measured
 _SIZE = 2048  # of a BPE vocabulary where none is named
 
 
@@ -130,7 +131,7 @@ class Codec:
         codec = Codec(config, said)
         if config.context is not None:
             return codec
-        step = max(1, len(kept) // 20_000)
+        step = max(1, sum(min(len(text), 8 * SHORT) for text in kept) // _MEASURED)
         lengths = [len(one) for one in codec.vocabulary.encode_all([text[: 8 * SHORT] for text in kept[::step]])]
         return Codec(replace(config, context=fitting_context(lengths)), said)
 
