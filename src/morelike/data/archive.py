@@ -54,36 +54,49 @@ def open_archive(path: Path) -> Source:
     A single folder around everything is not a label. Members that lie outside the archive by their name, links and
     devices are not read. Raises `DataError` when the archive is damaged.
     """
-    name = printable(path)
-    try:
-        members = _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
-    except Exception as error:  # damaged archives are parsed by half a dozen modules, with errors to match
-        raise DataError(f"{name} cannot be read: {why(error)}", "A zip or tar file", ACTION) from None
     kept, problems = [], []
-    for member in members:
-        parts = [part for part in member.name.replace("\\", "/").split("/") if part != "."]
+    for member in members(path):
+        parts = names_of(member)
         if any(is_hidden(part) for part in parts if part != "..") or is_companion(parts[-1]):
             continue
-        problem = _problem(member, parts)
+        problem = unsafe(member, parts) or _not_picture(parts)
         if problem:
             problems.append((printable(member.name), problem))
         else:
             kept.append((member, parts))
-    depth = _shared([parts for _, parts in kept])
+    depth = shared([parts for _, parts in kept])
     items = [_item(member, parts[depth:]) for member, parts in kept]
-    return Source(name, items, fingerprint("archive", (path.name, *mark(os.stat(path)))), problems)
+    return Source(printable(path), items, fingerprint("archive", (path.name, *mark(os.stat(path)))), problems)
 
 
-def _problem(member: Member, parts: Sequence[str]) -> str | None:
+def members(path: Path) -> list[Member]:
+    """All regular files in an archive. Raises `DataError` when it is damaged."""
+    try:
+        return _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
+    except Exception as error:  # damaged archives are parsed by half a dozen modules, with errors to match
+        raise DataError(f"{printable(path)} cannot be read: {why(error)}", "A zip or tar file", ACTION) from None
+
+
+def names_of(member: Member) -> list[str]:
+    """The folders that a member is in, and its own name."""
+    return [part for part in member.name.replace("\\", "/").split("/") if part != "."]
+
+
+def unsafe(member: Member, parts: Sequence[str]) -> str | None:
+    """Why a member with these names is not read, whatever it holds; None where it is."""
     if ".." in parts or parts[0] == "" or parts[0].endswith(":"):
         return "its name leads out of the archive"
     if member.size > _MOST:
         return f"unpacks to {member.size / 2**20:,.0f} MiB, more than {_MOST >> 20}"
+    return None
+
+
+def _not_picture(parts: Sequence[str]) -> str | None:
     return None if os.path.splitext(parts[-1])[1].lower() in PICTURES else "not a picture"
 
 
-def _shared(names: Sequence[Sequence[str]]) -> int:
-    """How many folders all pictures are in together, leaving at least one to be their label."""
+def shared(names: Sequence[Sequence[str]]) -> int:
+    """How many folders all items are in together, leaving at least one to be their label."""
     depth = 0
     while names and all(len(parts) > depth + 2 for parts in names) and len({parts[depth] for parts in names}) == 1:
         depth += 1
