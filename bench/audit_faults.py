@@ -39,7 +39,8 @@ AUDIT = """
 import json, resource, sys, time
 began = time.perf_counter()
 from morelike.auditing.full import audit
-found = audit(sys.argv[1]).json()
+from morelike.recipes import Request
+found = audit(Request(sys.argv[1])).json()
 used = resource.getrusage(resource.RUSAGE_SELF)
 took = {"wall": time.perf_counter() - began, "cpu": used.ru_utime + used.ru_stime}
 found["bench"] = {**took, "mib": used.ru_maxrss / 1024}

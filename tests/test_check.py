@@ -95,7 +95,7 @@ def found(faulty: Path) -> Audit:
     before = {file: file.read_bytes() for file in faulty.rglob("*") if file.is_file()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seen, "SECONDS", 0.3)
-        result = audit(str(faulty))
+        result = audit(Request(str(faulty)))
     assert before == {file: file.read_bytes() for file in faulty.rglob("*") if file.is_file()}
     return result
 
@@ -145,7 +145,7 @@ def test_an_audit_is_told_in_three_ways(found: Audit, tmp_path: Path) -> None:
 
 
 def test_sound_data_are_ready_to_train() -> None:
-    result = audit("menagerie:800:28")
+    result = audit(Request("menagerie:800:28"))
     assert result.verdict == "ready to train" and not result.skipped
     assert kinds(result) <= {"few", "outliers"}, [one.title for one in result.findings]
     assert result.counts["train"] + result.counts["held_out"] == 800
@@ -159,11 +159,11 @@ def test_white_sketches_on_black_are_not_dark_nor_empty(tmp_path: Path) -> None:
             y, x, long = rng.integers(2, 20, 3)
             one[y : y + 2, x : x + long] = 255
     np.save(tmp_path / "x.npy", pixels)
-    assert not kinds(audit(str(tmp_path / "x.npy"))) & {"dark", "bright", "blurred", "low_information"}
+    assert not kinds(audit(Request(str(tmp_path / "x.npy")))) & {"dark", "bright", "blurred", "low_information"}
 
 
 def test_the_same_seed_finds_the_same(faulty: Path, found: Audit) -> None:
-    again = audit(str(faulty))
+    again = audit(Request(str(faulty)))
     assert again.findings == found.findings and again.counts == found.counts
 
 
@@ -370,7 +370,7 @@ def test_odd_sources_get_a_clear_answer(make: Callable[[Path], None], kind: str,
     folder = tmp_path / "set"
     folder.mkdir()
     make(folder)
-    result = audit(str(folder))
+    result = audit(Request(str(folder)))
     assert kind in kinds(result)
     assert "nan" not in json.dumps(result.json(), allow_nan=False).lower()
     assert page(result).encode("utf-8") and "\n".join(verb.summary(result)).encode("utf-8")
@@ -386,16 +386,16 @@ def test_where_nothing_can_be_used_that_is_said(broken: str, tmp_path: Path) -> 
         for i in range(3):
             (folder / f"{i}.png").write_bytes(b"\x89PNG rubbish")
     with pytest.raises(DataError):
-        audit(str(folder))
+        audit(Request(str(folder)))
 
 
 def test_options_are_checked() -> None:
     with pytest.raises(MorelikeError, match="specis"):
-        audit("menagerie:30:8", given="specis")
+        audit(Request("menagerie:30:8", given="specis"))
     with pytest.raises(OptionError):
-        audit("menagerie:30:8", held_out=1.5)
+        audit(Request("menagerie:30:8", held_out=1.5))
     with pytest.raises(OptionError, match="setting"):
-        audit("menagerie:30:8", settings={"fitt": "pad"})
+        audit(Request("menagerie:30:8", settings={"fitt": "pad"}))
     with pytest.raises(OptionError, match="ends in .html"):
         verb.verify(verb.Options("x", out=Path("page.pdf")))
     with pytest.raises(OptionError, match="stands after"):

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Audit", "DataError", "Explanation", "FitOptions", "MorelikeError", "OptionError", "Progress", "Report", "Request",
-    "Run", "RunError", "Samples", "TrainingError", "catalogue", "check", "explain", "fit", "info", "load", "report",
-    "resume", "sample",
+    "Audit", "DataError", "Explanation", "FitOptions", "MorelikeError", "OptionError", "Progress", "ReadOptions",
+    "Report", "Request", "Run", "RunError", "Samples", "TrainingError", "catalogue", "check", "explain", "fit", "info",
+    "load", "report", "resume", "sample",
 ]  # fmt: skip
 
 LAZY = {
@@ -47,47 +47,56 @@ LAZY = {
 quiet_threads()
 
 
-class FitOptions(TypedDict, total=False):
-    """The less common options of `fit`.
+class ReadOptions(TypedDict, total=False):
+    """How a source is read.
 
-    size      auto | tiny | small | medium | large | huge | a width, as text
+    codec     auto | image | text: what its items are
+    make      the column that is learnt, of several
+    unit      auto | file | paragraph | line: how much of a text is one item
     image     size of the pictures in pixels, "28" or "64x48"; measured from the data if not given
     colour    auto | grey | rgb
-    augment   auto | none | words such as "flip,crop=0.1,rotate=10"
-    held_out  share of the data kept out of training, for measuring
-    seed      the same seed gives the same run
-    settings  any other setting of the family, the codec or training, such as {"beta": "4"}
+    settings  any other setting of the codec, such as {"fit": "pad"}; for `fit` of the family and training too
     """
 
-    size: str
+    codec: str
+    make: str | None
+    unit: str
     image: str | None
     colour: str
-    augment: str
-    held_out: float
-    seed: int
     settings: Mapping[str, str]
 
 
+class FitOptions(ReadOptions, total=False):
+    """The less common options of `fit`, beside those of `ReadOptions`.
+
+    size      auto | tiny | small | medium | large | huge | a width, as text
+    augment   auto | none | words such as "flip,crop=0.1,rotate=10"
+    held_out  share of the data kept out of training, for measuring
+    seed      the same seed gives the same run
+    """
+
+    size: str
+    augment: str
+    held_out: float
+    seed: int
+
+
 def check(
-    source: Place, *, image: str | None = None, colour: str = "auto", given: str = "label", held_out: float = 0.1,
-    seed: int = 0, settings: Mapping[str, str] | None = None,
-) -> Audit:  # fmt: skip
+    source: Place, *, given: str = "label", held_out: float = 0.1, seed: int = 0, **options: Unpack[ReadOptions]
+) -> Audit:
     """What is wrong with a source, before anything is trained on it: `.verdict`, `.findings`; the files are only read.
 
-    image     size of the pictures in pixels, "28" or "64x48"; measured from the data if not given
-    colour    auto | grey | rgb
     given     field that holds the labels, or "none"
     held_out  share that `fit` would keep out of training
     seed      of the nets that look at the items
-    settings  any other setting of the codec, such as {"fit": "pad"}
+    options   see `ReadOptions`
 
     `.save("page.html")` writes what the command line does. Raises `DataError` where nothing can be used.
     """
     from morelike.auditing.full import audit
+    from morelike.recipes import Request
 
-    return audit(
-        str(source), image=image, colour=colour, given=given, held_out=held_out, seed=seed, settings=settings or {}
-    )
+    return audit(Request(str(source), given=given, seed=seed, held_out=held_out, **options))
 
 
 def fit(
@@ -95,7 +104,7 @@ def fit(
     *,
     minutes: float | None = None,
     steps: int | None = None,
-    family: str = "gan",
+    family: str = "auto",
     net: str | None = None,
     given: str = "auto",
     out: Place | None = None,
@@ -104,11 +113,11 @@ def fit(
 ) -> Run:
     """Train a model on a source and return the run.
 
-    source   folder, archive, array file, table, Hugging Face data set, or "menagerie"
+    source   folder, archive, array file, table, text, Hugging Face data set, or "menagerie"
     minutes  time for training, kept to 10 %; 5 if neither this nor `steps` is given
     steps    number of training steps, instead of a time
-    family   kind of model, and `net` kind of network: see `catalogue()`
-    given    what to condition on: a field such as "label", "none", or "auto"
+    family   kind of model, "auto" for what suits the items, and `net` kind of network: see `catalogue()`
+    given    what to condition on: fields such as "label" or "form,title", "none", or "auto"
     out      new folder for the run; runs/<source>-<family>-<n> if not given
     show     show the progress as the command line does
     options  see `FitOptions`
@@ -123,8 +132,9 @@ def fit(
     from morelike.recipes import Request
     from morelike.recipes import fit as begin
 
-    for name in options.keys() - FitOptions.__annotations__.keys():
-        raise unknown("option", name, [*FitOptions.__annotations__, *(fit.__kwdefaults__ or ())])
+    known = {**ReadOptions.__annotations__, **FitOptions.__annotations__}
+    for name in options.keys() - known.keys():
+        raise unknown("option", name, [*known, *(fit.__kwdefaults__ or ())])
     folder = None if out is None else Path(out)
     request = Request(str(source), family, net, given, minutes, steps, out=folder, **options)
     return load(follow(begin(request), show=show))

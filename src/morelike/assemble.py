@@ -17,7 +17,7 @@ from morelike.data.augment import Augment
 from morelike.data.loader import Loader
 from morelike.data.ragged import Ragged
 from morelike.data.sequences import Sequences, chosen
-from morelike.recipes import SIZES, WIDTHS, build_family, configure, module
+from morelike.recipes import SIZES, WIDTHS, build_family, configure
 from morelike.train.budget import Plan, record
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, write_json
@@ -125,6 +125,6 @@ def _measured(
     fixed = {"precision": None if training.precision == "auto" else training.precision, "threads": training.threads}
     asked = recipe["config"].get("width")
     # longer runs get wider nets, but most of their time goes into more examples
-    wanted = module("family", recipe["family"]).Model.examples * (max(0.0, left()) / 180) ** 0.8
+    wanted = family_of(recipe, prepared, 8, device).examples * (max(0.0, left()) / 180) ** 0.8
     wanted = min(int(wanted), EPOCHS * source.count)
     return planner.choose([int(asked)] if asked else list(WIDTHS), left, wanted, fixed)

@@ -58,7 +58,7 @@ def conditions(fields: Fields, given: str, codec: Any) -> dict[str, Any]:
             continue
         text = module("codec", "text")
         known = replace(codec.config, context=None) if codec.natural == "text" else text.Config()
-        found[name] = text.Codec(known).fit(as_items(name, fields[name]))
+        found[name] = text.Codec(known).fit_texts(fields[name])
     return found
 
 
@@ -71,7 +71,7 @@ def numbers(name: str, codec: Any, values: Sequence[str]) -> np.ndarray | Ragged
     """Some values of one condition as numbers."""
     if codec.natural == "label":
         return codec.encode(values)
-    return Ragged.of([codec.prepare(item) for item in as_items(name, values)])
+    return Ragged.of([codec.tokens(value) for value in values])
 
 
 def as_items(name: str, values: Sequence[str]) -> list[Item]:

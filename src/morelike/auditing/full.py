@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ from morelike.auditing.looking import Tell, Watch, blemishes, doubts
 from morelike.auditing.quick import labels_of, plain_findings, search_fits
 from morelike.core.codec import Inspectable
 from morelike.data.cache import Dataset, build
-from morelike.data.listing import AS_FOUND, Reading
 from morelike.data.ragged import take
 from morelike.data.sources import open_source
 from morelike.data.split import split
@@ -24,34 +23,24 @@ from morelike.measure.figure import Finding
 from morelike.recipes import Request, module, sort_settings
 
 
-def audit(
-    source: str, *, image: str | None = None, colour: str = "auto", given: str = "label", held_out: float = 0.1,
-    seed: int = 0, settings: Mapping[str, str] | None = None, reading: Reading = AS_FOUND,
-    tell: Tell = lambda stage, fraction: None,
-) -> Audit:  # fmt: skip
+def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
     """Everything that is wrong with a source, before anything is trained on it; the files are only read.
 
-    image     size of the pictures in pixels, such as "64" or "64x48"; measured from the data if not given
-    colour    auto | grey | rgb
-    given     name of the field that holds the labels
-    held_out  share that `fit` would keep out of training
-    seed      of the nets that look at the items
-    settings  any other setting of the codec, such as {"fit": "pad"}
-    reading   what the items are, where the files leave that open
-    tell      called with the stage and the share of it that is done
+    request  the source and how it would be read: its codec's settings, labels and share held out; the seed is that of
+             the nets that look at the items
+    tell     called with the stage and the share of it that is done
 
     Raises `DataError` where fewer than two items can be used, and `OptionError` for options that do not fit.
     """
     watch = Watch(tell)
     watch("Listing", 0.0)
-    request = Request(source, image=image, colour=colour, held_out=held_out, seed=seed, settings=settings or {})
-    items = open_source(source, reading)
+    items = open_source(request.source, collect.reading(request))
     own = sort_settings(request.settings, {"codec": module("codec", items.codec).Config})["codec"]
     codec = collect.new_codec(request, items.codec, own)
     codec = codec.fit(items.items)
     watch("Listing", 1.0)
     data = build(items, codec, progress=lambda done, total: watch("Preparing", done / max(1, total)))
-    labels = labels_of(data, given)
+    labels = labels_of(data, request.given)
     classes = dict(Counter(label for label in labels if label))
     found = Audit(items.name, codec.shape, {}, classes, skipped=data.problems)
     twins = Twins(equals(data.hashes), [], {})
@@ -59,12 +48,12 @@ def audit(
         found.findings += blemishes(codec, items, data, watch)
         sketches = sketched(codec, data.x)
         twins = find(codec, sketches, data.hashes, tell=watch.of("Comparing"))
-        doubts(found, sketches, labels, data.names, seed, watch)
+        doubts(found, sketches, labels, data.names, request.seed, watch)
     together = search_fits(len(data), None)
-    kept, held = split(collect.tied(data.hashes, twins.alike if together else ()), held_out)
+    kept, held = split(collect.tied(data.hashes, twins.alike if together else ()), request.held_out)
     found.counts = {"items": len(data), "left_out": len(data.problems), "train": len(kept), "held_out": len(held)}
     found.findings += plain_findings(data, labels, twins, (kept, held))
-    found.findings += across(twins.alike, split(data.hashes, held_out)[1], data.names, together)
+    found.findings += across(twins.alike, split(data.hashes, request.held_out)[1], data.names, together)
     found.pictures = pictures(codec, data, found.findings)
     watch("Writing", 1.0)
     found.seconds = watch.seconds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from morelike.cli.display import Display, Silence, display
-from morelike.cli.options import pairs, unfold
+from morelike.cli.options import Kind, Make, Unit, pairs, unfold
 from morelike.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class Options:
     out: Annotated[Path | None, typer.Option(metavar="PAGE", help="Name of the page; NAME-check.html if not said.")] = (
         None
     )
+    make: Make = None
+    codec: Kind = "auto"
+    unit: Unit = "auto"
     image: Annotated[str | None, typer.Option(metavar="PIXELS", help="28 or 64x48; measured if not said.")] = None
     colour: Annotated[str, typer.Option("--colour", "--color", metavar="KIND", help="auto, grey or rgb.")] = "auto"
     given: Annotated[str, typer.Option(metavar="FIELD", help="Which field holds the labels, or none.")] = "label"
@@ -90,16 +93,14 @@ def verify(options: Options) -> None:
 
 def follow(options: Options, shown: Display) -> Audit:
     """The audit, with its stages told to a display."""
-    settings = pairs("--set", options.set, "fit=pad")
     with shown:
         from morelike.auditing.full import audit
+        from morelike.recipes import Request
         from morelike.train.loop import Progress
 
-        return audit(
-            options.source, image=options.image, colour=options.colour, given=options.given,
-            held_out=options.held_out, seed=options.seed, settings=settings,
-            tell=lambda stage, fraction: shown.show(Progress(stage, fraction=fraction)),
-        )  # fmt: skip
+        passed_on = {name: value for name, value in vars(options).items() if name not in ("file", "out", "set", "json")}
+        request = Request(**passed_on, settings=pairs("--set", options.set, "fit=pad"))
+        return audit(request, lambda stage, fraction: shown.show(Progress(stage, fraction=fraction)))
 
 
 def default_page(source: str) -> Path:

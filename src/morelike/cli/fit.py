@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from morelike.cli.display import Display, JsonLines, display
-from morelike.cli.options import pairs, unfold
+from morelike.cli.options import Kind, Make, Unit, pairs, unfold
 from morelike.cli.session import watch
 from morelike.core.errors import OptionError
 
@@ -28,9 +28,14 @@ class Options:
     """What `morelike fit` can be told; every field is one option."""
 
     source: Source = None
-    family: Annotated[str, typer.Option(metavar="NAME", help="Kind of model; see morelike list.")] = "gan"
+    family: Annotated[str, typer.Option(metavar="NAME", help="Kind of model, or auto; see morelike list.")] = "auto"
     net: Annotated[str | None, typer.Option(metavar="NAME", help="Kind of network: mlp, cnn, rnn, transformer.")] = None
-    given: Annotated[str, typer.Option(metavar="FIELD", help="What to condition on: label, none or auto.")] = "auto"
+    given: Annotated[
+        str, typer.Option(metavar="FIELD", help="What to make it from: a field, several with commas, none or auto.")
+    ] = "auto"
+    make: Make = None
+    codec: Kind = "auto"
+    unit: Unit = "auto"
     minutes: Annotated[
         float | None, typer.Option(metavar="M", help="Time for training, kept to 10 %; 5 if not said.")
     ] = None
@@ -75,11 +80,14 @@ def fit(options: Options) -> None:
       morelike fit menagerie --given label --minutes 3    the built-in cats, dogs and rabbits
       morelike fit labels.csv --augment flip,rotate=10    a table of file,label
       morelike fit menagerie --family vae --set beta=4    any setting of the family or of training
+      morelike fit book.txt --minutes 5                   a language model of any text
+      morelike fit pairs.tsv --given en --make de         a translator from one column to another
       morelike fit --resume --out runs/photos-gan-1       go on after Ctrl-C or a power cut
 
     \b
     SOURCE is a folder of pictures (sub-folders are labels), a zip or tar of one, an .npy or .npz array, IDX .gz files,
-    a CSV of file,label, a Hugging Face data set (hf:name), or "menagerie".
+    a CSV of file,label, text (.txt, .md, .html, .jsonl, .csv, .tsv, .gz, aligned files, or a folder of them), a Hugging
+    Face data set (hf:name), or "menagerie".
     Ctrl-C ends the step, saves, and says how to go on.
     """
     if options.resume:
@@ -134,8 +142,8 @@ def follow(events: Iterable[Progress], machine: bool) -> None:
 
 def products(out: Path) -> dict[str, Path]:
     """What a finished run has to look at, by kind: the newest sheet of samples, the film, the report."""
-    sheets = sorted((out / "samples").glob("*.png"))
-    found = {"sheet": sheets[-1]} if sheets else {}
+    sheets = sorted((out / "samples").glob("*.*"))
+    found = {"samples": sheets[-1]} if sheets else {}
     named = {"film": out / "film.gif", "report": out / "report.html"}
     return found | {kind: path for kind, path in named.items() if path.exists()}
 
@@ -146,7 +154,7 @@ def ending(out: Path, left: dict[str, Path]) -> list[str]:
     asked = "".join(f" --given {shlex.quote(f'{name}={values[0]}')}" for name, values in labels(out).items())
     return [
         "",
-        *(f"{kind:<7} {path}" for kind, path in left.items()),
+        *(f"{kind:<8} {path}" for kind, path in left.items()),
         "",
         "Try next:",
         f"  morelike sample {folder} -n 64{asked} --out sheet.png",

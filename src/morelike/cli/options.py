@@ -6,11 +6,16 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from functools import wraps
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
 
 from morelike.core.errors import OptionError
 
 T = TypeVar("T")
+Make = Annotated[str | None, typer.Option(metavar="FIELD", help="Which column is learnt, of a table of texts.")]
+Kind = Annotated[str, typer.Option("--codec", metavar="KIND", help="What the items are: auto, image or text.")]
+Unit = Annotated[str, typer.Option(metavar="UNIT", help="One item of a text: auto, file, paragraph or line.")]
 
 
 def unfold(verb: Callable[[T], None]) -> Callable[..., None]:

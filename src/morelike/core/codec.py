@@ -94,6 +94,6 @@ class Inspectable(Protocol):
 
     def look(self, item: Item) -> Look: ...  # measures the raw item
     def judge(self, looks: Sequence[Look]) -> list[Blemish]: ...  # what is wrong with which of them
-    def sketch(self, stored: Tensor) -> Tensor: ...  # (B, *stored) -> (B, *sketch), small enough to keep all of them
+    def sketch(self, stored: Any) -> Tensor: ...  # (B, *stored) -> (B, *sketch), small enough to keep all of them
     def signature(self, sketch: Tensor) -> Tensor: ...  # -> (B, S); versions of one thing lie less than 1 apart
     def difference(self, a: Tensor, b: Tensor) -> Tensor: ...  # sketches (P, *sketch) -> (P,): below 1, one thing

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from morelike.core.errors import DataError
+from morelike.core.errors import DataError, unknown
 from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.folder import open_folder
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
+from morelike.data.text import is_text, open_text
 
 __all__ = ["Source", "open_source"]
-EXPECTED = "A folder of pictures, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, or menagerie"
+EXPECTED = (
+    "A folder of pictures or texts, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, a table with a "
+    "column of text, or menagerie"
+)
+CODECS = ("auto", "image", "text")
 
 
 def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
@@ -30,6 +36,10 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
 
         return _enough(open_hub(source[3:]))
     path = Path(source).expanduser()
+    if reading.codec not in CODECS:
+        raise unknown("kind of source", reading.codec, CODECS)
+    if reading.codec == "text" or (reading.codec == "auto" and is_text(path, reading.make)):
+        return replace(open_text(path, reading.make, reading.unit), codec="text")
     try:
         if not path.exists():
             raise _missing(path)
