@@ -9,7 +9,8 @@ looked through several kinds of features, the two-sample test is that in which i
     collapsed          the nearest twin of a sample is closer than a tenth of what it is in real items;
                        or coverage below a tenth of real's while density is above a half of real's
     unmeasured         the two-sample test, density or coverage has no value
-    poor               density or coverage below a quarter of real's
+    poor               density or coverage below a quarter of real's, or fewer than a quarter of the samples could
+                       pass for real: two-sample interval above 87.5 in 100
     unmeasured         fewer than 50 held-out items or 50 samples: what is left of the rule would flatter
     indistinguishable  two-sample: interval reaches real's, and its upper end is at most 60 in 100, so that a
                        difference would have been noticed; the intervals of density, coverage and missing kinds
@@ -30,6 +31,7 @@ from morelike.measure.interval import wilson
 
 MOST_COPIES = 0.05  # share of copies that is always let pass
 TINY, LITTLE, HALF = 0.1, 0.25, 0.5  # of what real items get
+TOLD = 1 - LITTLE / 2  # two-sample accuracy that leaves so few samples unnoticed, half of which are guessed right
 NOTICED = 0.60  # two-sample accuracy that a test must be able to exclude before it may say that there is no difference
 NEAR = 0.65  # two-sample accuracy up to which samples are close
 MOST = 0.8  # share of real's from which samples are close
@@ -39,7 +41,8 @@ NEEDED = ("two_sample", "density", "coverage")
 RULE = (
     "The first that holds. Copies: copy rate above that of real items beyond chance, and above 5 in 100. Collapsed: "
     "the nearest twin of a sample is ten times closer than in real items, or coverage is under a tenth of real's at "
-    "good density. Poor: density or coverage under a quarter of real's. Unmeasured: under 50 held-out items or "
+    "good density. Poor: density or coverage under a quarter of real's, or the two-sample interval above 87.5 in 100, "
+    "so that fewer than a quarter of the samples could pass for real. Unmeasured: under 50 held-out items or "
     "samples. Indistinguishable: the two-sample interval reaches real's and stays under 60 in 100; density, coverage "
     "and missing kinds reach real's. Close: two-sample up to 65 in 100, density and coverage at least 0.8 of real's, "
     "kinds of up to 10 in 100 items missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care. "
@@ -133,7 +136,8 @@ class _Found:
         return self.share("coverage", 1.0) < TINY and self.share("density", 0.0) > HALF
 
     def poor(self) -> bool:
-        return min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
+        few = min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
+        return few or (self.figures["two_sample"].low or 0.0) > TOLD
 
     def indistinguishable(self) -> bool:
         noticed = (self.figures["two_sample"].high or 1.0) <= NOTICED
