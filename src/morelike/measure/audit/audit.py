@@ -64,9 +64,9 @@ class Audit:
     def sentence(self) -> str:
         """How much there is, in one sentence."""
         items, train, held = (self.counts[name] for name in ("items", "train", "held_out"))
-        said = f"{items:,} items: {train:,} to train on, {held:,} held out"
+        said = f"{some(items, 'item', 'items')}: {train:,} to train on, {held:,} held out"
         if self.classes:
-            said += f", of {len(self.classes):,} classes"
+            said += f", of {some(len(self.classes), 'class', 'classes')}"
         return said + (f"; {self.counts['left_out']:,} cannot be used." if self.counts["left_out"] else ".")
 
     def json(self) -> dict[str, Any]:
