@@ -286,6 +286,12 @@ def test_the_worst_answer_to_a_question_is_shown() -> None:
     assert first.answer(real, [replace(blind, label="cat")]) is None
 
 
+def test_a_poor_model_without_a_known_fault_is_told_what_to_do_as_well() -> None:
+    assert "Train it for longer" in first.urgent([], "poor") and first.urgent([], "close") == ""
+    known = Finding("too_small", "note", "Too small", action="Try --size 32.")
+    assert "--size 32" in first.urgent([known], "poor") and "longer" not in first.urgent([known], "poor")
+
+
 def test_what_is_best_differs_from_bar_to_bar() -> None:
     copies = Figure("copy_rate", "", "lower", 0.5, floor=0.0, copies=1.0, baseline=0.0)
     assert scale.place(copies, 0.25) == 0.75 and scale.place(copies, 1.0) == 0.0

@@ -53,8 +53,7 @@ SENTENCES = {
     "copies": "Do not pass these samples off as new: many of them are copies of training items. "
     "Treat them as you would treat the training data itself.",
     "collapsed": "Do not use this model: it makes the same few things again and again.",
-    "poor": "Do not use this model yet: too few of its samples look real, or they show too little of the data. "
-    "Train it for longer.",
+    "poor": "Do not use this model yet: too few of its samples look real, or they show too little of the data.",
     "indistinguishable": "Use it wherever you would use more real items of the same kind: "
     "the measures here found no difference.",
     "close": "Use it for demonstrations, tests and as additional training data; "

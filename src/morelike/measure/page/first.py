@@ -136,9 +136,11 @@ def strips(real: Sequence[str], made: Sequence[str], against: str) -> str:
     )
 
 
-def urgent(findings: Sequence[Finding]) -> str:
-    """What to do first: findings that say stop, or else the first that says how to do better."""
+def urgent(findings: Sequence[Finding], word: str = "") -> str:
+    """What to do first: findings that say stop, or else the first that says how to do better than this word."""
     found = [one for one in findings if one.severity == "stop"] or [one for one in findings if one.action][:1]
+    if not found and word in ("poor", "usable with care"):
+        found = [Finding("", "note", "Nothing else seems to be wrong", action="Train it for longer, or on more data.")]
     lines = (f"<p><strong>{escape(one.title)}.</strong> {escape(one.action)}</p>" for one in found)
     return f'<div class="urgent"><h2>What to do first</h2>{"".join(lines)}</div>' if found else ""
 
