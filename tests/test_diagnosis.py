@@ -125,7 +125,7 @@ def test_each_fault_is_named_with_its_evidence_and_an_option(tmp_path: Path, kin
 
 
 @pytest.mark.parametrize(("ratio", "named"), [(0.87, True), (0.97, False)])
-def test_samples_that_lie_nearer_to_training_items_are_learned_by_heart(tmp_path: Path, ratio: float, named: bool) -> None:
+def test_samples_nearer_to_training_items_are_learned_by_heart(tmp_path: Path, ratio: float, named: bool) -> None:
     """A copy machine is at 0.8 here, so that a quarter of the way to it is 0.95."""
     near = Figure("distance_ratio", "", "even", ratio, ratio - 0.02, ratio + 0.02, 1.0, copies=0.8, ideal=1.0)
     found = diagnose(run_folder(tmp_path / "run", GAN), measured(*HEALTHY, copies=(near,)), options(gan))

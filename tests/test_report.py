@@ -166,8 +166,8 @@ def test_the_first_screen_says_whether_to_use_the_model(run: Path, full: Report)
     """Verdict, use, bars, what to do, real items beside samples come before every number that needs explaining."""
     page = report.page(run, full)
     order = ["photos → gan", "Usable with care", "Look at every sample.", "How real", "60 %", "could pass for real",
-             "How varied", "62 %", "How new", "over 99 %", "As asked", "91 %", "What to do first", "--minutes 20", "Real",
-             "Made", "<nav>", "Fréchet distance"]  # fmt: skip
+             "How varied", "62 %", "How new", "over 99 %", "As asked", "91 %", "What to do first", "--minutes 20",
+             "Real", "Made", "<nav>", "Fréchet distance"]  # fmt: skip
     places = [page.index(html.escape(words) if words[0] != "<" else words) for words in order]
     assert places == sorted(places)
     assert page.count('<li class="here">usable with care') + page.count("<li class=here>usable with care") == 1

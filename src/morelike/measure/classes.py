@@ -71,7 +71,8 @@ def class_accuracy(labels: Labels, items: Sets, features: Features) -> list[Figu
         if logits is None:
             return []
         shares.append((logits.argmax(1) == y[some], y[some]))
-    figures = [_judged(figure(SCALES["class_accuracy"], Anchored(*(share(right) for right, _ in shares))), shares[1][1])]
+    every = figure(SCALES["class_accuracy"], Anchored(*(share(right) for right, _ in shares)))
+    figures = [_judged(every, shares[1][1])]
     for label in shares[0][1].unique().tolist():
         own = Anchored(*(share(right[y == label]) for right, y in shares))
         figures.append(figure(SCALES["class_accuracy"], own, label=labels.name(label)))

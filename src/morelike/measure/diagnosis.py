@@ -213,7 +213,7 @@ def too_small(e: Case) -> Finding | None:
     return Finding(
         "too_small", "note", "It has stopped improving short of the data", _sentence(signs),
         "More time would change little: the nets are too small, or this kind of model can do no better.",
-        f"Try {e.wider(2)} with in proportion more time; if that changes little, another kind of model.",
+        f"Try {e.wider(2)} and more time in proportion; if that changes little, another kind of model.",
     )  # fmt: skip
 
 

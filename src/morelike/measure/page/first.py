@@ -151,7 +151,7 @@ def reasons(verdict: Verdict, figures: Sequence[Figure]) -> str:
     shown = {figure.says for each in DIALS if (figure := answer(each, figures)) is not None}
     told = [(titles.get(said, ""), said) for said in verdict.reasons if said not in shown]
     lines = "".join(f"<li>{f'<b>{escape(title)}:</b> ' if title else ''}{escape(said)}</li>" for title, said in told)
-    why = f"<p>What else led to this word:</p><ul>{lines}</ul>" if lines else ""
+    why = f"<p>What else was looked at for this word:</p><ul>{lines}</ul>" if lines else ""
     rule = f"<details><summary>The rule behind the word</summary><p>{escape(verdict.rule)}</p></details>"
     return why + (rule if verdict.rule else "")
 
