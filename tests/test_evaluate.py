@@ -267,7 +267,7 @@ def test_samples_that_are_not_finite_are_left_out_and_counted() -> None:
     assert found.novelty is not None and all(row % 2 == 0 for row in found.novelty.neighbours.made)
     nothing = measured(replace(evidence, made=torch.full_like(made, math.nan)))
     check(nothing)
-    assert nothing.verdict.word == "unmeasured" and nothing.findings[0].severity == "stop"
+    assert nothing.verdict.word == "poor" and nothing.findings[0].severity == "stop"
 
 
 @pytest.mark.parametrize("constant", ["made", "real", "all"])

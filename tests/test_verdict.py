@@ -94,6 +94,12 @@ def test_too_few_items_praise_nothing_but_may_blame(name: str, what: str) -> Non
     assert verdict(rate(0.9), counts=few).word == "copies"
 
 
+def test_a_model_that_makes_no_numbers_is_poor() -> None:
+    found = judge([], {}, None, {"made": 0, "held_out": 100, "made_not_finite": 100})
+    assert found.word == "poor" and "not even numbers" in found.sentence
+    assert verdict(counts=MANY | {"made_not_finite": 3}).word == "indistinguishable"
+
+
 def test_of_several_two_sample_tests_the_one_that_told_most_counts() -> None:
     found = verdict(two_sample_random=(0.85, 0.02))
     assert found.word == "usable with care" and "two_sample_random" in found.reasons

@@ -5,6 +5,7 @@ against real items, so that nothing here depends on what a number happens to be 
 looked through several kinds of features, the two-sample test is that in which it told most.
 
     word               holds when
+    poor               at least half of the samples are not numbers
     copies             copy rate: interval above the upper end of real's, and more than 5 in 100
     collapsed          the nearest twin of a sample is closer than a tenth of what it is in real items;
                        or coverage below a tenth of real's while density is above a half of real's
@@ -39,14 +40,15 @@ LACKING = 0.1  # share of the real items whose kinds may be missing from close s
 NEEDED = ("two_sample", "density", "coverage")
 
 RULE = (
-    "The first that holds. Copies: copy rate above that of real items beyond chance, and above 5 in 100. Collapsed: "
-    "the nearest twin of a sample is ten times closer than in real items, or coverage is under a tenth of real's at "
-    "good density. Poor: density or coverage under a quarter of real's, or the two-sample interval above 87.5 in 100, "
-    "so that fewer than a quarter of the samples could pass for real. Unmeasured: under 50 held-out items or "
-    "samples. Indistinguishable: the two-sample interval reaches real's and stays under 60 in 100; density, coverage "
-    "and missing kinds reach real's. Close: two-sample up to 65 in 100, density and coverage at least 0.8 of real's, "
-    "kinds of up to 10 in 100 items missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care. "
-    "Of several two-sample tests, through different features, the one that told most counts."
+    "The first that holds. Poor: half of the samples or more are not numbers. Copies: copy rate above that of real "
+    "items beyond chance, and above 5 in 100. Collapsed: the nearest twin of a sample is ten times closer than in "
+    "real items, or coverage is under a tenth of real's at good density. Poor as well: density or coverage under a "
+    "quarter of real's, or the two-sample interval above 87.5 in 100, so that fewer than a quarter of the samples "
+    "could pass for real. Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample "
+    "interval reaches real's and stays under 60 in 100; density, coverage and missing kinds reach real's. Close: "
+    "two-sample up to 65 in 100, density and coverage at least 0.8 of real's, kinds of up to 10 in 100 items "
+    "missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care. Of several two-sample tests, "
+    "through different features, the one that told most counts."
 )
 
 SENTENCES = {
@@ -72,10 +74,13 @@ def judge(
     figures  those without a label are read: two_sample, density, coverage, missing, variety, class_accuracy
     floors   real against real with its interval, by name of the figure
     novelty  for its copy_rate; None where it could not be measured
-    counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were compared
+    counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were
+             compared; made_not_finite: how many samples were left out because they are not numbers
     damages  the self-test: what was not noticed in it is said beside a good word
     """
     found = _Found(_worst({one.name: one for one in figures if one.label is None and one.value is not None}), floors)
+    if counts.get("made_not_finite", 0) >= max(1, counts.get("made", 0)):
+        return Verdict("poor", "Do not use this model: most of its samples are not even numbers.", (), RULE)
     copied, held_out = _copy_rate(novelty), counts.get("held_out", 0)
     copying = found.says() if copied is None else (copied.says, *found.says())
     if copied is not None and _copies(copied, held_out):
