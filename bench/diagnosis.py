@@ -6,7 +6,7 @@ Each run is trained on the built-in world, or on Fashion-MNIST where that is, me
 what was provoked has to be among the findings. Runs that are already in OUT are not trained again.
 
 Expected: every provoked fault is named; of the healthy runs, the VAE is also told that it has stopped improving short
-of the data, since its blur looks like too small a net from outside (8 of 9 right). About ten minutes on one core.
+of the data, since its blur looks like too small a net from outside (8 of 9 right). About two minutes on one core.
 """
 
 from __future__ import annotations

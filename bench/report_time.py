@@ -6,9 +6,9 @@
 The model is trained for a few steps only, for a report takes as long for a bad model as for a good one. The first
 report trains the features and is not counted; the second loads them from the run folder and does everything else:
 reading the data, drawing the samples, all figures with their anchors, classes, novelty, self-test, cost, diagnosis,
-page and JSON. The target is 90 s on two cores. Seen there while others used two thirds of the machine: 58 s (39 CPU
-seconds), of which drawing the samples takes 4 and everything on the page 0.1. It also says how long the page takes that
-`fit` leaves without measuring: 0.1 s.
+page and JSON. The target is 90 s on two cores. Seen there when nobody else used the machine: 17 s (20 CPU seconds), of
+which drawing the samples takes 1; while others used two thirds of it: 58 s (39 CPU seconds). It also says how long the
+page takes that `fit` leaves without measuring: under 0.1 s.
 """
 
 from __future__ import annotations

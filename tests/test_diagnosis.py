@@ -124,6 +124,29 @@ def test_each_fault_is_named_with_its_evidence_and_an_option(tmp_path: Path, kin
     assert number in finding.evidence and advice in finding.action
 
 
+@pytest.mark.parametrize(("ratio", "named"), [(0.87, True), (0.97, False)])
+def test_samples_nearer_to_training_items_are_learned_by_heart(tmp_path: Path, ratio: float, named: bool) -> None:
+    """A copy machine is at 0.8 here, so that a quarter of the way to it is 0.95."""
+    near = Figure("distance_ratio", "", "even", ratio, ratio - 0.02, ratio + 0.02, 1.0, copies=0.8, ideal=1.0)
+    found = diagnose(run_folder(tmp_path / "run", GAN), measured(*HEALTHY, copies=(near,)), options(gan))
+    assert kinds(found) == ["memorised"] * named
+
+
+def test_blur_is_not_taken_for_collapse(tmp_path: Path) -> None:
+    """Samples of a likelihood model that lack detail lie close to each other and cover little."""
+    blurred = (figure("density", 0.5), figure("coverage", 0.2), figure("variety", 0.4))
+    run = run_folder(tmp_path / "run", VAE)
+    assert kinds(diagnose(run, measured(*blurred, figure("bits_per_dimension", 3.0)), options(vae))) == []
+    assert kinds(diagnose(run, measured(*blurred), options(vae))) == ["collapse"]
+
+
+@pytest.mark.parametrize(("low", "word"), [(0.1, "has not"), (-0.4, "may not have")])
+def test_a_forecast_that_may_be_nothing_is_told_as_such(tmp_path: Path, low: float, word: str) -> None:
+    ahead = {"twice": {"gain": 0.4, "gain_low": low, "gain_high": 0.6}}
+    (found,) = diagnose(run_folder(tmp_path / "run", GAN), measured(*HEALTHY, forecast=ahead), options(gan))
+    assert word in found.title and found.severity == ("warn" if low > 0 else "note")
+
+
 def test_only_options_that_exist_are_advised(tmp_path: Path) -> None:
     for kind, (curves, figures, known, *_) in FAULTS.items():
         for given in (known, {}, None):

@@ -194,6 +194,16 @@ def test_a_class_that_was_asked_for_is_looked_for() -> None:
     assert f"asked for in {100 * right:.0f} of 100" in accuracy.says
 
 
+def test_a_net_that_cannot_read_real_items_is_no_judge_of_samples() -> None:
+    x, y = labelled(600, 3)
+    (train, train_y), (real, real_y) = labelled(600, 1), labelled(450, 2)
+    mixed = real_y[torch.randperm(len(real_y), generator=draw())]  # right in a third of cases, as guessing is
+    evidence = Evidence(x, train, real, SPEC, y, train_y, mixed, ("cat", "dog", "rabbit"))
+    accuracy = of(evaluate(evidence, [Plain(classes=3)], selftest=False), "class_accuracy")
+    assert accuracy.doubtful and "poor judge: guessing gets" in accuracy.says
+    assert not of(by_class(x, y), "class_accuracy").doubtful
+
+
 def test_a_class_that_is_bad_shows_as_bad_and_the_others_do_not() -> None:
     x, y = labelled(600, 3)
     x[y == 1] += 5 * torch.randn(int((y == 1).sum()), WIDTH, generator=draw())
@@ -257,7 +267,7 @@ def test_samples_that_are_not_finite_are_left_out_and_counted() -> None:
     assert found.novelty is not None and all(row % 2 == 0 for row in found.novelty.neighbours.made)
     nothing = measured(replace(evidence, made=torch.full_like(made, math.nan)))
     check(nothing)
-    assert nothing.verdict.word == "unmeasured" and nothing.findings[0].severity == "stop"
+    assert nothing.verdict.word == "poor" and nothing.findings[0].severity == "stop"
 
 
 @pytest.mark.parametrize("constant", ["made", "real", "all"])

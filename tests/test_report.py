@@ -166,8 +166,8 @@ def test_the_first_screen_says_whether_to_use_the_model(run: Path, full: Report)
     """Verdict, use, bars, what to do, real items beside samples come before every number that needs explaining."""
     page = report.page(run, full)
     order = ["photos → gan", "Usable with care", "Look at every sample.", "How real", "60 %", "could pass for real",
-             "How varied", "62 %", "How new", "0.4 %", "As asked", "91 %", "What to do first", "--minutes 20", "Real",
-             "Made", "<nav>", "Fréchet distance"]  # fmt: skip
+             "How varied", "62 %", "How new", "over 99 %", "As asked", "91 %", "What to do first", "--minutes 20",
+             "Real", "Made", "<nav>", "Fréchet distance"]  # fmt: skip
     places = [page.index(html.escape(words) if words[0] != "<" else words) for words in order]
     assert places == sorted(places)
     assert page.count('<li class="here">usable with care') + page.count("<li class=here>usable with care") == 1
@@ -286,9 +286,17 @@ def test_the_worst_answer_to_a_question_is_shown() -> None:
     assert first.answer(real, [replace(blind, label="cat")]) is None
 
 
+def test_a_poor_model_without_a_known_fault_is_told_what_to_do_as_well() -> None:
+    assert "Train it for longer" in first.urgent([], "poor") and first.urgent([], "close") == ""
+    known = Finding("too_small", "note", "Too small", action="Try --size 32.")
+    assert "--size 32" in first.urgent([known], "poor") and "longer" not in first.urgent([known], "poor")
+
+
 def test_what_is_best_differs_from_bar_to_bar() -> None:
     copies = Figure("copy_rate", "", "lower", 0.5, floor=0.0, copies=1.0, baseline=0.0)
     assert scale.place(copies, 0.25) == 0.75 and scale.place(copies, 1.0) == 0.0
+    new = first.as_share(copies)  # the same as a share of samples that are no copies
+    assert new.value == 0.5 and scale.place(new, 0.75) == 0.75 and scale.place(new, 0.0) == 0.0
     asked = figure("class_accuracy", "", 0.9, floor=0.95, baseline=0.93)
     assert scale.place(asked, 0.9) == pytest.approx(0.9 / 0.95)
     assert scale.place(figure("density", "", 0.5, baseline=0.99), 0.5) is None  # trivial is better than real

@@ -281,7 +281,7 @@ def test_samples_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
     run.family.sample = lambda seeds, given: torch.full_like(whole(seeds, given), float("nan"))  # type: ignore
     found = report(run, QUICK)
     well_formed(found)
-    assert found.verdict.word == "unmeasured"
+    assert found.verdict.word == "poor"
 
 
 @pytest.mark.parametrize(("asked", "said"), [({"samples": 0}, "At least 1"), ({"seed": -1}, "seed"),

@@ -48,7 +48,9 @@ def verdict(novelty: Novelty | None = None, counts: dict[str, int] | None = None
         ("usable with care", {"coverage": (0.70, 0.02)}),
         ("usable with care", {"density": (0.5, 0.02)}),
         ("usable with care", {"two_sample": (0.7, 0.02)}),
-        ("usable with care", {"two_sample": (0.99, 0.01), "density": (0.3, 0.01), "coverage": (0.3, 0.01)}),
+        ("usable with care", {"two_sample": (0.88, 0.01), "density": (0.3, 0.01), "coverage": (0.3, 0.01)}),
+        ("poor", {"two_sample": (0.9, 0.02)}),  # at most a fifth of the samples could pass for real
+        ("usable with care", {"two_sample": (0.9, 0.04)}),  # perhaps more than a quarter could
         ("poor", {"two_sample": (0.99, 0.01), "density": (0.2, 0.01), "coverage": (0.3, 0.01)}),
         ("poor", {"two_sample": (0.7, 0.01), "density": (0.4, 0.01), "coverage": (0.2, 0.01)}),
         ("poor", {"two_sample": (1.0, 0.0), "density": (0.01, 0.01), "coverage": (0.0, 0.01)}),
@@ -92,10 +94,16 @@ def test_too_few_items_praise_nothing_but_may_blame(name: str, what: str) -> Non
     assert verdict(rate(0.9), counts=few).word == "copies"
 
 
+def test_a_model_that_makes_no_numbers_is_poor() -> None:
+    found = judge([], {}, None, {"made": 0, "held_out": 100, "made_not_finite": 100})
+    assert found.word == "poor" and "not even numbers" in found.sentence
+    assert verdict(counts=MANY | {"made_not_finite": 3}).word == "indistinguishable"
+
+
 def test_of_several_two_sample_tests_the_one_that_told_most_counts() -> None:
-    found = verdict(two_sample_random=(0.9, 0.02))
+    found = verdict(two_sample_random=(0.85, 0.02))
     assert found.word == "usable with care" and "two_sample_random" in found.reasons
-    assert verdict(two_sample_random=(0.5, 0.02), two_sample=(0.9, 0.02)).word == "usable with care"
+    assert verdict(two_sample_random=(0.5, 0.02), two_sample=(0.85, 0.02)).word == "usable with care"
     assert verdict(two_sample_random=(0.5, 0.02)).word == "indistinguishable"
     assert verdict(two_sample_random=None).word == "indistinguishable"
 

@@ -95,6 +95,7 @@ def doubts(
         found.notes.append("Labels were not checked: that takes two classes or more, of 20 items or more.")
         return
     wrong, found.suggested = wrong_labels(seen, numbers, classes, names)
+    found.labels = {row: classes[int(numbers[row])] for row in found.suggested}
     found.findings += wrong
     agreed = f"{100 * agreement(seen, numbers):.0f} %"
     found.notes.append(f"A net that learnt from one half gives {agreed} of the labels of the other half; the lower "

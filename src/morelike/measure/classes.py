@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from morelike.measure.anchors import Anchored, Sets, anchored, folds
 from morelike.measure.features import Features
 from morelike.measure.figure import Estimate, Figure
 from morelike.measure.interval import wilson
-from morelike.measure.panel import SCALES, figure, measures
+from morelike.measure.panel import SCALES, figure, hundred, measures
 
 LEAST = 25  # items of a class in a fold; with fewer there is a reason in place of a figure
 MOST = 30  # classes that get figures of their own, the most frequent ones
@@ -71,11 +71,20 @@ def class_accuracy(labels: Labels, items: Sets, features: Features) -> list[Figu
         if logits is None:
             return []
         shares.append((logits.argmax(1) == y[some], y[some]))
-    figures = [figure(SCALES["class_accuracy"], Anchored(*(share(right) for right, _ in shares)))]
+    every = figure(SCALES["class_accuracy"], Anchored(*(share(right) for right, _ in shares)))
+    figures = [_judged(every, shares[1][1])]
     for label in shares[0][1].unique().tolist():
         own = Anchored(*(share(right[y == label]) for right, y in shares))
         figures.append(figure(SCALES["class_accuracy"], own, label=labels.name(label)))
     return figures
+
+
+def _judged(of: Figure, real: Tensor) -> Figure:
+    """The figure, or a doubt: a net that is less than half way from guessing to always right is a poor judge."""
+    guess = float(torch.bincount(real).max()) / len(real) if len(real) else 1.0
+    if of.value is None or of.floor is None or of.floor >= (1 + guess) / 2:
+        return of
+    return replace(of, doubtful=True, says=f"{of.says} So it is a poor judge: guessing gets {hundred(guess)}.")
 
 
 def share(right: Tensor) -> Estimate:

@@ -21,7 +21,7 @@ FLAT = 0.12  # share that it takes away at most, by the best guess, for a curve 
 SEEN = 3.0  # passes over the data under which a short run has not seen them
 SHORT = 2_000  # steps of a short run
 COPIES = 0.05  # copy rate that is let pass
-COPYING = -3.0  # data-copying test, in standard deviations, below which it is no chance
+LEANING = 0.25  # of the way to the copy machine, in the distance to training items, that is no chance
 GOOD = 0.85  # shares of real's density and coverage from which samples leave little to be desired
 TOLD = 0.7  # accuracy of the two-sample test above which they are easily told from real items
 BEHIND = 0.05  # of the way from real items to the trivial model that is a long one
@@ -62,11 +62,13 @@ def collapse(e: Case) -> Finding | None:
     signs, severe = [], e.measured.verdict.word == "collapsed"
     variety, logged = e.figure("variety"), e.logged("diversity")
     density, coverage = e.share("density"), e.share("coverage")
-    lost = coverage is None or coverage < GOOD  # or samples are alike for want of detail only
+    covers = e.figure("bits_per_dimension") is not None and not severe  # likelihood leaves nothing out, but may blur
+    lost = (coverage is None or coverage < GOOD) and not covers  # or samples are alike for want of detail only
     twins = variety.value if variety is not None and variety.value is not None else 1.0
     if twins < TWIN or (twins < TWINS and lost):
         signs.append(f"a sample's nearest twin is {twins:.0%} as far away as that of a real item")
-    if density is not None and coverage is not None and density > SOUND and coverage < UNCOVERED * density:
+    thin = density is not None and coverage is not None and density > SOUND and coverage < UNCOVERED * density
+    if thin and not covers:
         signs.append(f"density is {density:.0%} of that of real items, but coverage only {coverage:.0%}")
     if logged is not None and logged[1] < ALIKE:
         signs.append(f"at the end of training samples differed {logged[1]:.0%} as much as the data do")
@@ -149,10 +151,12 @@ def memorised(e: Case) -> Finding | None:
         and (gap.value or 0.0) > 0.02 * (bits.value or 0.0)
     ):
         signs.append(f"new items cost {gap.value:.3g} per number more than those it was trained on ({bits.value:.3g})")
-    test, variety = e.figure("copying_test"), e.figure("variety")
-    apart = variety is None or (variety.value or 0.0) >= TWINS  # the same blurred thing again and again is near to all
-    if apart and test is not None and (test.value or 0.0) < COPYING:
-        signs.append(f"samples lie nearer to training items than new real ones do (data-copying test {test.value:.1f})")
+    ratio = e.figure("distance_ratio")
+    if ratio is not None and ratio.copies is not None and (ratio.high or 0.0) < 1 - LEANING * (1 - ratio.copies):
+        signs.append(
+            f"samples are {ratio.value:.2f} times as far from training items as from others (a copy machine's "
+            f"{ratio.copies:.2f})"
+        )
     if not signs:
         return None
     ways = [e.longer(0.5), e.wider(0.5)]
@@ -182,7 +186,8 @@ def under_trained(e: Case) -> Finding | None:
             f"Twice the time would probably leave {1 - gain:.0%} of the distance to the data (90 % interval: "
             f"{1 - twice['gain_high']:.0%} to {1 - twice['gain_low']:.0%})."
         )
-        return _unfinished("warn" if gain >= WORTH[1] else "note", evidence, e.longer(2))
+        sure = twice["gain_low"] > 0  # else the interval holds that twice the time changes nothing
+        return _unfinished("warn" if sure and gain >= WORTH[1] else "note", evidence, e.longer(2), sure)
     return None
 
 
@@ -200,15 +205,15 @@ def too_small(e: Case) -> Finding | None:
         return None
     if gap is not None and (gap.low or 0.0) > 0 and (gap.value or 0.0) > 0.02:
         return None  # it has room enough to learn items by heart
-    signs = [f"it has stopped improving, at least {way:.0%} of the way from real items to a trivial model"]
-    if None not in shares:
+    signs = [f"it stands at least {way:.0%} of the way from real items to a trivial model"]
+    if any(one is not None and one < GOOD for one in shares) and None not in shares:
         signs.append(f"density and coverage are {shares[0]:.0%} and {shares[1]:.0%} of those of real items")
     if told and test is not None:
         signs.append(f"a classifier tells samples from real items in {test.value:.0%} of cases")
     return Finding(
         "too_small", "note", "It has stopped improving short of the data", _sentence(signs),
         "More time would change little: the nets are too small, or this kind of model can do no better.",
-        f"Try {e.wider(2)} with in proportion more time; if that changes little, another kind of model.",
+        f"Try {e.wider(2)} and more time in proportion; if that changes little, another kind of model.",
     )  # fmt: skip
 
 
@@ -222,10 +227,11 @@ MASKED_BY = {  # a finding that is only a consequence of another one is left out
 }  # fmt: skip
 
 
-def _unfinished(severity: Any, evidence: str, longer: str) -> Finding:
+def _unfinished(severity: Any, evidence: str, longer: str, sure: bool = True) -> Finding:
     return Finding(
-        "under_trained", severity, "It has not finished learning", evidence,
-        "The samples are worse than this model could make them.", f"Train again with {longer}.",
+        "under_trained", severity, "It has not finished learning" if sure else "It may not have finished learning",
+        evidence, f"The samples {'are' if sure else 'may be'} worse than this model could make them.",
+        f"Train again with {longer}.",
     )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Figure:
     baseline     on a trivial model (each pixel or column drawn on its own)
     says         one sentence for readers who know no statistics
     label        the class that it is about; None for all
+    doubtful     real items themselves do so badly that the value says little; `says` tells it
     """
 
     name: str
@@ -68,6 +69,7 @@ class Figure:
     says: str = ""
     reason: str = ""
     label: str | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _leaning(name: str, found: Mapping[str, Estimate]) -> Figure:
         return Figure(name, title, "even", ideal=ideal, reason=value.reason)
     return Figure(
         name, title, "even", value.value, value.low, value.high, floor.value, copies.value, alone.value, ideal,
-        says.format(f"{value.value:.2f}"),
+        says.format(f"{round(value.value, 2) + 0.0:.2f}"),  # never -0.00
     )  # fmt: skip
 
 

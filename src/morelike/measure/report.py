@@ -58,7 +58,7 @@ def opening(run: Path, report: Report, title: str) -> Iterator[str]:
         yield first.dials(report.figures)
     else:
         yield f"<p>To measure it{', once the data are back' if report.about else ''}:</p>{folder.measuring(run)}"
-    yield first.urgent(report.measured.findings)
+    yield first.urgent(report.measured.findings, report.verdict.word)
     yield first.strips(report.pictures.real, report.pictures.made, against)
     yield first.reasons(report.verdict, report.figures)
 

@@ -5,11 +5,13 @@ against real items, so that nothing here depends on what a number happens to be 
 looked through several kinds of features, the two-sample test is that in which it told most.
 
     word               holds when
+    poor               at least half of the samples are not numbers
     copies             copy rate: interval above the upper end of real's, and more than 5 in 100
     collapsed          the nearest twin of a sample is closer than a tenth of what it is in real items;
                        or coverage below a tenth of real's while density is above a half of real's
     unmeasured         the two-sample test, density or coverage has no value
-    poor               density or coverage below a quarter of real's
+    poor               density or coverage below a quarter of real's, or fewer than a quarter of the samples could
+                       pass for real: two-sample interval above 87.5 in 100
     unmeasured         fewer than 50 held-out items or 50 samples: what is left of the rule would flatter
     indistinguishable  two-sample: interval reaches real's, and its upper end is at most 60 in 100, so that a
                        difference would have been noticed; the intervals of density, coverage and missing kinds
@@ -30,6 +32,7 @@ from morelike.measure.interval import wilson
 
 MOST_COPIES = 0.05  # share of copies that is always let pass
 TINY, LITTLE, HALF = 0.1, 0.25, 0.5  # of what real items get
+TOLD = 1 - LITTLE / 2  # two-sample accuracy that leaves so few samples unnoticed, half of which are guessed right
 NOTICED = 0.60  # two-sample accuracy that a test must be able to exclude before it may say that there is no difference
 NEAR = 0.65  # two-sample accuracy up to which samples are close
 MOST = 0.8  # share of real's from which samples are close
@@ -37,21 +40,22 @@ LACKING = 0.1  # share of the real items whose kinds may be missing from close s
 NEEDED = ("two_sample", "density", "coverage")
 
 RULE = (
-    "The first that holds. Copies: copy rate above that of real items beyond chance, and above 5 in 100. Collapsed: "
-    "the nearest twin of a sample is ten times closer than in real items, or coverage is under a tenth of real's at "
-    "good density. Poor: density or coverage under a quarter of real's. Unmeasured: under 50 held-out items or "
-    "samples. Indistinguishable: the two-sample interval reaches real's and stays under 60 in 100; density, coverage "
-    "and missing kinds reach real's. Close: two-sample up to 65 in 100, density and coverage at least 0.8 of real's, "
-    "kinds of up to 10 in 100 items missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care. "
-    "Of several two-sample tests, through different features, the one that told most counts."
+    "The first that holds. Poor: half of the samples or more are not numbers. Copies: copy rate above that of real "
+    "items beyond chance, and above 5 in 100. Collapsed: the nearest twin of a sample is ten times closer than in "
+    "real items, or coverage is under a tenth of real's at good density. Poor as well: density or coverage under a "
+    "quarter of real's, or the two-sample interval above 87.5 in 100, so that fewer than a quarter of the samples "
+    "could pass for real. Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample "
+    "interval reaches real's and stays under 60 in 100; density, coverage and missing kinds reach real's. Close: "
+    "two-sample up to 65 in 100, density and coverage at least 0.8 of real's, kinds of up to 10 in 100 items "
+    "missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care. Of several two-sample tests, "
+    "through different features, the one that told most counts."
 )
 
 SENTENCES = {
     "copies": "Do not pass these samples off as new: many of them are copies of training items. "
     "Treat them as you would treat the training data itself.",
     "collapsed": "Do not use this model: it makes the same few things again and again.",
-    "poor": "Do not use this model yet: too few of its samples look real, or they show too little of the data. "
-    "Train it for longer.",
+    "poor": "Do not use this model yet: too few of its samples look real, or they show too little of the data.",
     "indistinguishable": "Use it wherever you would use more real items of the same kind: "
     "the measures here found no difference.",
     "close": "Use it for demonstrations, tests and as additional training data; "
@@ -70,10 +74,13 @@ def judge(
     figures  those without a label are read: two_sample, density, coverage, missing, variety, class_accuracy
     floors   real against real with its interval, by name of the figure
     novelty  for its copy_rate; None where it could not be measured
-    counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were compared
+    counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were
+             compared; made_not_finite: how many samples were left out because they are not numbers
     damages  the self-test: what was not noticed in it is said beside a good word
     """
     found = _Found(_worst({one.name: one for one in figures if one.label is None and one.value is not None}), floors)
+    if counts.get("made_not_finite", 0) >= max(1, counts.get("made", 0)):
+        return Verdict("poor", "Do not use this model: most of its samples are not even numbers.", (), RULE)
     copied, held_out = _copy_rate(novelty), counts.get("held_out", 0)
     copying = found.says() if copied is None else (copied.says, *found.says())
     if copied is not None and _copies(copied, held_out):
@@ -133,7 +140,8 @@ class _Found:
         return self.share("coverage", 1.0) < TINY and self.share("density", 0.0) > HALF
 
     def poor(self) -> bool:
-        return min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
+        few = min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
+        return few or (self.figures["two_sample"].low or 0.0) > TOLD
 
     def indistinguishable(self) -> bool:
         noticed = (self.figures["two_sample"].high or 1.0) <= NOTICED

@@ -45,13 +45,13 @@ def amount(train: int, held: int, distinct: int) -> list[Finding]:
     found = []
     if distinct == 1:
         found.append(
-            Finding("identical", "stop", "All items are the same", f"{train + held:,} items, 1 of them different.",
+            Finding("identical", "stop", "All items are the same", f"{train + held:,} items, and no two differ.",
                     "The model can only return it.", "Name a source with different items.", count=train + held,
                     default="It is trained on all the same.")
         )  # fmt: skip
     elif train < FEW:
         found.append(
-            Finding("too_few", "warn", f"Only {train:,} items to train on", f"Fewer than {FEW}.",
+            Finding("too_few", "warn", f"Only {some(train, 'item', 'items')} to train on", f"Fewer than {FEW}.",
                     "The model will learn them by heart and return them, slightly changed at best.",
                     "Collect more, a thousand if you can, and augment: --augment flip,crop=0.1.", count=train,
                     default="All of them are trained on.")
@@ -63,8 +63,9 @@ def amount(train: int, held: int, distinct: int) -> list[Finding]:
                     default="A GAN's critic sees them augmented; nothing else is changed.")
         )  # fmt: skip
     if held < FEW_HELD and distinct > 1:
+        few = f"Only {some(held, 'item is', 'items are')} held out"
         found.append(
-            Finding("few_held_out", "note", f"Only {held:,} items are held out", f"Fewer than {FEW_HELD}.",
+            Finding("few_held_out", "note", few if held else "Nothing is held out", f"Fewer than {FEW_HELD}.",
                     "None for the model; but whether it copies, and how real it is, can hardly be measured.",
                     "Hold out more, say --held-out 0.3, or measure beside another source: morelike report --against.",
                     count=held, default="As many are held out as the share that was asked for.")

@@ -29,6 +29,7 @@ class Audit:
     findings   the gravest first
     skipped    (name, reason) of what was left out
     suggested  by row, the label that one that is probably wrong should rather be
+    labels     by row, the label that the same one has
     notes      what was not looked at, and why
     seconds    by stage
     pictures   items that findings show, as HTML, by their row
@@ -41,6 +42,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     suggested: dict[int, str] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seconds: Mapping[str, float] = field(default_factory=dict)
     pictures: Mapping[int, str] = field(default_factory=dict)
@@ -64,9 +66,9 @@ class Audit:
     def sentence(self) -> str:
         """How much there is, in one sentence."""
         items, train, held = (self.counts[name] for name in ("items", "train", "held_out"))
-        said = f"{items:,} items: {train:,} to train on, {held:,} held out"
+        said = f"{some(items, 'item', 'items')}: {train:,} to train on, {held:,} held out"
         if self.classes:
-            said += f", of {len(self.classes):,} classes"
+            said += f", of {some(len(self.classes), 'class', 'classes')}"
         return said + (f"; {self.counts['left_out']:,} cannot be used." if self.counts["left_out"] else ".")
 
     def json(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
@@ -57,8 +58,11 @@ def banner(audit: Audit) -> str:
 def sections(audit: Audit) -> Iterator[str]:
     """The parts of the page that have something to say."""
     found = "".join(item(one, audit) for one in audit.findings)
-    yield section("What was found", f'<ul class="findings">{found}</ul>' if found else "<p>Nothing is wrong.</p>",
-                  "The gravest first. Your files are never changed.")  # fmt: skip
+    yield section("What was found", f'<ul class="findings">{found}</ul>' if found else "<p>No fault.</p>",
+                  f"{'The gravest first. ' if found else ''}Your files are never changed.")  # fmt: skip
+    if audit.counts["train"] > 1:
+        command = f"morelike fit {shlex.quote(audit.source)} --minutes 5"
+        yield section("How to go on", f"<pre>{escape(command)}</pre>", "This trains a model on what can be used.")
     yield section("Classes", table(dict(sorted(audit.classes.items(), key=lambda one: -one[1])[:SHOWN])))
     yield section("Left out", left_out(audit))
     yield section("How it was looked at", listed(audit.notes) + table(dict(audit.seconds)), "Seconds by stage.")
@@ -80,7 +84,9 @@ def shown(found: Finding, audit: Audit) -> str:
     names = dict(zip(found.rows, found.names, strict=False))
 
     def tile(row: int) -> str:
-        label = f" → {audit.suggested[row]}" if found.kind == "wrong_labels" and row in audit.suggested else ""
+        label = ""
+        if found.kind == "wrong_labels" and row in audit.suggested:
+            label = f": {audit.labels.get(row, '')} → {audit.suggested[row]}"
         return f"<figure>{audit.pictures[row]}<figcaption>{escape(names.get(row, '') + label)}</figcaption></figure>"
 
     if found.groups:

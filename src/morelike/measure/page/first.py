@@ -42,12 +42,13 @@ DIALS = (
 UNITS = {
     "density": "of samples look real", "two_sample": "of samples, at most, could pass for real",
     "coverage": "of the variety is there", "missing": "of the kinds are there",
-    "copy_rate": "of samples are copies", "class_accuracy": "are what was asked for",
+    "copy_rate": "of samples are no copies", "class_accuracy": "are what was asked for",
 }  # fmt: skip
 SHARES: Mapping[str, Callable[[float], float]] = {  # figures that count something else, as shares of what is wanted
     # Of a share t of samples that no classifier can tell from real items, half are guessed: accuracy <= 1 - t / 2.
     "two_sample": lambda accuracy: 2 * (1 - accuracy),
     "missing": lambda share: 1 - share,
+    "copy_rate": lambda share: 1 - share,
 }
 
 
@@ -113,6 +114,8 @@ def dial(about: Dial, figure: Figure) -> str:
     at, low, high = (place(share, value) for value in (share.value, share.low, share.high))
     sure = 1.0 if at is None else at
     tone, grade = next((tone, word) for (least, tone), word in zip(GRADES, about.words, strict=True) if sure >= least)
+    if figure.doubtful:
+        tone, grade = "none", "hard to tell"
     chip = f' <span class="grade">{grade}</span>' if at is not None else ""
     big = f'<p class="big">{percent(share.value)}{chip}</p><p class="unit">{UNITS[base(figure.name)]}</p>'
     ends = f'<p class="ends"><span>{escape(about.worst)}</span><span>{escape(about.best)}</span></p>'
@@ -133,10 +136,12 @@ def strips(real: Sequence[str], made: Sequence[str], against: str) -> str:
     )
 
 
-def urgent(findings: Sequence[Finding]) -> str:
-    """What to do first: findings that say stop, or else the first that says how to do better."""
+def urgent(findings: Sequence[Finding], word: str = "") -> str:
+    """What to do first: findings that say stop, or else the first that says how to do better than this word."""
     found = [one for one in findings if one.severity == "stop"] or [one for one in findings if one.action][:1]
-    lines = (f"<p><strong>{escape(one.title)}</strong> {escape(one.action)}</p>" for one in found)
+    if not found and word in ("poor", "usable with care"):
+        found = [Finding("", "note", "Nothing else seems to be wrong", action="Train it for longer, or on more data.")]
+    lines = (f"<p><strong>{escape(one.title)}.</strong> {escape(one.action)}</p>" for one in found)
     return f'<div class="urgent"><h2>What to do first</h2>{"".join(lines)}</div>' if found else ""
 
 
@@ -146,7 +151,7 @@ def reasons(verdict: Verdict, figures: Sequence[Figure]) -> str:
     shown = {figure.says for each in DIALS if (figure := answer(each, figures)) is not None}
     told = [(titles.get(said, ""), said) for said in verdict.reasons if said not in shown]
     lines = "".join(f"<li>{f'<b>{escape(title)}:</b> ' if title else ''}{escape(said)}</li>" for title, said in told)
-    why = f"<p>What else led to this word:</p><ul>{lines}</ul>" if lines else ""
+    why = f"<p>What else was looked at for this word:</p><ul>{lines}</ul>" if lines else ""
     rule = f"<details><summary>The rule behind the word</summary><p>{escape(verdict.rule)}</p></details>"
     return why + (rule if verdict.rule else "")
 

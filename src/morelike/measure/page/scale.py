@@ -27,7 +27,8 @@ def place(figure: Figure, value: float | None) -> float | None:
     """
     worst, real = figure.baseline, figure.floor
     if figure.name in ("copy_rate", "exact_rate"):
-        worst, real = (1.0 if figure.copies is None else figure.copies), real or 0.0
+        all_copied, none = (0.0, 1.0) if figure.better == "higher" else (1.0, 0.0)  # as a share of what is new, or not
+        worst, real = (all_copied if figure.copies is None else figure.copies), (none if real is None else real)
     elif figure.name == "class_accuracy" or (worst is None and figure.better == "higher"):
         worst = 0.0
     if value is None or worst is None or real is None or figure.better == "even":
