@@ -81,9 +81,11 @@ def test_unknown_conditions_name_the_nearest(runs, family: str) -> None:
 
 def test_a_bare_label_means_whatever_the_run_is_conditioned_on(runs) -> None:
     run = runs("vae", "caption")
-    caption = run.labels["caption"].config.vocabulary[3]
+    caption = "a white cat on a meadow"
     assert np.array_equal(run.sample(3, label=caption).array, run.sample(3, given={"caption": caption}).array)
-    assert len(run.interpolate(0, 1, 3)) == 3
+    assert len(run.interpolate(0, 1, 3, label=caption)) == 3
+    with pytest.raises(OptionError, match='no "caption"'):
+        run.sample(3)
 
 
 @both

@@ -17,7 +17,7 @@ from morelike.data.augment import Augment
 from morelike.data.loader import Loader
 from morelike.data.ragged import Ragged
 from morelike.data.sequences import Sequences, chosen
-from morelike.recipes import SIZES, WIDTHS, build_family, configure
+from morelike.recipes import SIZES, WIDTHS, build_family, configure, module
 from morelike.train.budget import Plan, record
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, write_json
@@ -106,6 +106,10 @@ def make_plan(recipe: dict[str, Any], prepared: Prepared, folder: Folder, left: 
         choice = _measured(recipe, prepared, training, batch, left)
         said = choice.sentence(60 * recipe["minutes"], batch)
     recipe["config"] = {**recipe["config"], "width": choice.width}
+    chosen = module("family", recipe["family"])
+    if hasattr(chosen, "suited"):
+        epochs = choice.steps * batch / max(1, loader(recipe, prepared, batch).count)
+        recipe["config"] = chosen.suited(recipe["config"], epochs)
     recipe["plan"] = {
         "batch": batch, "precision": choice.precision, "threads": choice.threads, "device": str(device), "said": said,
     }  # fmt: skip

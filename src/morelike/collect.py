@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,6 +24,7 @@ from morelike.recipes import Request, configure, labels_among, module
 from morelike.train.loop import Progress
 
 Groups = Sequence[Sequence[int]]
+DIALOGUE, TURN = "dialogue", {"before", "speaker", "dialogue"}  # fields of a row that is a turn of a dialogue
 UNITS = ("auto", "file", "paragraph", "line")
 
 
@@ -119,12 +121,25 @@ def arrange(
     known     codecs of the conditions; None to make them from the fields named in `given`
     together  groups of rows that stay on one side of the split
     """
-    kept, held = split(tied(data.hashes, together), held_out)
-    if not len(kept):
-        kept, held = np.arange(len(data)), np.arange(0)
     if known is None:
         known = conditions(data.fields, given, codec)
+    texts = [data.fields[name] for name, one in known.items() if one.natural == "text" and name in data.fields]
+    apart = [*together, *alike(texts), *alike([data.fields[DIALOGUE]] if data.fields.keys() >= TURN else [])]
+    kept, held = split(tied(data.hashes, apart), held_out)
+    if not len(kept):
+        kept, held = np.arange(len(data)), np.arange(0)
     return Prepared(codec, known, data, named(known, data.fields, len(data)), kept, held)
+
+
+def alike(columns: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Groups of rows that have the same value in one of some columns: what belongs to one source, or one dialogue."""
+    found = []
+    for column in columns:
+        rows: dict[str, list[int]] = {}
+        for row, value in enumerate(column):
+            rows.setdefault(value, []).append(row)
+        found += [group for value, group in rows.items() if value and len(group) > 1]
+    return found
 
 
 def again(recipe: Mapping[str, Any], data: Dataset, codec: Any, known: Mapping[str, Any]) -> Prepared:
@@ -136,17 +151,30 @@ def again(recipe: Mapping[str, Any], data: Dataset, codec: Any, known: Mapping[s
 def tied(hashes: np.ndarray, together: Groups) -> np.ndarray:
     """The same hashes (N,), those of a group all being that of its first row, so that a split does not divide it.
 
-    Not the smallest: groups would be held out more often than single items.
+    Groups that share a row are one group. Not the smallest hash: groups would be held out more often than single items.
     """
-    hashes = hashes.copy()
+    first = np.arange(len(hashes))
+
+    def root(row: int) -> int:
+        while first[row] != row:
+            first[row] = row = first[first[row]]
+        return row
+
     for group in together:
-        hashes[list(group)] = hashes[group[0]]
-    return hashes
+        for row in group[1:]:
+            a, b = sorted((root(group[0]), root(row)))
+            first[b] = a
+    return hashes[[root(row) for row in range(len(hashes))]] if len(together) else hashes.copy()
 
 
 def augmentation(words: str) -> Augment:
     """What to do to training pictures; nothing unless asked, since a model learns to make what it is shown."""
     return Augment() if words in ("auto", "none") else Augment.parse(words)
+
+
+def speakers(fields: Mapping[str, Sequence[str]]) -> list[str]:
+    """The two who speak most, where items are turns of dialogues."""
+    return [name for name, _ in Counter(fields["speaker"]).most_common(2)] if fields.keys() >= TURN else []
 
 
 def counted(prepared: Prepared) -> str:

@@ -38,6 +38,7 @@ from morelike.recipes import (
 from morelike.train.budget import read_plan
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, not_together, read_json, write_json
+from morelike.train.heldout import HeldOut, fitting_number
 from morelike.train.loop import Progress, step_seed, stop
 from morelike.train.recipe import read_recipe
 from morelike.train.session import Clock, Session
@@ -173,7 +174,7 @@ def _recipe(
         "seed": request.seed, "held_out": request.held_out, "augment": asdict(augment), "train": asdict(training),
         "data": {
             "items": len(data), "train": len(prepared.kept), "held_out": len(prepared.held),
-            "digest": collect.digest(prepared),
+            "digest": collect.digest(prepared), "speakers": collect.speakers(data.fields),
             "labels": {name: list(one.config.vocabulary) for name, one in prepared.labels.items()},
             "problems": data.problems[:1000], "skipped": len(data.problems), "warnings": data.warnings,
         },
@@ -214,6 +215,7 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     session = Session(game, folder, plan, recipe["seed"], clock, preview, end, settled["batch"], step)
     session.picture_every = training.picture or max(2.0, (seconds or 300) / 30)
     session.save_every = training.save
+    session.held = _held_out(recipe, prepared, session)
     with assemble.loader(recipe, prepared, settled["batch"]).iterate(step) as batches:
         moved = (assemble.on(device, batch) for batch in batches) if device.type != "cpu" else batches
         with _tensorboard(folder, training.tensorboard) as write:
@@ -223,11 +225,22 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     if stop.is_set():
         yield _event("stopped", clock, folder, f"Stopped and saved at step {session.step:,} of {plan.steps:,}")
         return
-    yield _event("finish", clock, folder, None)
+    yield _event("finish", clock, folder, session.settle())
     _finish(session, prepared, recipe)
     yield replace(
         _event("done", clock, folder, _stall(batches, clock)), step=session.step, steps=plan.steps, fraction=1.0
     )
+
+
+def _held_out(recipe: Mapping[str, Any], prepared: collect.Prepared, session: Session) -> HeldOut | None:
+    """What watches the loss on held-out items, for a family that asks for it."""
+    game = session.game
+    if not game.family.watched or not len(prepared.held):
+        return None
+    source = assemble.batches(prepared, prepared.held, session.batch, recipe["seed"])
+    few = min(fitting_number(session.plan.revisions[0].steps), max(1, source.count // session.batch))
+    batches = [assemble.on(game.device, source.batch(i)) for i in range(few)]
+    return HeldOut(session.folder.path / "best.safetensors", game, session.plan, batches, session.step)
 
 
 @contextmanager

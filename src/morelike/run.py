@@ -207,7 +207,7 @@ class Run:
 
     def _named(self, label: str) -> dict[str, str]:
         """The condition that a bare label stands for."""
-        return {next(iter(self.labels), "label"): label}
+        return {next(iter(self.fields), "label"): label}
 
     def _read(self, source: str | Path, n: int | None) -> tuple[Tensor, dict[str, Tensor]]:
         from morelike.data.cache import build

@@ -143,7 +143,7 @@ def follow(events: Iterable[Progress], machine: bool) -> None:
 def products(out: Path) -> dict[str, Path]:
     """What a finished run has to look at, by kind: the newest sheet of samples, the film, the report."""
     sheets = sorted((out / "samples").glob("*.*"))
-    found = {"samples": sheets[-1]} if sheets else {}
+    found = {"sheet" if sheets[-1].suffix == ".png" else "samples": sheets[-1]} if sheets else {}
     named = {"film": out / "film.gif", "report": out / "report.html"}
     return found | {kind: path for kind, path in named.items() if path.exists()}
 

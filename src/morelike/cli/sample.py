@@ -11,23 +11,25 @@ import typer
 
 from morelike.cli.fit import Json
 from morelike.cli.options import pairs, unfold
+from morelike.cli.texts import Manners, show, spread
 from morelike.core.errors import OptionError
 
 if TYPE_CHECKING:
     from morelike.run import Run, Samples
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(Manners):
     """What `morelike sample` can be told; every field is one option."""
 
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
     number: Annotated[
-        int | None, typer.Option("-n", "--number", metavar="N", help="How many; 64 if not said.", show_default=False)
+        int | None,
+        typer.Option("-n", "--number", metavar="N", help="How many; 64, or 3 texts, if not said.", show_default=False),
     ] = None
-    given: Annotated[list[str] | None, typer.Option(metavar="FIELD=VALUE", help="What to draw, such as label=cat.")] = (
-        None
-    )
+    given: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD=VALUE", help='What to draw, such as label=cat or en="Hello".')
+    ] = None
     seed: Annotated[int, typer.Option(metavar="N", help="The first seed; item i has seed N + i.")] = 0
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="sheet.png, folder/, x.npy, x.npz or x.gif.")] = None
     interpolate: Annotated[
@@ -56,6 +58,9 @@ def sample(options: Options) -> None:
       morelike sample RUN --interpolate 3 8 -n 12 --out path.gif            from seed 3 to seed 8
       morelike sample RUN --reconstruct photos/ --out pairs.png             for families with a latent space
       morelike sample RUN --encode photos/ --out codes.npy                  the same
+      morelike sample runs/book-autoregressive-1 --prompt "Once" -n 3       texts that go on from there
+      morelike sample RUN --temperature 0.7 --length 500 --out texts.txt    calmer and longer, into a file
+      morelike sample runs/pairs-seq2seq-1 --given en="A dog runs."         a translation; en=@FILE for all its lines
 
     \b
     One seed makes one item: item 17 is the same whatever -n is.
@@ -65,13 +70,22 @@ def sample(options: Options) -> None:
         raise OptionError(
             f"{' and '.join(modes)} were given together", "At most one of them", "Give the command once for each"
         )
-    target = options.out or default_target(options)
     if options.number is not None and options.number < 1:
         raise OptionError(f"-n {options.number} asks for nothing", "A whole number from 1", "Give for example: -n 64")
-    check_target(target, may_replace=options.force or options.out is None)
+    if options.out is not None:
+        check_target(options.out, may_replace=options.force)
     from morelike.run import Run
 
     run = Run.load(options.run)
+    if run.codec.natural == "text" and not modes:
+        show(run, options, options.number, spread(pairs("--given", options.given, "label=cat")))
+        return
+    if options.asked():
+        raise OptionError(
+            f"{options.asked()} is for texts", f"This run makes items that are {run.codec.natural}", "Leave it out"
+        )
+    target = options.out or default_target(options)
+    check_target(target, may_replace=options.force or options.out is None)
     written = save_codes(run, options.encode, target) if options.encode is not None else draw(run, options).save(target)
     shown = target if target.exists() else written[0]
     if options.json:

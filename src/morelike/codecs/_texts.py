@@ -18,6 +18,12 @@ def html(items: Iterable[object]) -> list[str]:
     return [f'<pre class="item" dir="auto">{escape(str(one))}</pre>' for one in items]
 
 
+def joined(items: Iterable[object]) -> str:
+    """Texts one after another, with a line between them where any has several lines."""
+    texts = [str(one) for one in items]
+    return ("\n" if all("\n" not in text for text in texts) else SEPARATOR).join(texts)
+
+
 def write(items: Iterable[object], target: Path) -> list[Path]:
     """Write texts in the way that the target's suffix tells; returns the files written.
 
@@ -36,6 +42,6 @@ def write(items: Iterable[object], target: Path) -> list[Path]:
     if suffix == ".jsonl":
         said = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
     else:
-        said = ("\n" if all("\n" not in text for text in texts) else SEPARATOR).join(texts) + "\n"
+        said = joined(texts) + "\n"
     _save(target, said.encode("utf-8", "replace"))
     return [target]

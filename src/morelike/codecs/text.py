@@ -232,6 +232,10 @@ class Codec:
         """Texts (N,) as `<pre class="item">` each, escaped."""
         return _texts.html(items)
 
+    def joined(self, items: np.ndarray) -> str:
+        """Texts (N,) one after another."""
+        return _texts.joined(items)
+
     def write(self, items: np.ndarray, target: Path) -> list[Path]:
         """Write texts (N,) one after another (.txt), as JSON lines (.jsonl), or into a folder of .txt files."""
         return _texts.write(items, Path(target))

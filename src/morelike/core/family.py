@@ -59,6 +59,7 @@ class Family(nn.Module, ABC):
     examples   how many examples a run of three minutes should see before a wider net pays
     batch      examples per step that suit it
     mixes      True when a loss depends on the other examples of its batch (batch statistics, pairing)
+    watched    True when its loss on held-out items tells when it learns items by heart, and training should look at it
     fraction   share of the training budget spent so far, and
     step       number of games played so far: both set by the training loop before each game
     """
@@ -67,6 +68,7 @@ class Family(nn.Module, ABC):
     examples: int = 160_000
     batch: int = 64
     mixes: bool = False
+    watched: ClassVar[bool] = False
     fraction: float = 0.0
     step: int = 0
     spec: Spec

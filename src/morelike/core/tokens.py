@@ -26,7 +26,7 @@ class Manner:
     top_p        only the likeliest that together have this probability (Holtzman et al. 2020)
     repetition   logits of tokens that have been written are made smaller by this factor (Keskar et al. 2019)
     length       most tokens; None for as many as the model was trained on
-    beam         sequences kept in a search for the likeliest; 1 draws instead
+    beam         sequences kept in a search for the likeliest; 1 draws instead; None for what the family does
     penalty      exponent of the length in the score of such a search (Wu et al. 2016, eq. 14)
     allowed      tokens so far (B, t) -> which may follow, bool (B, tokens); None for all
     """
@@ -36,7 +36,7 @@ class Manner:
     top_p: float = 1.0
     repetition: float = 1.0
     length: int | None = None
-    beam: int = 1
+    beam: int | None = None
     penalty: float = 0.6
     allowed: Callable[[Tensor], Tensor] | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ HEAD = 32  # numbers per head of attention
 TOKENS_PER_STEP = 1024  # few: Muon learns more from two small steps than from one of twice the size
 TOKENS_WANTED = 5_000_000  # what a run of three minutes should see before a wider net pays
 AS_IT_COMES = Manner()
+FEW_EPOCHS, MANY_EPOCHS = 4, 20  # passes over the data from which dropout is 0.1, and from which it is 0.2
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Model(Family):
     which is not predicted. Documents that share a row do not see each other.
     """
 
-    exact = True
+    exact, watched = True, True
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -246,6 +247,15 @@ class Reader:
                 return self.begin(torch.stack(self.recent[-max(1, self.room // 2) :], 1))
         h = self.stack.read(self.model.embed(token)[:, None], self.cache)
         return self.model.head(h[:, 0])
+
+
+def suited(settings: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+    """The settings, with what depends on how often each item will be seen, where it was left open.
+
+    What is seen again and again is learnt by heart, and dropout is against that.
+    """
+    usual = 0.0 if epochs < FEW_EPOCHS else 0.1 if epochs < MANY_EPOCHS else 0.2
+    return {"dropout": usual, **settings}
 
 
 def tiny(spec: Spec) -> Model:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.core.errors import OptionError
@@ -58,10 +59,12 @@ class Condition(nn.Module):
         return torch.cat([row.expand(batch, -1) for row in rows], 1)
 
     def _checked(self, name: str, given: Mapping[str, Tensor], batch: int) -> Tensor:
-        wanted = self.specs[name].shape
+        wanted, end = self.specs[name].shape, self.specs[name].end
         if name not in given:
             raise missing(name, given, self.specs)
         value = given[name]
+        if end is not None and value.ndim == 2:  # texts of a batch are cut to the longest of them, or to what is read
+            value = F.pad(value[:, : wanted[0]], (0, max(0, wanted[0] - value.shape[1])), value=end)
         if tuple(value.shape[1:]) != wanted or len(value) not in (1, batch):
             raise OptionError(
                 f'The condition "{name}" has shape {tuple(value.shape)}',

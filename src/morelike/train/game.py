@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
@@ -117,6 +117,14 @@ class Game:
     def weights(self) -> dict[str, Tensor]:
         """What is sampled from: averaged parameters, and buffers."""
         return self.average.tensors() if self.average else dict(self.family.state_dict())
+
+    def adopt(self, weights: Mapping[str, Tensor]) -> None:
+        """Sample from these weights from now on, as `weights` gave them earlier."""
+        if self.average is None:
+            self.family.load_state_dict(dict(weights))
+            return
+        for name, value in zip(self.average.names, self.average.values, strict=True):
+            value.copy_(weights[name])
 
     def state(self) -> dict[str, Tensor]:
         """All that training needs to go on exactly as if it had not stopped."""

@@ -19,6 +19,7 @@ from morelike.core.spec import Batch
 from morelike.train.budget import Pace, Plan, record
 from morelike.train.folder import Folder, save_tensors
 from morelike.train.game import Game
+from morelike.train.heldout import HeldOut
 from morelike.train.ledger import Ledger
 from morelike.train.loop import Progress, train
 from morelike.train.meters import processor_seconds
@@ -57,6 +58,7 @@ class Session:
     step           steps taken so far
     picture_every  seconds between two pictures, and save_every between two saves
     drawing        seconds that the last picture took
+    held           watches the loss on held-out items, and keeps the weights with which it was smallest
     """
 
     game: Game
@@ -74,6 +76,7 @@ class Session:
     picture: str | None = None
     drawing: float = 0.0
     said: set[str] = field(default_factory=set)
+    held: HeldOut | None = None
 
     def __post_init__(self) -> None:
         path, draws = self.folder.path, self.preview if isinstance(self.preview, DrawsItems) else None
@@ -103,6 +106,8 @@ class Session:
         flushed, drawn, saved, first = self.clock(), self.clock(), self.clock(), self.step
         for turn in train(self.game, ahead, self.plan, self.seed, self.step, revise):
             self.step = turn.step
+            if self.held is not None and (loss := self.held.look(turn.step)) is not None:
+                turn.log["held_out"] = torch.tensor(loss)
             pending.append((turn.step, turn.log))
             self.trail.look(turn.step, self.clock, ahead)
             now = self.clock()
@@ -148,6 +153,18 @@ class Session:
             f"At step {step:,} {what} was not a finite number (learning rate {lr:.3g}); {last}",
             "Every loss and every weight has to stay finite",
             f"Train again with --set lr={lr / 3:.1g}, or with --set precision=float32",
+        )
+
+    def settle(self) -> str | None:
+        """Go back to the weights with the smallest held-out loss, if the last ones are worse; a sentence says so."""
+        best = None if self.held is None else self.held.better()
+        if self.held is None or best is None:
+            return None
+        self.game.adopt(best)
+        loss, step = self.held.best
+        return (
+            f"Kept the weights of step {step:,}: on held-out items their loss was {loss:.4g}, and {self.held.last:.4g} "
+            "in the end, when the model had begun to learn its items by heart."
         )
 
     def draw(self) -> None:
