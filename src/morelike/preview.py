@@ -14,12 +14,13 @@ from torch import Tensor
 
 from morelike.collect import Prepared
 from morelike.core.family import Family
+from morelike.core.tokens import Writes
 from morelike.data.sequences import chosen
 from morelike.train.folder import Folder, write_bytes
 
 CHUNK = 64  # items made at once: always this many, so that an item does not depend on how many are asked for
 SHEET = {"image": 64}  # items in a preview, by codec
-FEW = 12  # where nothing is said
+FEW = 4  # where nothing is said: writing is slow, and nobody reads more
 FRAME = 360  # pixels, longest side of a frame of the film
 
 
@@ -55,8 +56,9 @@ class Preview:
         self.codec.write(self.codec.decode(x), path)
 
     def items(self, family: Family, n: int) -> Tensor:
-        """Items of seeds 0 to n - 1, encoded: (n, *shape); always in chunks of `CHUNK`, as `Run.sample` makes them."""
-        chunks = [range(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
+        """Items of seeds 0 to n - 1, encoded: (n, *shape), in the chunks in which `Run.sample` makes them."""
+        whole = isinstance(family, Writes)  # what is written token by token does not depend on what is beside it
+        chunks = [range(n)] if whole else [range(begin, begin + CHUNK) for begin in range(0, n, CHUNK)]
         return torch.cat([family.sample(part, self._given(part)) for part in chunks])[:n]
 
     def _given(self, seeds: range) -> dict[str, Tensor]:

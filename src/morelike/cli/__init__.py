@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from morelike.cli import check, explain, fit, sample, show
+from morelike.cli import chat, check, explain, fit, sample, show
 from morelike.cli import report as measured
 from morelike.cli.failure import report
 from morelike.core.errors import unknown
@@ -24,6 +24,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "fit": fit.fit,
     "resume": fit.resume,
     "sample": sample.sample,
+    "chat": chat.chat,
     "report": measured.report,
     "explain": explain.explain,
     "info": show.info,
@@ -46,6 +47,8 @@ def morelike(
       morelike fit photos/ --minutes 5              a folder of pictures, one sub-folder for each kind
       morelike fit menagerie --family vae           the built-in cats, dogs and rabbits
       morelike sample runs/photos-gan-1 -n 64       64 new pictures
+      morelike fit book.txt                         a language model; pairs.tsv --given en --make de: a translator
+      morelike chat runs/book-autoregressive-1      talk with it
       morelike report runs/photos-gan-1             how real, how varied, how new: whether to use them
       morelike explain runs/photos-gan-1            what the model has learned
       morelike info runs/photos-gan-1               what was asked, and what happened

@@ -28,7 +28,7 @@ from morelike.train.trail import DrawsItems, Peeking, Trail
 
 DRAWS_LIKE_FINISHING = 8  # finishing takes about as long as this many pictures; on a busy machine both take longer
 FLUSH = 0.5  # seconds between two progress events
-PATIENCE = 30  # training takes at least this many times as long as saving it
+PATIENCE = 30  # training takes at least this many times as long as saving it, or drawing from it
 
 
 @dataclass
@@ -80,6 +80,7 @@ class Session:
 
     def __post_init__(self) -> None:
         path, draws = self.folder.path, self.preview if isinstance(self.preview, DrawsItems) else None
+        draws = None if self.game.family.watched else draws  # its held-out loss tells how fast it improves
         self.ledger = Ledger(path / "cost.json", self.game, self.batch, self.clock.began, self.clock.cpu)
         self.trail = Trail(path / "trail", draws, self.game, self.plan, self.batch, self.step)
 
@@ -172,6 +173,7 @@ class Session:
         with self.game.averaged() as family:
             self.preview(family, path)
         self.picture, self.drawing = str(path), self.clock() - began
+        self.picture_every = max(self.picture_every, PATIENCE * self.drawing)
 
     def save(self) -> None:
         """Write the state, from which training goes on, then the weights, which are sampled from, and what it cost."""
