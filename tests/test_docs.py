@@ -195,7 +195,7 @@ def quick(command: str) -> str:
 
 
 def photos(folder: Path) -> None:
-    """What the examples speak of: photos/ with a sub-folder for each kind, the same as photos.zip, and labels.csv."""
+    """What the examples speak of: photos/ with a sub-folder for each kind, photos.zip with the same, and texts."""
     from morelike.data import menagerie
 
     rows = ["file,label"]
@@ -206,6 +206,16 @@ def photos(folder: Path) -> None:
             rows.append(f"photos/{kind}/{number}.png,{kind}")
     (folder / "labels.csv").write_text("\n".join(rows))
     shutil.make_archive(str(folder / "photos"), "zip", folder / "photos")
+    truth = menagerie.factors(120)
+    english, chinese = menagerie.captions(truth, "en"), menagerie.captions(truth, "zh")
+    (folder / "book.txt").write_text("\n\n".join(english))
+    kinds = [menagerie.SPECIES[number] for number in truth.species]
+    messages = "".join(f'{kind},"{text}"\n' for kind, text in zip(kinds, english, strict=True))
+    (folder / "messages.csv").write_text("type,text\n" + messages)
+    lines = "".join(f"{a}\t{b}\n" for a, b in zip(english, chinese, strict=True))
+    (folder / "pairs.tsv").write_text("en\tzh\n" + lines, encoding="utf-8")
+    talks = [{"talk": f"Ann: Who is there?\nBob: It is {text}.\nAnn: How nice!"} for text in english]
+    (folder / "dialogues.jsonl").write_text("".join(json.dumps(one) + "\n" for one in talks))
 
 
 def package_with(found: list[Block], folder: Path) -> Path:

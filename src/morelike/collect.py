@@ -180,8 +180,10 @@ def speakers(fields: Mapping[str, Sequence[str]]) -> list[str]:
 def counted(prepared: Prepared) -> str:
     """What was found, in one line."""
     data, (kept, held) = prepared.data, (len(prepared.kept), len(prepared.held))
-    said = f"{len(data):,} items {prepared.codec.said}: {kept:,} to train on, {held:,} held out"
+    shape = f" of shape {prepared.codec.shape}" if not isinstance(data.x, Ragged) else ""
+    said = f"{len(data):,} items{shape}: {kept:,} to train on, {held:,} held out"
     said += "".join(f"; {name}: {one.said}" for name, one in prepared.conditions.items())
+    said += f". {prepared.codec.said.rstrip('.')}" if prepared.codec.said else ""
     if data.problems:
         shown = "; ".join(f"{name} ({why})" for name, why in data.problems[:3])
         said += f". Skipped {len(data.problems):,}: {shown}{' …' if len(data.problems) > 3 else ''}"

@@ -51,8 +51,8 @@ def clock(seconds: float) -> str:
 
 
 def rate(event: Progress) -> str:
-    """The speed of training in words: 1,204 images/s."""
-    return f"{event.rate:,.0f} images/s" if event.rate >= 10 else f"{event.rate:.2g} images/s"
+    """The speed of training in words: 1,204 examples/s."""
+    return f"{event.rate:,.0f} examples/s" if event.rate >= 10 else f"{event.rate:.2g} examples/s"
 
 
 def steps(event: Progress) -> str:

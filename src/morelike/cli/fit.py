@@ -152,13 +152,15 @@ def ending(out: Path, left: dict[str, Path]) -> list[str]:
     """The last lines of a run: where its products are, and commands to try next."""
     folder = shlex.quote(str(out))
     asked = "".join(f" --given {shlex.quote(f'{name}={values[0]}')}" for name, values in labels(out).items())
+    asked += "".join(f' --given {shlex.quote(name)}="…"' for name in texts(out))
     return [
         "",
         *(f"{kind:<8} {path}" for kind, path in left.items()),
         "",
         "Try next:",
-        f"  morelike sample {folder} -n 64{asked} --out sheet.png",
-        f"  morelike info {folder}",
+        f"  morelike sample {folder} -n 64{asked} --out sheet.png" if "sheet" in left
+        else f"  morelike sample {folder}{asked}",
+        f"  morelike report {folder}",
     ]
 
 
@@ -167,6 +169,14 @@ def labels(out: Path) -> dict[str, list[str]]:
     from morelike.train.folder import read_json
 
     return {name: values for name, values in read_json(out / "recipe.json")["data"]["labels"].items() if values}
+
+
+def texts(out: Path) -> list[str]:
+    """The texts that a run makes its items from, by name."""
+    from morelike.train.folder import read_json
+
+    recipe = read_json(out / "recipe.json")
+    return [name for name in (recipe["given"] or "").split(",") if name and name not in recipe["data"]["labels"]]
 
 
 def tell(shown: Display, event: str, values: dict[str, Any], lines: list[str]) -> None:

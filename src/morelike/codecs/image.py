@@ -83,8 +83,8 @@ class Codec:
 
     @property
     def said(self) -> str:
-        """What the items are, in a few words."""
-        return f"of shape {self.shape}"
+        """What was settled by looking at the items, in a sentence."""
+        return ""
 
     @property
     def preparation(self) -> tuple:
