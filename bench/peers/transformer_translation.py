@@ -1,6 +1,6 @@
 """A plain translator of torch's own nn.Transformer, trained for a given wall time; the peer of text_translation.py.
 
-    python bench/peers/transformer_translation.py --data multi30k/train --test multi30k/val --from en --to de --out o.json
+    python bench/peers/transformer_translation.py --data multi30k/train --test multi30k/val --from en --to de --out o
 
 Pre-norm, 3 + 3 layers of 256 units and 8 heads, feed-forward 1,024, dropout 0.2, sinusoidal positions, one table for
 source, target and output, label smoothing 0.1, Adam (0.9, 0.98) at 1e-3 with 400 steps of warm-up and an inverse square
@@ -48,8 +48,10 @@ class Translator(nn.Module):
 
     def decode(self, memory: Tensor, source: Tensor, target: Tensor) -> Tensor:
         causal = nn.Transformer.generate_square_subsequent_mask(target.shape[1]).isinf()
-        hidden = self.net.decoder(self.placed(target), memory, tgt_mask=causal, tgt_is_causal=True,
-                                  tgt_key_padding_mask=target == PAD, memory_key_padding_mask=source == PAD)  # fmt: skip
+        hidden = self.net.decoder(
+            self.placed(target), memory, tgt_mask=causal, tgt_is_causal=True, tgt_key_padding_mask=target == PAD,
+            memory_key_padding_mask=source == PAD,
+        )  # fmt: skip
         return hidden @ self.embed.weight.T
 
 
