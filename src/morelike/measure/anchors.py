@@ -78,15 +78,17 @@ def reference(evidence: Evidence) -> tuple[Tensor, Tensor | None, bool]:
     return evidence.train, evidence.train_labels, True
 
 
-def trivial(train: Tensor, labels: Tensor | None, asked: Tensor, seed: int = 0) -> Tensor:
+def trivial(train: Tensor, labels: Tensor | None, asked: Tensor, seed: int = 0, end: int | None = None) -> Tensor:
     """What a model makes that draws each number on its own from the training items' values there: (n, *shape).
 
     train   (M, *shape), M >= 1
     labels  (M,) classes of the training items; with them, numbers come from items of the class asked for alone
     asked   int64 (n,) classes asked for; only its length counts without labels
+    end     for sequences of varying length, the token around them: see below
 
     x_ij = t_kj with k uniform over the training items (of the class), anew for every i and j: each column keeps its own
-    law and loses every tie to the others.
+    law and loses every tie to the others. Places mean nothing in sequences of varying length: these take their length
+    from one training item, and each token from all that there are.
     """
     generator = torch.Generator().manual_seed(seed)
     flat = train.flatten(1)
@@ -97,9 +99,21 @@ def trivial(train: Tensor, labels: Tensor | None, asked: Tensor, seed: int = 0) 
         wanted, own = ((one == label).nonzero()[:, 0] for one in (asked, labels))
         own = own if len(own) else torch.arange(len(flat))
         for part in wanted.split(max(1, _NUMBERS // max(flat.shape[1], 1))):
+            if end is not None:
+                made[part] = _shuffled(flat[own], len(part), end, generator)
+                continue
             rows = torch.randint(len(own), (len(part), flat.shape[1]), generator=generator)
             made[part] = flat.gather(0, own[rows])
     return made.reshape(len(asked), *train.shape[1:])
+
+
+def _shuffled(train: Tensor, n: int, end: int, generator: torch.Generator) -> Tensor:
+    """n sequences as long as training sequences (M, T), whose tokens are drawn from all tokens of these: (n, T)."""
+    made = train[torch.randint(len(train), (n,), generator=generator)]
+    tokens, there = train[train != end], made != end
+    if len(tokens):
+        made[there] = tokens[torch.randint(len(tokens), (int(there.sum()),), generator=generator)]
+    return made
 
 
 def folds(rows: Sets, *, weights: Tensor | None = None, limit: int = LIMIT, seed: int = 0) -> tuple[Fold, ...]:

@@ -63,7 +63,7 @@ def damages(
     """
     noisy = Bag(features(noise(x, spec, generator)))
     chance = int(torch.randint(2**31, (1,), generator=generator))
-    junk = Bag(features(trivial(x, None, torch.zeros(len(x), dtype=torch.long), chance)))
+    junk = Bag(features(trivial(x, None, torch.zeros(len(x), dtype=torch.long), chance, spec.end)))
     left = (~mode(whole.seen, generator)).nonzero()[:, 0]
     words = "a fifth of the tokens drawn at random" if spec.tokens else "a fifth of their spread added to all numbers"
 
@@ -88,7 +88,14 @@ def damages(
 
 
 def noise(x: Tensor, spec: Spec, generator: torch.Generator) -> Tensor:
-    """x + 0.2 s e, e ~ N(0, 1), s the standard deviation of all numbers, cut to the range of x; tokens drawn anew."""
+    """x + 0.2 s e, e ~ N(0, 1), s the standard deviation of all numbers, cut to the range of x; tokens drawn anew.
+
+    In sequences of varying length a token is drawn from all that there are, and ends stay where they are.
+    """
+    if spec.end is not None:
+        there = x != spec.end
+        other = x[there][torch.randint(max(1, int(there.sum())), x.shape, generator=generator)] if there.any() else x
+        return torch.where((torch.rand(x.shape, generator=generator) < NOISE) & there, other, x)
     if spec.tokens is not None or not x.is_floating_point():
         other = torch.randint(spec.tokens or int(x.max()) + 1, x.shape, generator=generator).to(x.dtype)
         return torch.where(torch.rand(x.shape, generator=generator) < NOISE, other, x)

@@ -19,6 +19,7 @@ from morelike.measure.novelty import novelty
 from morelike.measure.panel import SCALES, Scale, figure, measures, of_metric, variety
 from morelike.measure.scene import Kept, Remembered, Scene, arrange, finite
 from morelike.measure.selftest import try_damage
+from morelike.measure.text.figures import text_figures
 from morelike.measure.verdict import judge
 
 Tell = Callable[[str, float], None]  # stage, share of it that is done
@@ -64,7 +65,9 @@ def evaluate(
         figures = [_remarked(scene, one, looks[0].width) for one in found]
         say("figures", 1.0)
         figures += _classes(scene, looks, lambda fraction: say("classes", fraction))
-    if family is not None:
+    if clean.documents is not None:
+        figures += text_figures(clean, scene, family, lambda share: say("texts", share))
+    elif family is not None:
         figures += likelihood(clean, family, seed=seed)
         say("likelihood", 1.0)
     news = novelty(clean, looks[0], seed=seed, duplicates=duplicates) if len(clean.made) and len(clean.train) else None

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.core.spec import Spec
+from morelike.measure.usual import FAR, USUAL, Bag, Usual
 from morelike.measure.views import KINDS
 from morelike.nn import mlp
 from morelike.nn.layers import BatchNorm, TokenEmbedding
@@ -60,6 +61,8 @@ def _trunk(channels: int, space: tuple[int, ...]) -> nn.Sequential:
 class FeatureNet(nn.Module):
     """Items to 64 features, and features to classes and damages: (B, *shape) -> (B, 64).
 
+    Of sequences of varying length, the last twelve features are not learnt: they tell how usual their runs are.
+
     centre, scale     of the inputs, for each channel or column
     mean, deviation   of the features of undamaged training items
     """
@@ -73,25 +76,29 @@ class FeatureNet(nn.Module):
         super().__init__()
         self.tokens = spec.tokens
         self.factors: tuple[int, ...] = ()
-        embedded = spec.tokens is not None and len(spec.shape) > 0
+        self.end, self.learnt = spec.end, WIDTH if spec.end is None else WIDTH - USUAL
+        embedded = spec.tokens is not None and len(spec.shape) > 0 and spec.end is None
         self.embed: nn.Module = TokenEmbedding(spec.tokens + 1, EMBEDDED) if embedded else nn.Identity()  # type: ignore[operator]
         channels, *space = (EMBEDDED, *spec.shape) if embedded else spec.shape or (1,)
-        if space:
+        if spec.end is not None and spec.tokens is not None:
+            self.trunk: nn.Module = Bag(spec.tokens, spec.end, self.learnt, BatchNorm)
+            self.usual = Usual(spec.tokens, spec.end, torch.Generator().manual_seed(0))
+        elif space:
             if spec.tokens is None:
                 self.factors = shrinking(tuple(space))
                 space = [math.ceil(side / by) for side, by in zip(space, self.factors, strict=True)]
-            self.trunk: nn.Module = _trunk(channels, tuple(space))
+            self.trunk = _trunk(channels, tuple(space))
         else:
             vocabulary = None if spec.tokens is None else spec.tokens + 1
             self.trunk = mlp.Encoder(spec.shape, WIDTH, HIDDEN, tokens=vocabulary, norm="batch")
-        self.classes = nn.Linear(WIDTH, classes) if classes else None
-        self.damage = nn.Linear(WIDTH, len(KINDS))
+        self.classes = nn.Linear(self.learnt, classes) if classes else None
+        self.damage = nn.Linear(self.learnt, len(KINDS))
         places = () if spec.tokens is not None else (spec.shape[0], *[1] * spec.dims)
         self.register_buffer("centre", torch.zeros(places))
         self.register_buffer("scale", torch.ones(places))
         self.register_buffer("mean", torch.zeros(WIDTH))
         self.register_buffer("deviation", torch.ones(WIDTH))
-        if len(space) == 2:
+        if len(space) == 2 and spec.tokens is None:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def prepared(self, x: Tensor) -> Tensor:
@@ -103,7 +110,9 @@ class FeatureNet(nn.Module):
 
     def raw(self, prepared: Tensor) -> Tensor:
         """Features before they are standardised: (B, *shape) -> (B, 64)."""
-        return self.trunk(self.embed(prepared))
+        found = self.trunk(self.embed(prepared))
+        return found if self.end is None else torch.cat([found, self.usual(prepared)], 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.raw(self.prepared(x)) - self.mean) / self.deviation
+        found = (self.raw(self.prepared(x)) - self.mean) / self.deviation
+        return torch.cat([found[:, : self.learnt], found[:, self.learnt :].clamp(-FAR, FAR)], 1)

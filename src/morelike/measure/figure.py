@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from morelike.core.spec import Spec
+from morelike.measure.text.documents import Documents
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Evidence:
     seeds                seed of each made item
     spec                 shape and kind of an item
     against              what `held` is: "held out", or the name of another source
+    documents            where items are texts, how to read them, and the whole documents that they were cut from
     """
 
     made: Tensor
@@ -38,6 +40,7 @@ class Evidence:
     train_rows: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     seeds: tuple[int, ...] = ()
     against: str = "held out"
+    documents: Documents | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from morelike.core.errors import OptionError
 from morelike.core.spec import Spec
 from morelike.measure.featurenet import OUTLIER, shrinking, shrunk
 from morelike.measure.learned import look
+from morelike.measure.usual import FAR, Usual
+from morelike.measure.usual import LEAST as COUNTED_LEAST
+from morelike.measure.usual import USUAL as COUNTED
 
 LEAST, USUAL = 16, 64  # features
 MOST_SCALES, SMALLEST = 6, 7  # scales at which an item is filtered; its longest side at the coarsest of them
@@ -87,14 +90,18 @@ class Grams(nn.Module):
     """Signed counts of hashed runs of 1, 2 and 3 tokens, over the root of their number: (B, *shape) -> (B, width).
 
     A run's bucket and sign come from tabulation hashing, h = T_1[a] xor T_2[b] xor T_3[c] with random tables (Zobrist
-    1970), and each length of run has a third of the buckets (feature hashing: Weinberger et al. 2009, eq. 1).
+    1970), and each length of run has a third of the buckets (feature hashing: Weinberger et al. 2009, eq. 1). Where
+    sequences differ in length, what is beyond their end does not count, and twelve of the features tell how usual their
+    runs are in the items on which the features are standardised.
     """
 
     tables: Tensor
 
-    def __init__(self, tokens: int, width: int, generator: Generator) -> None:
+    def __init__(self, tokens: int, width: int, generator: Generator, end: int | None = None) -> None:
         super().__init__()
-        self.tokens, self.widths = tokens, [len(part) for part in torch.arange(width).chunk(GRAMS)]
+        self.usual = None if end is None or width <= COUNTED + GRAMS else Usual(tokens, end, generator)
+        width -= 0 if self.usual is None else COUNTED
+        self.tokens, self.end, self.widths = tokens, end, [len(part) for part in torch.arange(width).chunk(GRAMS)]
         self.register_buffer("tables", torch.randint(0, 2**31, (GRAMS, tokens), generator=generator))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,8 +110,12 @@ class Grams(nn.Module):
         for n, width in enumerate(self.widths):
             ends = x[:, n:]
             runs = runs[:, : ends.shape[1]] ^ self.tables[n][ends]  # (B, T - n) hashes of runs of n + 1 tokens
-            sign = (2 * (runs & 1) - 1).float() / math.sqrt(max(1, ends.shape[1]))
+            sign = (2 * (runs & 1) - 1).float()
+            there = torch.ones_like(sign) if self.end is None else (ends != self.end).float()
+            sign = sign * there / there.sum(1, keepdim=True).clamp_min(1).sqrt()
             parts.append(torch.zeros(len(x), width).scatter_add_(1, (runs >> 1) % width, sign))
+        if self.usual is not None:
+            parts.append(self.usual(x))
         return torch.cat(parts, 1)
 
 
@@ -112,6 +123,7 @@ class Random:
     """Features of a fixed random net.
 
     about  how it was made, for JSON
+    alike  the first so many features see no difference between items on which it was standardised and others as such
     net    its random numbers
     mean, deviation  of the features of the items on which it was standardised; 0 and 1 where it was not
     """
@@ -123,19 +135,22 @@ class Random:
             raise OptionError(f"{width} random features", f"At least {LEAST}", f"{USUAL} suit most data")
         generator = torch.Generator().manual_seed(seed)
         if spec.tokens is not None:
-            self.net: nn.Module = Grams(spec.tokens, width, generator)
+            self.net: nn.Module = Grams(spec.tokens, width, generator, spec.end)
         else:
             kind = Energies if spec.dims else Projections
             self.net = kind(tuple(spec.shape), width, generator)
         self.net.register_buffer("mean", torch.zeros(width))
         self.net.register_buffer("deviation", torch.ones(width))
         self.spec, self.width = spec, width
+        self.alike = width - COUNTED if isinstance(self.net, Grams) and self.net.usual is not None else width
         self.about: dict[str, Any] = {"kind": self.name, "seed": seed, "width": width}
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, *shape) -> (N, width) float32. Raises `DataError` for items of another shape."""
         found = look(self.net, x, self.spec, self.width)
-        return found.sub_(self.net.get_buffer("mean")).div_(self.net.get_buffer("deviation"))
+        found.sub_(self.net.get_buffer("mean")).div_(self.net.get_buffer("deviation"))
+        found[:, self.alike :].clamp_(-FAR, FAR)
+        return found
 
     def classify(self, x: Tensor) -> Tensor | None:
         """None: nothing was learnt."""
@@ -147,11 +162,18 @@ class Random:
 
     def standardise(self, x: Tensor) -> None:
         """Give each feature mean 0 and variance 1 on these items, (N, *shape); one that hardly varies is left small."""
+        usual = self.net.usual if isinstance(self.net, Grams) else None
+        if usual is not None:
+            usual.count(x)
+            usual.own = 1
         found = self(x)
+        if usual is not None:
+            usual.own = 0
         deviation = found.std(0, correction=0)
         least = 0.01 * float(deviation.square().mean().sqrt()) or 1.0
         self.net.get_buffer("mean").copy_(found.mean(0))
         self.net.get_buffer("deviation").copy_(deviation.clamp_min(least))
+        self.net.get_buffer("deviation")[self.alike :].clamp_min_(COUNTED_LEAST)
         self.about["standardised_on"] = len(x)
 
 

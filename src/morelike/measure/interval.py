@@ -53,7 +53,8 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
     """
     share, z2 = hits / trials, Z * Z / trials
     half = Z * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials))
-    return max(0.0, (share + z2 / 2 - half) / (1 + z2)), min(1.0, (share + z2 / 2 + half) / (1 + z2))
+    low, high = (share + z2 / 2 - half) / (1 + z2), (share + z2 / 2 + half) / (1 + z2)
+    return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < trials else 1.0
 
 
 def groups(count: int, seed: int, parts: int = GROUPS) -> Tensor:

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from morelike.core.errors import DataError, OptionError
 from morelike.core.spec import Spec
 from morelike.measure.featurenet import WIDTH, FeatureNet
+from morelike.measure.usual import LEAST
 from morelike.measure.views import Changes, changes, damaged
 
 Tell = Callable[[str, float], None]
@@ -31,6 +32,7 @@ SPARE, MOST_SPARE = 0.1, 1000  # labelled items on which the accuracy is measure
 RATE, DECAY, SMOOTHING = 4e-3, 0.05, 0.1  # peak learning rate, weight decay, label smoothing
 ALIKE, APART, SPREAD, DAMAGE, CLASS = 1.0, 0.2, 0.1, 4.0, 2.0  # weights of the losses
 SPEED, PER_NUMBER, PER_STEP = 6e10, 6e-9, 4e-3  # of one slow core: FLOP/s, seconds per number and per step
+PER_RUNS, PER_TABLE = 2e-7, 5e-3  # the same where runs of tokens are looked up in a table
 SAFETY = 0.8  # share of the seconds that are asked for which the steps would take on that core
 LOOKED_AT = 4096  # training items from which means and deviations are taken
 CHUNK, CHUNK_NUMBERS = 256, 2**21  # items, and numbers, that are looked at together
@@ -55,7 +57,8 @@ def lesson(net: FeatureNet, spec: Spec, items: int, seconds: float) -> Lesson:
     with torch.no_grad(), FlopCounterMode(display=False) as counted:
         net.eval()(torch.zeros(1, *spec.shape))
     flops = 9 * batch * counted.get_total_flops()  # three versions of each item, forward once and backward twice
-    step = PER_STEP + 3 * batch * numbers * PER_NUMBER + flops / SPEED
+    per_number, more = (PER_NUMBER, 0.0) if spec.end is None else (PER_RUNS, PER_TABLE)
+    step = PER_STEP + more + 3 * batch * numbers * per_number + flops / SPEED
     steps = max(1, min(int(SAFETY * seconds / step), max(FEWEST, SEEN * items // batch)))
     return Lesson(batch, steps, min(1.0, LABELLED * items / (steps * batch)))
 
@@ -64,13 +67,14 @@ class Learned:
     """Features of a net that has been trained; standardised, so that each has mean 0 and variance 1 on training items.
 
     about  how it was trained, for JSON
+    alike  the first so many features see no difference between training items and new ones as such
     """
 
     name = "learned"
     width = WIDTH
 
     def __init__(self, net: FeatureNet, spec: Spec, about: dict[str, Any]) -> None:
-        self.net, self.spec, self.about = net.eval(), spec, about
+        self.net, self.spec, self.about, self.alike = net.eval(), spec, about, net.learnt
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, *shape) -> (N, 64) float32. Raises `DataError` for items of another shape."""
@@ -82,7 +86,7 @@ class Learned:
         if classes is None:
             return None
         with torch.no_grad():
-            return classes(self(x))
+            return classes(self(x)[:, : self.net.learnt])
 
     def described(self) -> dict[str, Any]:
         """How the net was trained and how well it tells the classes, as plain data."""
@@ -140,7 +144,7 @@ def learn(
         torch.manual_seed(seed)
         net = FeatureNet(spec, classes)
     taught, spare = _spared(labels, len(x), generator)
-    _standardise_inputs(net, x[taught[:LOOKED_AT]])
+    _standardise_inputs(net, x[taught if spec.end is not None else taught[:LOOKED_AT]])
     plan = lesson(net, spec, len(taught), seconds)
     _train(net, x, labels, _Run(plan, taught, changes(spec), generator, tell or (lambda stage, share: None)))
     _standardise_features(net, x, taught)
@@ -183,6 +187,8 @@ def _spared(labels: Tensor | None, items: int, generator: Generator) -> tuple[Te
 
 def _standardise_inputs(net: FeatureNet, x: Tensor) -> None:
     """Mean and deviation of each channel or column, of finite numbers; what hardly varies is not blown up."""
+    if net.end is not None:
+        net.usual.count(x)
     if net.tokens is not None:
         return
     x = x.float().nan_to_num(0.0, 0.0, 0.0)
@@ -242,14 +248,14 @@ def _loss(net: FeatureNet, x: Tensor, labels: Tensor | None, run: _Run) -> Tenso
     correlation = z[: 2 * len(x)].T @ z[: 2 * len(x)] / (2 * len(x) - 1)
     repeats = (correlation.square().sum() - correlation.diagonal().square().sum()) / WIDTH
     loss = ALIKE * F.mse_loss(a, b) + APART * repeats + SPREAD * variance.log().square().mean()
-    loss = loss + DAMAGE * F.mse_loss(net.damage(c), strength)
+    loss = loss + DAMAGE * F.mse_loss(net.damage(c[:, : net.learnt]), strength)
     if labels is None or net.classes is None:
         return loss
     whole = strength.sum(1) == 0  # undamaged items teach the classes as well: they are what will be classified
     seen, known = torch.cat([a, b, c[whole]]), torch.cat([labels, labels, labels[whole]])
     if not bool((known >= 0).any()):
         return loss
-    fault = F.cross_entropy(net.classes(seen), known, ignore_index=-1, label_smoothing=SMOOTHING)
+    fault = F.cross_entropy(net.classes(seen[:, : net.learnt]), known, ignore_index=-1, label_smoothing=SMOOTHING)
     return loss + CLASS * run.plan.label_weight * fault
 
 
@@ -263,9 +269,14 @@ def _standardise_features(net: FeatureNet, x: Tensor, rows: Tensor) -> None:
         norm.momentum = None  # a plain mean over the batches
     for part in parts:
         net.train().raw(net.prepared(x[part].cpu()))
+    if net.end is not None:
+        net.usual.own = 1
     z = torch.cat([net.eval().raw(net.prepared(x[part].cpu())) for part in parts])
+    if net.end is not None:
+        net.usual.own = 0
     net.mean.copy_(z.mean(0))
     net.deviation.copy_(z.std(0, correction=0).clamp_min(1e-3))
+    net.deviation[net.learnt :].clamp_min_(LEAST)
 
 
 def _accuracy(features: Learned, x: Tensor, labels: Tensor | None) -> dict[str, Any]:

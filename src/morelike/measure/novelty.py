@@ -57,7 +57,7 @@ def novelty(
     labels = {name: _at(getattr(evidence, f"{name}_labels"), rows[name]) for name in sets}
     fresh = sets["held"] if evidence.against == HELD_OUT else sets["held"][:0]
     rule = Rule(sets["train"], fresh, evidence.spec, seed)
-    sets |= _anchors(sets, labels, features, seed)
+    sets |= _anchors(sets, labels, features, (seed, evidence.spec.end))
     judged = {name: rule.judge(sets[name]) for name in ("made", "copies", "trivial")} | {"fresh": rule.fresh}
     judged["held"] = rule.fresh if len(fresh) >= FEW else rule.judge(sets["held"])
     times = _times(evidence, rows["train"], duplicates or {})
@@ -70,12 +70,17 @@ def novelty(
 
 def _finite(x: Tensor, features: Features) -> tuple[Items, Tensor]:
     """Items that are finite and have finite features, and their rows."""
-    seen = features(x).float() if len(x) else torch.empty(0, features.width)
+    seen = plain(features, x) if len(x) else torch.empty(0, features.width)
     good = seen.isfinite().all(1)
     if x.is_floating_point() and len(x):
         good &= torch.cat([part.flatten(1).isfinite().all(1) for part in x.split(1024)])
     rows = good.nonzero()[:, 0]
     return (Items(x, seen) if len(rows) == len(x) else Items(x[rows], seen[rows])), rows
+
+
+def plain(features: Features, x: Tensor) -> Tensor:
+    """Those features that see no difference between training items and new ones as such, (n, *shape) -> (n, d)."""
+    return features(x)[:, : getattr(features, "alike", features.width)].float()
 
 
 def _at(labels: Tensor | None, rows: Tensor) -> Tensor | None:
@@ -90,16 +95,16 @@ def _nothing(what: str) -> Novelty:
 
 
 def _anchors(
-    sets: Mapping[str, Items], labels: Mapping[str, Tensor | None], features: Features, seed: int
+    sets: Mapping[str, Items], labels: Mapping[str, Tensor | None], features: Features, how: tuple[int, int | None]
 ) -> dict[str, Items]:
     """The copy machine's items and the trivial model's, of the classes that were asked for."""
     train, n = sets["train"], min(ANCHORS, len(sets["made"]))
-    drawn = torch.randint(len(train), (n,), generator=torch.Generator().manual_seed(seed))
+    drawn = torch.randint(len(train), (n,), generator=torch.Generator().manual_seed(how[0]))
     asked, known = labels["made"], labels["train"]
     if asked is None or known is None:
         asked, known = torch.zeros(n, dtype=torch.long), None
-    alone = trivial(train.x, known, asked[:n], seed)
-    return {"copies": train[drawn], "trivial": Items(alone, features(alone).float())}
+    alone = trivial(train.x, known, asked[:n], *how)
+    return {"copies": train[drawn], "trivial": Items(alone, plain(features, alone))}
 
 
 def _times(evidence: Evidence, kept: Tensor, duplicates: Mapping[int, int]) -> Tensor:

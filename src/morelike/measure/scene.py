@@ -20,6 +20,7 @@ class Remembered:
 
     def __init__(self, features: Features) -> None:
         self.features, self.name, self.width = features, features.name, features.width
+        self.alike: int = getattr(features, "alike", features.width)
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -95,7 +96,8 @@ def arrange(evidence: Evidence, seed: int = 0) -> Scene:
     if evidence.made_labels is not None and evidence.train_labels is not None and real_labels is not None and n:
         asked = real_labels[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:n]]
         classes = Labels(Sets(evidence.made_labels, real_labels, evidence.train_labels, asked), evidence.classes)
-    alone = trivial(evidence.train, evidence.train_labels if classes else None, asked, seed) if n else real[:0]
+    alone = trivial(evidence.train, evidence.train_labels if classes else None, asked, seed,
+                    evidence.spec.end) if n else real[:0]  # fmt: skip
     items = Sets(evidence.made, real, evidence.train, alone)
     weights = match(classes.sets.made, classes.sets.real) if classes else None
     rows = items.map(lambda one: torch.arange(len(one)))

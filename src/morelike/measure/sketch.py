@@ -17,8 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from morelike.core.spec import Spec
+from morelike.measure.usual import Runs
 
 WIDTH, SIGNATURE = 64, 256  # components that are kept; numbers by which a sequence of tokens is told from others
+RUN = 3  # tokens of the runs that two versions of a sequence share
 FINEST = 1024  # positions of an item that are looked at; larger ones are averaged down
 FIT = 3_000  # items from which the components are learned
 NUMBERS = 2**22  # numbers at a time, 16 MiB of float32
@@ -48,6 +50,8 @@ class Sketch:
 def fit(train: Tensor, spec: Spec, seed: int = 0) -> Sketch:
     """The sketches of these training items, (M, *shape) with M >= 1, finite."""
     generator = torch.Generator().manual_seed(seed)
+    if spec.tokens is not None and spec.end is not None:
+        return Sketch(_runs(spec.tokens, spec.end, generator), lambda x: x, None)
     coarse = _tokens(spec.tokens, spec.shape, generator) if spec.tokens is not None else _coarse(spec.shape)
     some = train[torch.randperm(len(train), generator=generator)[:FIT]]
     seen = torch.cat([coarse(part) for part in chunks(some)])
@@ -130,6 +134,23 @@ def _tokens(tokens: int, shape: tuple[int, ...], generator: torch.Generator) -> 
     def signature(x: Tensor) -> Tensor:
         few = x.reshape(len(x), -1).long().clamp(0, tokens).split(max(1, NUMBERS // max(1, signs.numel())))
         return torch.cat([(words[part] * signs).sum(1) for part in few])
+
+    return signature
+
+
+def _runs(tokens: int, end: int, generator: torch.Generator) -> Part:
+    """Sequences of varying length by the runs of three tokens that they hold, wherever these stand: (n, T) -> (n, 256).
+
+    Signed counts of hashed runs, of length 1: ||a - b||^2 = 2 (1 - share of common runs), about (Weinberger et al.
+    2009).
+    """
+    runs = Runs(tokens, RUN, end, generator)
+
+    def signature(x: Tensor) -> Tensor:
+        hashes, there = runs(x.long().clamp(0, tokens), RUN)
+        sign = (2.0 * (hashes & 1) - 1) * there
+        found = torch.zeros(len(x), SIGNATURE).scatter_add_(1, (hashes >> 1) % SIGNATURE, sign)
+        return found / found.norm(dim=1, keepdim=True).clamp_min(1e-6)
 
     return signature
 

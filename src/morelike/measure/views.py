@@ -1,6 +1,6 @@
 """Two kinds of change to items of any kind: views, which keep what an item is, and damages, which do not.
 
-All three classes have the same two methods. Numbers are expected with mean 0 and variance 1, so that 0 is "nothing
+All classes have the same two methods. Numbers are expected with mean 0 and variance 1, so that 0 is "nothing
 there"; for tokens, `blank` is a number of its own. Every draw comes from the generator that is passed.
 """
 
@@ -31,7 +31,7 @@ class Changes(Protocol):
 def changes(spec: Spec) -> Changes:
     """The changes for items of this kind: tokens, plain vectors, or numbers in space."""
     if spec.tokens is not None:
-        return TokenChanges(spec.tokens)
+        return TokenChanges(spec.tokens) if spec.end is None else TextChanges(spec.tokens, spec.end)
     return SpaceChanges() if spec.dims else VectorChanges()
 
 
@@ -153,3 +153,34 @@ class TokenChanges:
             other = torch.randint(0, self.blank, flat.shape, generator=generator)
             changed = torch.where(hit, other if kind == "noise" else flat.roll(1, 1), flat)
         return changed.reshape(x.shape)
+
+
+class TextChanges:
+    """Sequences of varying length, (B, T), with an `end` around them, and `blank`, the number after the last token."""
+
+    def __init__(self, tokens: int, end: int) -> None:
+        self.blank, self.end = tokens, end
+
+    def view(self, x: Tensor, generator: Generator) -> Tensor:
+        """Blank a stretch of a third of the sequence, which may run round its end, and a tenth of what is left."""
+        there = x != self.end
+        length = there.sum(1, keepdim=True).clamp_min(1)
+        start = (torch.rand(len(x), 1, generator=generator) * length).long()
+        gone = (torch.arange(x.shape[1]) - start) % length < length // 3
+        gone |= torch.rand(x.shape, generator=generator) < 0.1
+        return x.masked_fill(gone & there, self.blank)
+
+    def damage(self, x: Tensor, kind: str, share: Tensor, generator: Generator) -> Tensor:
+        """5 to 50 % tokens of other places, as many repeats of the one before, or 10 to 50 % of another sequence."""
+        there = x != self.end
+        if not bool(there.any()):
+            return x
+        if kind == "mixture":
+            place = torch.arange(x.shape[1]) / there.sum(1, keepdim=True).clamp_min(1)
+            return torch.where((place < 0.1 + 0.4 * share.unsqueeze(1)) & (x.roll(1, 0) != self.end), x.roll(1, 0), x)
+        tokens = x[there]
+        other = tokens[torch.randint(len(tokens), x.shape, generator=generator)]
+        before = x.roll(1, 1)
+        other = other if kind == "noise" else torch.where(before != self.end, before, x)
+        hit = torch.rand(x.shape, generator=generator) < between(0.05, 0.5, share).unsqueeze(1)
+        return torch.where(hit & there, other, x)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from morelike.collect import Prepared
 from morelike.measure.figure import Evidence
+from morelike.measure.text.documents import Documents
 from morelike.reporting.items import MOST, Items
 from morelike.reporting.samples import in_proportion
 from morelike.run import Run
@@ -37,10 +38,13 @@ def conditions(run: Run, labels: Tensor | None, n: int, seed: int) -> dict[str, 
 def gathered(run: Run, made: Tensor, given: Mapping[str, Tensor], train: Items, real: Items, seed: int) -> Evidence:
     """The evidence, as the measures want it."""
     name = next(iter(run.labels), None)
+    documents = None
+    if train.whole is not None and real.whole is not None:
+        documents = Documents(run.codec.decode, run.codec.byte_counts, train.whole, real.whole)
     return Evidence(
         made, train.x, real.x, run.family.spec, given.get(name) if name else None, train.labels, real.labels,
         run.labels[name].config.vocabulary if name else (), train.names, torch.from_numpy(train.rows).long(),
-        tuple(range(seed, seed + len(made))), real.about,
+        tuple(range(seed, seed + len(made))), real.about, documents,
     )  # fmt: skip
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from morelike import collect
+from morelike.core.codec import Varies
 from morelike.core.errors import DataError, RunError
 from morelike.data.cache import Dataset, build
-from morelike.data.ragged import take
+from morelike.data.ragged import Ragged, take
 from morelike.data.sequences import chosen
 from morelike.data.sources import open_source
+from morelike.measure.text.documents import Whole
+from morelike.reporting import pieces
 from morelike.run import Run
 
 MOST = 1 << 30  # bytes of encoded items of a kind; a larger training set is looked at in part, and the report says so
@@ -30,6 +35,7 @@ class Items:
     names   where each came from
     about   "held out", "training items", or the name of another source
     notes   what a reader should know about them
+    whole   the documents that they were cut from, where they differ in length
     """
 
     x: Tensor
@@ -38,6 +44,7 @@ class Items:
     names: tuple[str, ...]
     about: str
     notes: list[str] = field(default_factory=list)
+    whole: Whole | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -89,14 +96,48 @@ def held_out(found: collect.Prepared, seed: int) -> Items:
 def encoded(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) -> Items:
     """Some rows of the data as numbers, at most `MOST` bytes of them, with their classes and names."""
     data, codec = found.data, found.codec
-    one = codec.encode(take(data.x, slice(0, 1)))
+    if isinstance(data.x, Ragged) and pieces.long(data.x, codec.context):
+        return excerpts(found, rows, about, seed)
+    one = laid_out(codec, take(data.x, slice(0, 1)))
     most = max(2, MOST // max(1, one.numel() * one.element_size()))
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    x = codec.encode(take(data.x, rows)) if len(rows) else one[:0]
+    x = laid_out(codec, take(data.x, rows)) if len(rows) else one[:0]
     name = next((name for name in found.given if name in found.labels), None)
     labels = chosen(found.given[name], rows).long() if name is not None else None
-    return Items(x, rows, labels, tuple(data.names[row] for row in rows), about)
+    names = tuple(data.names[row] for row in rows)
+    return Items(x, rows, labels, names, about, whole=whole(found, rows))
+
+
+def excerpts(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) -> Items:
+    """Pieces of documents that are longer than a model reads at once, each about as long as that."""
+    data, codec = found.data, found.codec
+    owners, stored = pieces.cut([data.x[int(row)] for row in rows], codec, seed)
+    own = rows[owners]
+    x = laid_out(codec, stored) if stored else laid_out(codec, [data.x[0]])[:0]
+    name = next((name for name in found.given if name in found.labels), None)
+    labels = chosen(found.given[name], own).long() if name is not None else None
+    notes = [f"Documents are longer than the model reads at once, so {len(stored):,} pieces of {len(rows):,} documents "
+             f"({about}) were looked at."]  # fmt: skip
+    return Items(x, own, labels, tuple(data.names[row] for row in own), about, notes, whole(found, rows))
+
+
+def laid_out(codec: Any, stored: Tensor | list[np.ndarray]) -> Tensor:
+    """Stored items as the model sees them, all of one shape: shorter sequences are filled up with their end."""
+    x = codec.encode(stored)
+    return F.pad(x, (0, codec.context + 1 - x.shape[1])) if isinstance(codec, Varies) else x
+
+
+def whole(found: collect.Prepared, rows: np.ndarray) -> Whole | None:
+    """The documents in some rows of the data, and what they are conditioned on; None where items have one shape."""
+    x = found.data.x
+    if not isinstance(x, Ragged):
+        return None
+
+    def given(some: np.ndarray) -> dict[str, Tensor]:
+        return {name: chosen(value, rows[some]) for name, value in found.given.items()}
+
+    return Whole([x[int(row)] for row in rows], given)
 
 
 def other(run: Run, source: str, known: collect.Prepared, tell: Tell, seed: int) -> Items:
