@@ -83,7 +83,8 @@ class Model(Family):
         texts = [one for one in spec.given.values() if one.tokens and len(one.shape) == 1]
         if spec.tokens is None or len(spec.shape) != 1 or spec.end is None or not texts:
             raise OptionError(
-                "There is no text to make these items from" if spec.tokens else f"The data have shape {spec.shape}",
+                "The tokens of these items are made from no text" if spec.tokens
+                else f"The data are real numbers of shape {spec.shape}",
                 "seq2seq makes a text from another: --given en --make de",
                 "Use --family autoregressive for texts alone, vae or gan for anything else",
             )  # fmt: skip
