@@ -73,12 +73,14 @@ class FitOptions(ReadOptions, total=False):
     augment   auto | none | words such as "flip,crop=0.1,rotate=10"
     held_out  share of the data kept out of training, for measuring
     seed      the same seed gives the same run
+    weights   folder of a run, or of a GPT-2 checkpoint, whose weights it begins with
     """
 
     size: str
     augment: str
     held_out: float
     seed: int
+    weights: Place | None
 
 
 def check(

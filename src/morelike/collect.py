@@ -182,7 +182,7 @@ def counted(prepared: Prepared) -> str:
     data, (kept, held) = prepared.data, (len(prepared.kept), len(prepared.held))
     shape = f" of shape {prepared.codec.shape}" if not isinstance(data.x, Ragged) else ""
     said = f"{len(data):,} items{shape}: {kept:,} to train on, {held:,} held out"
-    said += "".join(f"; {name}: {one.said}" for name, one in prepared.conditions.items())
+    said += "".join(f"; {name}: {one.said or one.natural}" for name, one in prepared.conditions.items())
     said += f". {prepared.codec.said.rstrip('.')}" if prepared.codec.said else ""
     if data.problems:
         shown = "; ".join(f"{name} ({why})" for name, why in data.problems[:3])

@@ -42,8 +42,10 @@ from morelike.train.heldout import HeldOut, fitting_number
 from morelike.train.loop import Progress, step_seed, stop
 from morelike.train.recipe import read_recipe
 from morelike.train.session import Clock, Session
+from morelike.weights import begin, open_weights
 
 VERSION = 1  # of recipe.json
+FIRST_STATE = "state/000000000.safetensors"  # of a run that begins with weights from elsewhere
 
 
 def fit(request: Request, began: float) -> Iterator[Progress]:
@@ -59,12 +61,14 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     stop.clear()
     yield Progress("collect", note=f"Collecting from {request.source}")
     source = open_source(request.source, reading)
-    request = replace(request, family=family_of(request, source))
+    brought = None if request.weights is None else open_weights(Path(request.weights))
+    request = brought.asked(request, source.codec) if brought else replace(request, family=family_of(request, source))
     folder, chosen = Folder(_new_folder(request)), module("family", request.family)
     settings = sort_settings(
         request.settings,
         {"family": chosen.Config, "codec": module("codec", source.codec).Config, "train": TrainConfig},
     )
+    settings = brought.under(settings) if brought else settings
     training = configure(TrainConfig, settings["train"])
     family_settings = _family_settings(request, chosen, settings["family"])
     assemble.device_of(training)
@@ -74,12 +78,15 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     twins = quick.twins_for(codec, ready[0], minutes_of(request))
     prepared = collect.arrange(ready[0], codec, request.given, request.held_out, together=twins.alike)
     _refuse(chosen, prepared, family_settings)
+    state = brought.fitting(codec, prepared.conditions, family_settings) if brought else None
     yield _event("prepare", clock, folder, collect.counted(prepared))
     findings = quick.shortened(prepared, twins)
     if said := quick.told(findings):
         yield _event("prepare", clock, folder, said)
     folder.create()
     write_json(folder.codec, save_codec(codec, prepared.conditions))
+    if state is not None:
+        begin(folder, state)
     family_settings = suited(request.family, family_settings, len(prepared.kept))
     recipe = _recipe(request, training, family_settings, prepared, augment)
     recipe["findings"], recipe["data"]["together"] = quick.short(findings), twins.alike
@@ -134,7 +141,7 @@ def _refuse_folder(out: Path) -> None:
 
 def _only_begun(out: Path) -> bool:
     """Whether a folder is empty, or a run in it ended before there was anything that could be resumed."""
-    known = {"codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples"}
+    known = {"codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples", FIRST_STATE}
     return all(path.relative_to(out).as_posix() in known for path in out.rglob("*"))
 
 
@@ -169,6 +176,7 @@ def _recipe(
     data = prepared.data
     return {
         "version": VERSION, "source": str(request.source), "family": request.family, "config": dict(settings),
+        "weights": None if request.weights is None else str(request.weights),
         "reading": asdict(replace(collect.reading(request), codec=prepared.codec.natural)),
         "given": ",".join(prepared.conditions) or None, "minutes": minutes_of(request), "steps": request.steps,
         "seed": request.seed, "held_out": request.held_out, "augment": asdict(augment), "train": asdict(training),
@@ -207,7 +215,8 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
         except (KeyError, RuntimeError, ValueError) as error:
             raise not_together(folder.path, folder.states, error) from None
         step, clock.before = saved[1]["step"], saved[1]["seconds"]
-        yield _event("train", clock, folder, f"Going on from step {step:,} of {plan.steps:,}")
+        begun = f"step {step:,} of {plan.steps:,}" if step else f"the weights of {recipe['weights']}"
+        yield _event("train", clock, folder, f"Going on from {begun}")
     folder.cut_log(step)
     seconds = 60 * recipe["minutes"] if recipe["minutes"] else None
     end = assemble.training_end(recipe["minutes"])

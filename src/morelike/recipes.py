@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class Request:
     augment   auto | none | words such as "flip,crop=0.1"
     held_out  share of the data kept out of training
     image     size in pixels, "28", or width and height "64x48"; None: measured
+    weights   folder of a run or of a GPT-2 checkpoint to begin from
     settings  any field of the family's, the codec's or training's Config, as text
     """
 
@@ -61,6 +63,7 @@ class Request:
     make: str | None = None
     codec: str = "auto"
     unit: str = "auto"
+    weights: str | PathLike[str] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

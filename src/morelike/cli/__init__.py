@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from morelike.cli import chat, check, explain, fit, sample, show
+from morelike.cli import chat, check, explain, export, fit, sample, show
 from morelike.cli import report as measured
 from morelike.cli.failure import report
 from morelike.core.errors import unknown
@@ -27,6 +27,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "chat": chat.chat,
     "report": measured.report,
     "explain": explain.explain,
+    "import": export.bring,
+    "export": export.export,
     "info": show.info,
     "list": show.catalogue,
 }

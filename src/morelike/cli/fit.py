@@ -51,6 +51,9 @@ class Options:
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="New folder for the run; runs/... if not said.")] = (
         None
     )
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Begin with the weights of a run, or of a GPT-2 checkpoint.")
+    ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out as it was planned.")] = False
     set: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any other setting; can be repeated.")] = (
         None
@@ -82,6 +85,7 @@ def fit(options: Options) -> None:
       morelike fit menagerie --family vae --set beta=4    any setting of the family or of training
       morelike fit book.txt --minutes 5                   a language model of any text
       morelike fit pairs.tsv --given en --make de         a translator from one column to another
+      morelike fit book.txt --weights gpt2/               go on from a checkpoint of GPT-2, or from a run
       morelike fit --resume --out runs/photos-gan-1       go on after Ctrl-C or a power cut
 
     \b

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,18 +112,20 @@ class Bpe(Vocabulary):
     """Pieces of words, found by merging the pair of pieces that is there most often (Sennrich et al. 2016), in bytes.
 
     merges  "left right" in the order in which they were found, bytes written as GPT-2 does
+    pieces  what the tokens from 1 on stand for, written in the same way, in the order of a vocabulary from elsewhere;
+            nothing, or what is not written so, where no text has the token
     """
 
     kind = "bpe"
 
-    def __init__(self, merges: Sequence[str]) -> None:
-        letters = _letters()
-        number = {letter: byte for byte, letter in enumerate(letters)}
-        for merge in merges:
+    def __init__(self, merges: Sequence[str], pieces: Sequence[str] = ()) -> None:
+        back = {letter: byte for byte, letter in enumerate(letters())}
+        number = {piece: place for place, piece in enumerate(pieces or back) if piece}
+        for merge in () if pieces else merges:
             number.setdefault(merge.replace(" ", ""), len(number))
-        back = {letter: byte for byte, letter in enumerate(letters)}
-        super().__init__([b"", *(bytes(back[letter] for letter in piece) for piece in number)])
-        self.merges = tuple(merges)
+        ordered = pieces or list(number)
+        super().__init__([b"", *(_spelt(piece, back) for piece in ordered)])
+        self.merges, self.written = tuple(merges), tuple(ordered)
         self.coder = _coder(number, [(left, right) for left, _, right in (merge.partition(" ") for merge in merges)])
 
     def encode(self, text: str) -> np.ndarray:
@@ -134,7 +136,11 @@ class Bpe(Vocabulary):
         return [np.array(one.ids, dtype=np.int32) + 1 for one in found]
 
 
-def _letters() -> list[str]:
+def _spelt(piece: str, back: Mapping[str, int]) -> bytes:
+    return bytes(back[letter] for letter in piece) if all(letter in back for letter in piece) else b""
+
+
+def letters() -> list[str]:
     """The visible character by which GPT-2 writes each byte (Radford et al. 2019)."""
     shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = iter(range(256, 512))
@@ -177,7 +183,7 @@ def merges(texts: Iterable[str], size: int) -> list[str]:
     coder = tokenizers.Tokenizer(tokenizers.models.BPE())
     coder.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=max(256, size - 1), initial_alphabet=_letters(), min_frequency=2, show_progress=False
+        vocab_size=max(256, size - 1), initial_alphabet=letters(), min_frequency=2, show_progress=False
     )
     coder.train_from_iterator(_pieces(texts), trainer)
     found = json.loads(coder.to_str())["model"]["merges"]

@@ -41,7 +41,8 @@ class Config:
     context     tokens that a model sees at once; None to measure it: short documents whole, 256 of long ones
     form        NFC | NFKC (wide letters and ligatures made plain) | as is
 
-    Found by `fit`: known (the characters), spelling (whether others are spelt in bytes), merges (of bpe).
+    Found by `fit`: known (the characters), spelling (whether others are spelt in bytes), merges (of bpe); pieces are
+    the tokens of a bpe vocabulary that was brought, in their order.
     """
 
     vocabulary: str = "auto"
@@ -51,9 +52,11 @@ class Config:
     known: str = ""
     spelling: bool = False
     merges: tuple[str, ...] = ()
+    pieces: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "merges", tuple(self.merges))
+        object.__setattr__(self, "pieces", tuple(self.pieces))
         for kind, name, known in (("vocabulary", self.vocabulary, VOCABULARIES), ("form", self.form, FORMS)):
             if name not in known:
                 raise unknown(kind, name, known)
@@ -108,7 +111,8 @@ class Codec:
     def preparation(self) -> tuple:
         """What the stored arrays depend on; the context may change without preparing the documents again."""
         config = self.config
-        digest = blake2b(repr((config.known, config.merges)).encode("utf-8", "replace"), digest_size=16).hexdigest()
+        known = (config.known, config.merges, *((config.pieces,) if config.pieces else ()))
+        digest = blake2b(repr(known).encode("utf-8", "replace"), digest_size=16).hexdigest()
         return ("text", self.vocabulary.kind, config.spelling, config.form, digest)
 
     def fit(self, items: Sequence[Item]) -> Codec:
@@ -305,7 +309,7 @@ def _vocabulary(config: Config) -> Vocabulary:
     if config.vocabulary == "characters" and config.known:
         return Characters(config.known, config.spelling)
     if config.vocabulary == "bpe" and config.merges:
-        return Bpe(config.merges)
+        return Bpe(config.merges, config.pieces)
     raise _unsettled()
 
 

@@ -27,7 +27,7 @@ class Manner:
     repetition   logits of tokens that have been written are made smaller by this factor (Keskar et al. 2019)
     length       most tokens; None for as many as the model was trained on
     beam         sequences kept in a search for the likeliest; 1 draws instead; None for what the family does
-    penalty      exponent of the length in the score of such a search (Wu et al. 2016, eq. 14)
+    penalty      exponent of the length in the score of such a search (Wu et al. 2016, eq. 14); None as for the beam
     allowed      tokens so far (B, t) -> which may follow, bool (B, tokens); None for all
     """
 
@@ -37,7 +37,7 @@ class Manner:
     repetition: float = 1.0
     length: int | None = None
     beam: int | None = None
-    penalty: float = 0.6
+    penalty: float | None = None
     allowed: Callable[[Tensor], Tensor] | None = None
 
 

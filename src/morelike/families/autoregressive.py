@@ -39,6 +39,8 @@ class Config:
     mlp       auto | relu2 | swiglu | gelu; auto is swiglu
     dropout   share of numbers dropped in training, against over-fitting
     tied      predict with the table of the embedding, which saves weights where the vocabulary is large
+    units     numbers for each token; None: 4 x width
+    layout    own | gpt2 (Radford et al. 2019: learned positions, LayerNorm, GELU), whose weights others can read
     """
 
     net: Literal["transformer", "lstm", "gru", "rnn"] = "transformer"
@@ -48,23 +50,28 @@ class Config:
     mlp: Literal["auto", "relu2", "swiglu", "gelu"] = "auto"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     tied: bool = False
+    units: Count | None = None
+    layout: Literal["own", "gpt2"] = "own"
 
     def design(self, context: int) -> Design:
         """The stack of blocks that these settings mean."""
         if self.net not in NETS:
             raise unknown("net", self.net, NETS)
-        width = 4 * self.width
+        width = self.units or 4 * self.width
         heads = self.heads or max(1, round(width / HEAD))
-        if width % heads or width // heads % 2:
+        if width % heads or (width // heads % 2 and self.layout == "own"):
             raise OptionError(
                 f"{heads} heads cannot share the {width} numbers of width {self.width}",
                 "Each head needs an even number of them", "Set heads to None, or to a divisor of twice the width",
             )  # fmt: skip
-        return Design(
+        if self.layout == "gpt2" and self.net != "transformer":
+            raise OptionError(f"The net of layout gpt2 is {self.net}", "A transformer", "Leave out --net, or layout")
+        design = Design(
             width, self.depth or max(2, round(2 + width / 64)), heads, context,
             "gru" if self.net == "rnn" else self.net, "swiglu" if self.mlp == "auto" else self.mlp,
             dropout=self.dropout,
         )  # fmt: skip
+        return design if self.layout == "own" else design.like_gpt2()
 
 
 class Model(Family):

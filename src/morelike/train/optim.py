@@ -98,8 +98,10 @@ class Average:
         torch._foreach_lerp_(self.values, self.live, 1 - (1 - 1 / step) ** (self.exponent + 1))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Averaged parameters, and buffers as they are."""
-        return {**self.module.state_dict(), **dict(zip(self.names, self.values, strict=True))}
+        """Averaged parameters, under every name that they have, and buffers as they are."""
+        averaged = {id(live): value for live, value in zip(self.live, self.values, strict=True)}
+        state = self.module.state_dict(keep_vars=True)
+        return {name: averaged.get(id(value), value.detach()) for name, value in state.items()}
 
 
 def power(width: float) -> float:
