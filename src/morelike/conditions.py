@@ -95,7 +95,9 @@ def fitted(codec: Any, items: Sequence[Item], given: str) -> Any:
     if not more:
         return codec.fit(items)
     both = codec.fit([*items, *more])
-    return type(codec)(replace(both.config, context=codec.config.context)).fit(items)
+    found = type(codec)(replace(both.config, context=codec.config.context)).fit(items)
+    found.said = both.said
+    return found
 
 
 def family_of(request: Request, source: Source) -> str:
