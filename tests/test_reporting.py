@@ -358,3 +358,73 @@ def test_a_missing_figure_is_told_with_its_reason() -> None:
     found = Report(Path("r"), Measured(Verdict("unmeasured", "S."), [Figure("density", "D", reason="too few")], None))
     lines = verb.ending(found, verb.Options(Path("r")))
     assert "How real    not measured: too few" in lines and len([one for one in lines if one.startswith("How")]) == 1
+
+
+# --- texts
+
+
+def sentences(n: int, seed: int = 0) -> list[str]:
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice("the cat dog sat on a mat and ran far".split(), 9)) for _ in range(n)]  # noqa: SIM905
+
+
+def text_run(folder: Path, given: str = "none", n: int = 400, **more: Any) -> Run:
+    """A tiny run on made-up sentences: alone, with a kind, or with a second text that each belongs to."""
+    pairs = zip(sentences(n, 1), sentences(n, 2), strict=True)
+    (folder / "data").mkdir(parents=True)
+    rows = ["kind,before,text", *(f"{i % 2},{a},{b}" for i, (a, b) in enumerate(pairs))]
+    (folder / "data" / "a.csv").write_text("\n".join(rows))
+    request = Request(str(folder / "data"), "autoregressive", steps=3, out=folder / "run", given=given, make="text",
+                      held_out=0.25, settings={"width": "8", "batch": "8"}, **more)  # fmt: skip
+    *_, last = fit(request)
+    assert last.stage == "done"
+    return Run.load(folder / "run")
+
+
+def test_a_report_of_texts(tmp_path) -> None:
+    found = report(text_run(tmp_path / "texts", "kind"), QUICK)
+    well_formed(found)
+    names = {one.name for one in found.figures if one.label is None and one.value is not None}
+    assert {"bits_per_byte", "perplexity", "verbatim", "longest_run", "length_distance", "distinct"} <= names
+    assert "bits_per_dimension" not in names and {one.label for one in found.figures} >= {"0", "1"}
+    assert found.figure("copy_rate").copies == pytest.approx(1.0)
+    assert all('<pre class="item" dir="auto">' in one for pair in found.pairs for one in pair.pictures)
+    assert "passages" in json.loads((found.run / "report.json").read_text())["novelty"]
+    rows = [f"{i % 2},{one}" for i, one in enumerate(sentences(60, 9))]
+    (tmp_path / "new.csv").write_text("\n".join(["kind,text", *rows]))
+    again = report(Run.load(found.run), replace(QUICK, against=str(tmp_path / "new.csv")))
+    well_formed(again)
+    assert again.figure("bits_per_byte").value > 0 and again.measured.counts["held_out"] == 60
+
+
+def test_samples_answer_what_new_items_ask(tmp_path) -> None:
+    run = text_run(tmp_path / "pairs", "before")
+    found = report(run, QUICK)
+    well_formed(found)
+    score = found.figure("chrf")
+    assert score is not None and (score.reason or score.copies is not None)
+    asked, made, right = found.pictures.answers[0]
+    texts = (tmp_path / "pairs" / "data" / "a.csv").read_text()
+    assert re.sub("<[^>]*>", "", f"{asked},{right}") in texts and made.startswith("<pre")
+    (tmp_path / "other.csv").write_text("text\n" + "\n".join(sentences(9)))
+    with pytest.raises(DataError, match="before"):
+        report(run, replace(QUICK, against=str(tmp_path / "other.csv")))
+
+
+@pytest.mark.parametrize("n", [3, 12])
+def test_a_handful_of_texts_is_unmeasured(tmp_path, n) -> None:
+    for given in ("none", "before"):
+        found = report(text_run(tmp_path / f"few-{given}", given, n), replace(QUICK, samples=5, selftest=True))
+        well_formed(found)
+        assert found.verdict.word in ("unmeasured", "poor", "collapsed")
+
+
+def test_long_documents_are_looked_at_in_pieces(tmp_path) -> None:
+    text = "\n\n".join(". ".join(sentences(6, seed)) for seed in range(120))
+    (tmp_path / "book.txt").write_text(text)
+    *_, last = fit(Request(str(tmp_path / "book.txt"), "autoregressive", steps=2, out=tmp_path / "run", held_out=0.25,
+                           settings={"width": "8", "batch": "8", "context": "64"}))  # fmt: skip
+    assert last.stage == "done"
+    found = report(Run.load(tmp_path / "run"), QUICK)
+    well_formed(found)
+    assert "pieces" in found.notes[0] and found.measured.counts["held_out"] > 50

@@ -13,7 +13,7 @@ from morelike.core.codec import Inspectable
 from morelike.core.errors import DataError, unknown
 from morelike.data.cache import Dataset
 from morelike.data.ragged import Ragged
-from morelike.measure.audit.amount import amount, balance, skipped
+from morelike.measure.audit.amount import FEW_HELD, SCARCE, amount, balance, skipped
 from morelike.measure.audit.repeats import repeats
 from morelike.measure.audit.twins import Twins, equals, find, sketched
 from morelike.measure.figure import Finding
@@ -81,13 +81,13 @@ def plain_findings(
     """
     total = len(data) + len(data.problems)
     distinct = len(np.unique(data.hashes))
-    found = [*skipped(data.problems, total), *amount(pieces(data, sides[0]), pieces(data, sides[1]), distinct),
+    train, held = enough(data, sides[0], SCARCE), enough(data, sides[1], FEW_HELD)
+    found = [*skipped(data.problems, total), *amount(train, held, distinct),
              *balance(labels, data.names)]  # fmt: skip
     return found if distinct == 1 else found + repeats(twins, data.names, labels, versions)
 
 
-def pieces(data: Dataset, rows: np.ndarray) -> int:
-    """How much there is to learn from: items, or of long sequences so many pieces of 256 tokens."""
-    if not isinstance(data.x, Ragged):
-        return len(rows)
-    return max(len(rows), int(data.x.lengths[rows].sum()) // PIECE)
+def enough(data: Dataset, rows: np.ndarray, wanted: int) -> int:
+    """How many items there are, or pieces of 256 tokens where long texts make as many of these as are wanted."""
+    pieces = int(data.x.lengths[rows].sum()) // PIECE if isinstance(data.x, Ragged) else 0
+    return pieces if len(rows) < wanted <= pieces else len(rows)

@@ -62,7 +62,9 @@ def collapse(e: Case) -> Finding | None:
     signs, severe = [], e.measured.verdict.word == "collapsed"
     variety, logged = e.figure("variety"), e.logged("diversity")
     density, coverage = e.share("density"), e.share("coverage")
-    covers = e.figure("bits_per_dimension") is not None and not severe  # likelihood leaves nothing out, but may blur
+    covers = (
+        any(e.figure(one) for one in ("bits_per_dimension", "bits_per_byte")) and not severe
+    )  # likelihood leaves nothing out, but may blur
     lost = (coverage is None or coverage < GOOD) and not covers  # or samples are alike for want of detail only
     twins = variety.value if variety is not None and variety.value is not None else 1.0
     if twins < TWIN or (twins < TWINS and lost):
@@ -138,7 +140,8 @@ def average_too_long(e: Case) -> Finding | None:
 
 def memorised(e: Case) -> Finding | None:
     """Copies of training items, or training items that fit clearly better than new ones."""
-    rate, gap, bits = e.figure("copy_rate"), e.figure("likelihood_gap"), e.figure("bits_per_dimension")
+    text = e.figure("bits_per_byte")
+    rate, gap, bits = e.figure("copy_rate"), e.figure("likelihood_gap"), text or e.figure("bits_per_dimension")
     signs = []
     if rate is not None and (rate.value or 0.0) > COPIES and (rate.low or 0.0) > (rate.floor or 0.0):
         signs.append(
@@ -150,7 +153,8 @@ def memorised(e: Case) -> Finding | None:
         and (gap.low or 0.0) > 0
         and (gap.value or 0.0) > 0.02 * (bits.value or 0.0)
     ):
-        signs.append(f"new items cost {gap.value:.3g} per number more than those it was trained on ({bits.value:.3g})")
+        unit = "number" if text is None else "byte"
+        signs.append(f"new items cost {gap.value:.3g} per {unit} more than those it was trained on ({bits.value:.3g})")
     ratio = e.figure("distance_ratio")
     if ratio is not None and ratio.copies is not None and (ratio.high or 0.0) < 1 - LEANING * (1 - ratio.copies):
         signs.append(
@@ -160,7 +164,10 @@ def memorised(e: Case) -> Finding | None:
     if not signs:
         return None
     ways = [e.longer(0.5), e.wider(0.5)]
-    ways += ["--set augment=0.6"] if not e.options.get("augment", 1) else ["--augment flip,crop=0.1"]
+    if text is not None:
+        ways += [f"--set dropout={min(0.5, 0.1 + float(e.options['dropout'])):g}"] if "dropout" in e.options else []
+    else:
+        ways += ["--set augment=0.6"] if not e.options.get("augment", 1) else ["--augment flip,crop=0.1"]
     return Finding(
         "memorised", "warn", "It has learned items by heart", _sentence(signs),
         "Samples are less new than they look, and may give training items away.",

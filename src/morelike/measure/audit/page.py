@@ -20,6 +20,7 @@ OWN = """
 .shown { display: flex; flex-wrap: wrap; gap: 8px; align-items: flex-start; margin: .5rem 0; }
 .shown.group { display: inline-flex; margin-right: 1.6rem; }
 .shown figure { margin: 0; max-width: 8rem; } .shown figcaption { font-size: .72rem; line-height: 1.25; }
+.shown figure:has(pre) { width: 14.5rem; max-width: 100%; } .shown.group:has(pre) { display: flex; }
 .shown .item { display: block; }
 .findings details { font-size: .85rem; margin-top: .3rem; }
 """
