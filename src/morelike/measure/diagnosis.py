@@ -79,10 +79,11 @@ def collapse(e: Case) -> Finding | None:
         return None
     gamma = e.options.get("gamma")
     stronger = f" or --set gamma={4 * gamma or 1:g}" if is_number(gamma) else ""
+    way = e.longer(3) if e.figure("bits_per_byte") else f"{e.lower_rate(2)}{stronger}"
     return Finding(
         "collapse", "stop" if severe else "warn", "The model repeats itself", _sentence(signs),
         "It makes some things again and again, and leaves others out.",
-        f"Train again with {e.lower_rate(2)}{stronger}.",
+        f"Train again with {way}.",
     )  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def memorised(e: Case) -> Finding | None:
         gap is not None
         and bits is not None
         and (gap.low or 0.0) > 0
-        and (gap.value or 0.0) > 0.02 * (bits.value or 0.0)
+        and (gap.value or 0.0) > (0.02 if text is None else 0.1) * (bits.value or 0.0)
     ):
         unit = "number" if text is None else "byte"
         signs.append(f"new items cost {gap.value:.3g} per {unit} more than those it was trained on ({bits.value:.3g})")
