@@ -21,7 +21,7 @@ from morelike.measure.text.documents import Documents, Whole, some
 WORK, LEAST, MOST = 4e11, 8_192, 200_000  # FLOP that may be spent on a kind, and tokens of it at least and at most
 PACKED = 1 << 21  # bytes of training documents that the compressor reads first
 DRAWS = 1_000  # of the bootstrap
-_CHUNK = 16_384  # tokens read at a time
+_CHUNK, _LOGITS = 8_192, 1 << 22  # tokens read at a time, and numbers that are predicted for them
 TITLES = {
     "bits_per_byte": "Bits per byte",
     "perplexity": "Perplexity per token",
@@ -75,10 +75,10 @@ def bits_per_byte(
                 for name, title in TITLES.items()]  # fmt: skip
     size = sum(one.numel() for one in family.parameters())
     most = min(MOST, max(LEAST, int(WORK / (4 * max(size, 1)))))
-    held, train = (some(one, most, seed) for one in (documents.held, documents.train))
+    held, train = some(documents.held, most, seed), some(documents.train, most // 2, seed)
     cost = costs(documents.held, held, documents.count, family, most)
-    tell(0.5)
-    known = costs(documents.train, train, documents.count, family, most) if train else cost[torch.arange(0)]
+    tell(0.6)
+    known = costs(documents.train, train, documents.count, family, most // 2) if train else cost[torch.arange(0)]
     beside = packed([_bytes(documents, documents.train, row) for row in some(documents.train, PACKED, seed)],
                     [_bytes(documents, documents.held, row) for row in held])  # fmt: skip
     tell(1.0)
@@ -101,7 +101,7 @@ def costs(whole: Whole, rows: Sequence[int], count: Callable[[Tensor], Tensor], 
             places.append(first)
     found = torch.zeros(2, len(rows), dtype=torch.float64)
     order = sorted(range(len(windows)), key=lambda at: len(windows[at]))
-    each = max(1, _CHUNK // length)
+    each = max(1, min(_CHUNK, _LOGITS // max(1, family.spec.tokens or 1)) // length)
     for at in range(0, len(order), each):
         part = order[at : at + each]
         x = torch.full((len(part), max(len(windows[i]) for i in part)), end, dtype=torch.int64)
