@@ -16,6 +16,7 @@ from morelike.data.ragged import take
 from morelike.data.sources import open_source
 from morelike.data.split import split
 from morelike.measure.audit import Audit
+from morelike.measure.audit.amount import repaired
 from morelike.measure.audit.page import shown_rows
 from morelike.measure.audit.repeats import across
 from morelike.measure.audit.twins import Twins, equals, find, sketched
@@ -51,8 +52,9 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
         doubts(found, sketches, labels, data.names, request.seed, watch)
     together = search_fits(len(data), None)
     kept, held = split(collect.tied(data.hashes, twins.alike if together else ()), request.held_out)
-    found.counts = {"items": len(data), "left_out": len(data.problems), "train": len(kept), "held_out": len(held)}
-    found.findings += plain_findings(data, labels, twins, (kept, held))
+    left_out = sum(not repaired(name) for name, _ in data.problems)
+    found.counts = {"items": len(data), "left_out": left_out, "train": len(kept), "held_out": len(held)}
+    found.findings += plain_findings(data, labels, twins, (kept, held), getattr(codec, "versions", ""))
     found.findings += across(twins.alike, split(data.hashes, request.held_out)[1], data.names, together)
     found.pictures = pictures(codec, data, found.findings)
     watch("Writing", 1.0)

@@ -12,6 +12,7 @@ from morelike.collect import Prepared
 from morelike.core.codec import Inspectable
 from morelike.core.errors import DataError, unknown
 from morelike.data.cache import Dataset
+from morelike.data.ragged import Ragged
 from morelike.measure.audit.amount import amount, balance, skipped
 from morelike.measure.audit.repeats import repeats
 from morelike.measure.audit.twins import Twins, equals, find, sketched
@@ -21,6 +22,7 @@ from morelike.measure.record import plain
 FEW_CANDIDATES = 3  # neighbours of each item that `fit` looks at, where `check` looks at more
 PER_MINUTE = 1_000  # items in which `fit` looks for versions, for each of its minutes: less than 2 % of them
 MOST = 5_000  # and in all, which takes some seconds
+PIECE = 256  # tokens of a long text that count as much as a short one
 NAMED = 20  # rows of a finding that a recipe keeps
 
 
@@ -39,7 +41,8 @@ def twins_for(codec: Any, data: Dataset, minutes: float | None) -> Twins:
 def shortened(prepared: Prepared, twins: Twins) -> list[Finding]:
     """The findings that need no look at single items and no training, for `fit`; those that matter most first."""
     labels = labels_of(prepared.data, next(iter(prepared.labels), "label"))
-    found = plain_findings(prepared.data, labels, twins, (prepared.kept, prepared.held))
+    versions = getattr(prepared.codec, "versions", "")
+    found = plain_findings(prepared.data, labels, twins, (prepared.kept, prepared.held), versions)
     order = ("stop", "warn", "note")
     return sorted(found, key=lambda one: order.index(one.severity))
 
@@ -70,11 +73,21 @@ def labels_of(data: Dataset, given: str) -> list[str]:
 
 
 def plain_findings(
-    data: Dataset, labels: Sequence[str], twins: Twins, sides: tuple[np.ndarray, np.ndarray]
+    data: Dataset, labels: Sequence[str], twins: Twins, sides: tuple[np.ndarray, np.ndarray], versions: str = ""
 ) -> list[Finding]:
-    """What can be said without looking at single items: what was left out, how much there is, what is there twice."""
+    """What can be said without looking at single items: what was left out, how much there is, what is there twice.
+
+    versions  how two versions of one item differ, in words of its codec
+    """
     total = len(data) + len(data.problems)
     distinct = len(np.unique(data.hashes))
-    found = [*skipped(data.problems, total), *amount(len(sides[0]), len(sides[1]), distinct),
+    found = [*skipped(data.problems, total), *amount(pieces(data, sides[0]), pieces(data, sides[1]), distinct),
              *balance(labels, data.names)]  # fmt: skip
-    return found if distinct == 1 else found + repeats(twins, data.names, labels)
+    return found if distinct == 1 else found + repeats(twins, data.names, labels, versions)
+
+
+def pieces(data: Dataset, rows: np.ndarray) -> int:
+    """How much there is to learn from: items, or of long sequences so many pieces of 256 tokens."""
+    if not isinstance(data.x, Ragged):
+        return len(rows)
+    return max(len(rows), int(data.x.lengths[rows].sum()) // PIECE)

@@ -162,7 +162,8 @@ def ending(out: Path, left: dict[str, Path]) -> list[str]:
         *(f"{kind:<8} {path}" for kind, path in left.items()),
         "",
         "Try next:",
-        f"  morelike sample {folder} -n 64{asked} --out sheet.png" if "sheet" in left
+        f"  morelike sample {folder} -n 64{asked} --out sheet.png"
+        if "sheet" in left
         else f"  morelike sample {folder}{asked}",
         f"  morelike report {folder}",
     ]

@@ -67,6 +67,7 @@ class Codec:
     """
 
     natural = "image"
+    versions = "resaved, resized, cropped, lighter or darker"
     suffix = ".png"  # of a preview
     disguises = {"mirrored": _twins.mirrored}
     metrics: Sequence[Metric] = _metrics.METRICS

@@ -76,6 +76,7 @@ class Codec:
     """
 
     natural, suffix, ragged = "text", ".txt", True
+    versions = "alike but for some words, signs or spaces"
     metrics: Sequence[Metric] = ()
     disguises: Mapping[str, Callable[[Tensor], Tensor]] = {}
 

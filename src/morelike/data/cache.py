@@ -131,4 +131,4 @@ def _unwritable(root: Path, error: OSError) -> DataError:
     place = printable(root)
     found = f"The disk of the cache {place} is full" if full else f"The cache {place} cannot be written: {why(error)}"
     action = "Free some space, or set MORELIKE_CACHE to another folder"
-    return DataError(found, "Room for the prepared pictures", action)
+    return DataError(found, "Room for the prepared items", action)

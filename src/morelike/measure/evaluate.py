@@ -13,7 +13,7 @@ from morelike.core.family import Family
 from morelike.measure.anchors import FEW, Anchored, anchored
 from morelike.measure.classes import by_class, class_accuracy
 from morelike.measure.features import Features
-from morelike.measure.figure import Evidence, Figure, Finding, Measured, Novelty
+from morelike.measure.figure import Evidence, Figure, Finding, Measured, Novelty, Passage
 from morelike.measure.likelihood import likelihood
 from morelike.measure.novelty import novelty
 from morelike.measure.panel import SCALES, Scale, figure, measures, of_metric, variety
@@ -65,8 +65,10 @@ def evaluate(
         figures = [_remarked(scene, one, looks[0].width) for one in found]
         say("figures", 1.0)
         figures += _classes(scene, looks, lambda fraction: say("classes", fraction))
+    passages: list[Passage] = []
     if clean.documents is not None:
-        figures += text_figures(clean, scene, family, lambda share: say("texts", share))
+        more, passages = text_figures(clean, scene, family, lambda share: say("texts", share))
+        figures += more
     elif family is not None:
         figures += likelihood(clean, family, seed=seed)
         say("likelihood", 1.0)
@@ -80,6 +82,7 @@ def evaluate(
         verdict=judge(figures, floors, news, counts, damages), figures=figures, novelty=_renumbered(news, kept),
         damages=damages, features={one.name: one.described() for one in looks}, counts=counts,
         findings=_findings(counts, scene),
+        passages=[replace(one, made=int(kept.made[one.made])) for one in passages],
     )  # fmt: skip
 
 

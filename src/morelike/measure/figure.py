@@ -148,6 +148,26 @@ class Novelty:
 
 
 @dataclass(frozen=True)
+class Passage:
+    """A run of a made text that stands word for word in a training document, with what stands around it in either.
+
+    made    index of the made item
+    name    the training document, as the user would find it
+    length  characters of the run
+    before, run, after  of the made text; there_before and there_after of the training document
+    """
+
+    made: int
+    name: str
+    length: int
+    before: str
+    run: str
+    after: str
+    there_before: str
+    there_after: str
+
+
+@dataclass(frozen=True)
 class Damage:
     """Whether the measures noticed a known damage on this user's data.
 
@@ -193,3 +213,4 @@ class Measured:
     cost: dict[str, Any] = field(default_factory=dict)
     forecast: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)

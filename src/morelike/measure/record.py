@@ -20,11 +20,13 @@ class Pictures:
 
     real, made  the same classes in the same order, for a first look
     classes     some samples of each class; of all under "" without classes
+    answers     where items are made for texts: the text, what was made for it, and what belongs to it
     """
 
     real: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    answers: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def as_dict(report: Report) -> dict[str, Any]:
     measured = report.measured
     novelty = measured.novelty and {
         "rule": measured.novelty.rule, "figures": measured.novelty.figures,
-        "neighbours": [without_pictures(one) for one in report.pairs],
+        "neighbours": [without_pictures(one) for one in report.pairs], "passages": measured.passages,
     }  # fmt: skip
     return plain(
         {

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from morelike.measure.cost import cost as cost_of
 from morelike.measure.figure import Measured, Verdict
-from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, tables
+from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, tables, texts
 from morelike.measure.page.html import anchor, section
 from morelike.measure.record import Pictures, Report
 from morelike.measure.style import STYLE
 from morelike.train.folder import write_bytes
 
+FIRST = 6  # texts on the first screen that something was made for
 UNMEASURED = Verdict("unmeasured", "Nothing has been measured yet, so nobody can say how good this model is.")
 
 
@@ -59,7 +60,10 @@ def opening(run: Path, report: Report, title: str) -> Iterator[str]:
     else:
         yield f"<p>To measure it{', once the data are back' if report.about else ''}:</p>{folder.measuring(run)}"
     yield first.urgent(report.measured.findings, report.verdict.word)
-    yield first.strips(report.pictures.real, report.pictures.made, against)
+    if report.pictures.answers:
+        yield texts.answers(report.pictures.answers[:FIRST], against)
+    else:
+        yield first.strips(report.pictures.real, report.pictures.made, against)
     yield first.reasons(report.verdict, report.figures)
 
 
@@ -68,8 +72,11 @@ def sections(run: Path, report: Report, *, measured: bool) -> Iterator[tuple[str
     found = report.measured
     titles = {one.name: one.title for one in report.figures if one.label is None}
     classes = {one.label for one in found.figures if one.label} | set(report.pictures.classes)
-    yield "Samples", samples(report.pictures) or folder.sheet(run), ""
+    answers = report.pictures.answers
+    shown = texts.answers(answers[FIRST:], "") if answers else samples(report.pictures)
+    yield "Samples", shown or folder.sheet(run), ""
     yield "Nearest neighbours", neighbours.neighbours(report.pairs), NEIGHBOURS
+    yield "Word for word", texts.passages(found.passages, str(report.about.get("seed", 0))), PASSAGES
     yield "All figures", tables.figures(found.figures), FIGURES
     yield "Class by class", tables.by_label(found.figures, "Class"), CLASSES
     yield "Novelty", neighbours.novelty(found.novelty, classes), NOVELTY
@@ -97,6 +104,10 @@ def samples(pictures: Pictures) -> str:
 NEIGHBOURS = (
     "Each sample beside the training item that it is most like, the most suspicious first. A pair that shows the same "
     "thing is a copy; a pair that is only of a kind is what is wanted."
+)
+PASSAGES = (
+    "The longest passages of samples that stand in a training document too. Common phrases are there in every text; "
+    "a passage that nobody would write twice was learnt by heart."
 )
 FIGURES = (
     "A number alone says nothing. Each stands beside four others: its own 95 % interval, and the same measure on real "

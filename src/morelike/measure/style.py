@@ -77,12 +77,18 @@ thead th { font-size: .85rem; vertical-align: bottom; } tbody th[scope] { color:
 .wide { overflow-x: auto; } .beside { display: flex; flex-wrap: wrap; gap: 0 3rem; } .grid th[scope=row] { min-width: 7rem; }
 thead th { min-width: 4.6rem; }
 pre { background: var(--panel); padding: .5rem .8rem; border-radius: 6px; overflow-x: auto; margin: .4rem 0; }
+pre.item { white-space: pre-wrap; overflow-wrap: anywhere; font: .86rem/1.45 system-ui, "Segoe UI", "Noto Sans",
+  "Noto Sans CJK SC", sans-serif; max-height: 13rem; overflow: auto; margin: 0; padding: .45rem .6rem; background: var(--page); }
+.strip .items.row:has(> pre), .items.row:has(> pre) { grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: .5rem; }
+.pairs:has(pre) { grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); }
+.answers { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem .5rem; margin: .8rem 0; }
+mark { background: color-mix(in srgb, var(--c4) 30%, transparent); color: inherit; border-radius: 2px; }
 @media (max-width: 46rem) {
   .figures, .figures tbody, .figures tr, .figures th, .figures td { display: block; border: 0; padding: 0; }
   .figures thead { display: none; } .figures tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
   .figures td::before { content: attr(data-label) ": "; color: var(--soft); font-size: .85rem; }
   .figures td small { display: inline; } .ladder { font-size: .62rem; } svg.scale { display: block; width: 100%; max-width: 22rem; }
-  .items.row { grid-template-columns: repeat(6, 1fr); }
+  .items.row:not(:has(> pre)) { grid-template-columns: repeat(6, 1fr); }
 }
 @media print { body { max-width: none; margin: 0; font-size: 11px; } .dials { grid-template-columns: repeat(4, 1fr); }
   h2, h3, .says { break-after: avoid; } .figures th[scope=row] { min-width: 16rem; } svg.scale { width: 11rem; }

@@ -6,7 +6,8 @@ looked through several kinds of features, the two-sample test is that in which i
 
     word               holds when
     poor               at least half of the samples are not numbers
-    copies             copy rate: interval above the upper end of real's, and more than 5 in 100
+    copies             copy rate: interval above the upper end of real's, and more than 5 in 100; or, of texts, more
+                       than 25 in 100 characters word for word in training documents, and twice what is in real's
     collapsed          the nearest twin of a sample is closer than a tenth of what it is in real items;
                        or coverage below a tenth of real's while density is above a half of real's
     unmeasured         the two-sample test, density or coverage has no value
@@ -31,6 +32,7 @@ from morelike.measure.figure import Damage, Estimate, Figure, Novelty, Verdict
 from morelike.measure.interval import wilson
 
 MOST_COPIES = 0.05  # share of copies that is always let pass
+MOST_VERBATIM = 0.25  # and share of the characters of texts that stand word for word in training documents
 TINY, LITTLE, HALF = 0.1, 0.25, 0.5  # of what real items get
 TOLD = 1 - LITTLE / 2  # two-sample accuracy that leaves so few samples unnoticed, half of which are guessed right
 NOTICED = 0.60  # two-sample accuracy that a test must be able to exclude before it may say that there is no difference
@@ -41,7 +43,8 @@ NEEDED = ("two_sample", "density", "coverage")
 
 RULE = (
     "The first that holds. Poor: half of the samples or more are not numbers. Copies: copy rate above that of real "
-    "items beyond chance, and above 5 in 100. Collapsed: the nearest twin of a sample is ten times closer than in "
+    "items beyond chance, and above 5 in 100; of texts also more than 25 in 100 characters word for word in training "
+    "documents, and twice as many as in real ones. Collapsed: the nearest twin of a sample is ten times closer than in "
     "real items, or coverage is under a tenth of real's at good density. Poor as well: density or coverage under a "
     "quarter of real's, or the two-sample interval above 87.5 in 100, so that fewer than a quarter of the samples "
     "could pass for real. Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample "
@@ -83,6 +86,8 @@ def judge(
         return Verdict("poor", "Do not use this model: most of its samples are not even numbers.", (), RULE)
     copied, held_out = _copy_rate(novelty), counts.get("held_out", 0)
     copying = found.says() if copied is None else (copied.says, *found.says())
+    if found.verbatim():
+        return Verdict("copies", SENTENCES["copies"], found.says("verbatim", "longest_run"), RULE)
     if copied is not None and _copies(copied, held_out):
         return Verdict("copies", SENTENCES["copies"], copying, RULE)
     if found.collapsed():
@@ -133,6 +138,11 @@ class _Found:
             return False
         return figure.high >= floor.low if figure.better == "higher" else figure.low <= floor.high
 
+    def verbatim(self) -> bool:
+        """Whether a large part of what was written stands in the training documents."""
+        figure = self.figures.get("verbatim")
+        return figure is not None and (figure.low or 0.0) > max(MOST_VERBATIM, 2 * (figure.floor or 0.0))
+
     def collapsed(self) -> bool:
         twins = self.figures.get("variety")
         if twins is not None and (twins.value or 0.0) < TINY:
@@ -156,7 +166,8 @@ class _Found:
 
     def remarkable(self) -> tuple[str, ...]:
         """Figures that kept the word from being a better one, beside the three that are always told."""
-        worse = () if self.reaches("missing") else ("missing",)
+        worse = tuple(name for name in ("bits_per_byte", "verbatim") if name in self.figures)
+        worse += () if self.reaches("missing") else ("missing",)
         return worse if self.share("class_accuracy", 1.0) >= MOST else (*worse, "class_accuracy")
 
 

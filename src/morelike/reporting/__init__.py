@@ -19,7 +19,7 @@ from morelike.measure.forecast import LIMIT, forecast_of
 from morelike.measure.record import Pictures, Report
 from morelike.measure.report import write
 from morelike.recipes import configure, module
-from morelike.reporting.evidence import conditions, duplicates, gathered, number
+from morelike.reporting.evidence import Wishes, conditions, duplicates, gathered, number, wishes
 from morelike.reporting.items import Items, Tell, held_out, other, prepared, trained_on
 from morelike.reporting.looks import KINDS, features_for
 from morelike.reporting.pictures import by_class, gallery, pairs
@@ -89,10 +89,9 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     """Everything that is measured on samples and real items."""
     train = trained_on(known, asked.seed)
     real = held_out(known, asked.seed) if asked.against is None else other(run, asked.against, known, tell, asked.seed)
-    n = number(run, asked.samples, len(train))
-    given = conditions(run, train.labels, n, asked.seed)
-    made = draw(run, n, asked.seed, given, tell)
-    evidence = gathered(run, made, given, train, real, asked.seed)
+    wanted = wishes(run, asked.samples, train, real, asked.seed)
+    made = draw(run, wanted.n, asked.seed, wanted.given, tell)
+    evidence = gathered(run, made, wanted, train, real, asked.seed)
     features = features_for(run, train, known, asked, tell)
     times = duplicates(known, run.recipe["data"].get("together", ()))
     measured = evaluate(
@@ -107,16 +106,16 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     notes = [*train.notes, *real.notes]
     shown = gallery(run.codec, evidence, asked.seed)
     beside = pairs(run.codec, evidence, measured, times)
-    return Report(run.path, measured, about(run, asked, n, real.about), notes, beside, shown)
+    return Report(run.path, measured, about(run, asked, wanted.n, real.about), notes, beside, shown)
 
 
 def without_data(run: Run, asked: Asked, error: MorelikeError, tell: Tell) -> Report:
     """What can be told of a run whose training data are not there: samples, cost, history."""
-    n = min(number(run, asked.samples, 0), 400)
-    given = conditions(run, None, n, asked.seed)
-    made = draw(run, n, asked.seed, given, tell)
+    n = min(number(run, asked.samples, 0), 400) if len(run.fields) == len(run.labels) else 0  # or what from?
+    wanted = Wishes(n, conditions(run, None, n, asked.seed))
+    made = draw(run, n, asked.seed, wanted.given, tell)
     empty = Items(made[:0], torch.empty(0, dtype=torch.long).numpy(), None, (), "held out")
-    evidence = gathered(run, made, given, empty, empty, asked.seed)
+    evidence = gathered(run, made, wanted, empty, empty, asked.seed)
     said = "Nobody can say how good this model is without the data that it was trained on."
     said = f"{said} {error.found}. {error.action}."
     measured = Measured(Verdict("unmeasured", said), [], None, counts={"made": n})

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from morelike.collect import Prepared
 from morelike.measure.figure import Evidence
-from morelike.measure.text.documents import Documents
+from morelike.measure.text.documents import Answers, Documents, Whole
 from morelike.reporting.items import MOST, Items
 from morelike.reporting.samples import in_proportion
 from morelike.run import Run
 
 FEWEST, ENOUGH = 1_000, 10_000  # samples that are drawn unless the user says how many
+PAIRS = 20_000  # training pairs that a translation memory is made of
 
 
 def number(run: Run, samples: int | None, items: int) -> int:
@@ -24,6 +27,34 @@ def number(run: Run, samples: int | None, items: int) -> int:
         return samples
     fits = max(2, MOST // (4 * max(1, torch.Size(run.family.spec.shape).numel())))
     return min(max(FEWEST, min(items, ENOUGH)), fits)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What samples are asked to be.
+
+    n      how many
+    given  conditions by name, (n, ...) each
+    rows   (n,) the real item whose conditions each sample has, where they are texts; None where they are labels alone
+    """
+
+    n: int
+    given: Mapping[str, Tensor]
+    rows: np.ndarray | None = None
+
+
+def wishes(run: Run, asked: int | None, train: Items, real: Items, seed: int) -> Wishes:
+    """Classes in the proportions of the training items; where there are texts, the conditions of real items in turn.
+
+    asked  how many samples the user wants; None for as many as suit, and at most one for each text
+    """
+    n = number(run, asked, len(train))
+    source = real if len(real) else train
+    if len(run.fields) == len(run.labels) or not len(source) or source.given is None:
+        return Wishes(n, conditions(run, train.labels, n, seed))
+    n = n if asked is not None else min(n, len(source))
+    rows = np.random.default_rng(seed).permutation(len(source))[np.arange(n) % len(source)]
+    return Wishes(n, source.given(rows), rows if source is real else None)
 
 
 def conditions(run: Run, labels: Tensor | None, n: int, seed: int) -> dict[str, Tensor]:
@@ -35,14 +66,44 @@ def conditions(run: Run, labels: Tensor | None, n: int, seed: int) -> dict[str, 
     }
 
 
-def gathered(run: Run, made: Tensor, given: Mapping[str, Tensor], train: Items, real: Items, seed: int) -> Evidence:
+def answered(run: Run, made: Tensor, rows: np.ndarray, train: Items, real: Items) -> Answers:
+    """What was made for the conditions of these real items, beside what belongs to them, and the training pairs."""
+    assert real.whole is not None and train.whole is not None
+    known = np.arange(len(train))
+    if len(known) > PAIRS:
+        known = np.random.default_rng(0).choice(len(train), PAIRS, replace=False)
+
+    def pairs(whole: Whole, wanted: np.ndarray) -> tuple[list[str], list[str]]:
+        texts = [str(text) for row in wanted.tolist() for text in run.codec.decode(whole_row(whole, row))]
+        return asked(run, whole, wanted), texts
+
+    (sources, targets), (given, right) = pairs(train.whole, known), pairs(real.whole, rows)
+    return Answers(given, run.codec.decode(made).tolist(), right, sources, targets)
+
+
+def whole_row(whole: Whole, row: int) -> Tensor:
+    """All tokens of one document as a row of its own."""
+    return torch.from_numpy(np.asarray(whole.tokens[row]).astype(np.int64))[None]
+
+
+def asked(run: Run, whole: Whole, rows: np.ndarray) -> list[str]:
+    """The texts that documents are conditioned on, several of one document with a blank between them."""
+    found: list[str] = []
+    for part in np.array_split(rows, max(1, len(rows) // 1_000)):
+        given = whole.given(part) if whole.given is not None else {}
+        texts = [run.fields[name].decode(value) for name, value in given.items() if run.fields[name].natural == "text"]
+        found += [" ".join(map(str, one)) for one in zip(*texts, strict=True)]
+    return found
+
+
+def gathered(run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, seed: int) -> Evidence:
     """The evidence, as the measures want it."""
-    name = next(iter(run.labels), None)
-    documents = None
+    name, documents = next(iter(run.labels), None), None
     if train.whole is not None and real.whole is not None:
-        documents = Documents(run.codec.decode, run.codec.byte_counts, train.whole, real.whole)
+        found = answered(run, made, wishes.rows, train, real) if wishes.rows is not None else None
+        documents = Documents(run.codec.decode, run.codec.byte_counts, train.whole, real.whole, found)
     return Evidence(
-        made, train.x, real.x, run.family.spec, given.get(name) if name else None, train.labels, real.labels,
+        made, train.x, real.x, run.family.spec, wishes.given.get(name) if name else None, train.labels, real.labels,
         run.labels[name].config.vocabulary if name else (), train.names, torch.from_numpy(train.rows).long(),
         tuple(range(seed, seed + len(made))), real.about, documents,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from morelike.reporting import pieces
 from morelike.run import Run
 
 MOST = 1 << 30  # bytes of encoded items of a kind; a larger training set is looked at in part, and the report says so
+Given = Callable[[np.ndarray], Mapping[str, Tensor]]
 Tell = Callable[[str, float], None]  # (stage, share of it that is done)
 
 
@@ -36,6 +37,7 @@ class Items:
     about   "held out", "training items", or the name of another source
     notes   what a reader should know about them
     whole   the documents that they were cut from, where they differ in length
+    given   places among these items -> what they are conditioned on, by name: (n, ...) each; None where it is not known
     """
 
     x: Tensor
@@ -45,6 +47,7 @@ class Items:
     about: str
     notes: list[str] = field(default_factory=list)
     whole: Whole | None = None
+    given: Given | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -96,7 +99,7 @@ def held_out(found: collect.Prepared, seed: int) -> Items:
 def encoded(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) -> Items:
     """Some rows of the data as numbers, at most `MOST` bytes of them, with their classes and names."""
     data, codec = found.data, found.codec
-    if isinstance(data.x, Ragged) and pieces.long(data.x, codec.context):
+    if isinstance(data.x, Ragged) and not found.conditions and pieces.long(data.x, codec.context):
         return excerpts(found, rows, about, seed)
     one = laid_out(codec, take(data.x, slice(0, 1)))
     most = max(2, MOST // max(1, one.numel() * one.element_size()))
@@ -106,7 +109,7 @@ def encoded(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) ->
     name = next((name for name in found.given if name in found.labels), None)
     labels = chosen(found.given[name], rows).long() if name is not None else None
     names = tuple(data.names[row] for row in rows)
-    return Items(x, rows, labels, names, about, whole=whole(found, rows))
+    return Items(x, rows, labels, names, about, whole=whole(found, rows), given=given_of(found, rows))
 
 
 def excerpts(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) -> Items:
@@ -133,11 +136,14 @@ def whole(found: collect.Prepared, rows: np.ndarray) -> Whole | None:
     x = found.data.x
     if not isinstance(x, Ragged):
         return None
+    return Whole([x[int(row)] for row in rows], [found.data.names[row] for row in rows], given_of(found, rows))
 
-    def given(some: np.ndarray) -> dict[str, Tensor]:
-        return {name: chosen(value, rows[some]) for name, value in found.given.items()}
 
-    return Whole([x[int(row)] for row in rows], given)
+def given_of(found: collect.Prepared, rows: np.ndarray) -> Given | None:
+    """From places among some rows of the data to what these are conditioned on; None where that is not known."""
+    if found.given.keys() != found.conditions.keys():
+        return None
+    return lambda some: {name: chosen(value, rows[some]) for name, value in found.given.items()}
 
 
 def other(run: Run, source: str, known: collect.Prepared, tell: Tell, seed: int) -> Items:
@@ -163,9 +169,23 @@ def other(run: Run, source: str, known: collect.Prepared, tell: Tell, seed: int)
     if not len(rows):
         raise DataError(f"{source} holds nothing to compare with. {' '.join(notes)}".strip(),
                         "New items of the kinds that the model was trained on", "Name another source")  # fmt: skip
-    given = {} if name is None or numbers is None else {name: numbers}
-    found = encoded(collect.Prepared(run.codec, run.labels, data, given, rows, rows[:0]), rows, source, seed)
+    given: dict[str, np.ndarray | Ragged] = {} if name is None or numbers is None else {name: numbers}
+    given |= texts_of(run, data, source)
+    found = encoded(collect.Prepared(run.codec, run.fields, data, given, rows, rows[:0]), rows, source, seed)
     found.notes += notes
+    return found
+
+
+def texts_of(run: Run, data: Dataset, source: str) -> dict[str, Ragged]:
+    """The texts that items of another source are conditioned on. Raises `DataError` for a field that it lacks."""
+    found = {}
+    for name, codec in run.fields.items():
+        if codec.natural != "text":
+            continue
+        if name not in data.fields:
+            raise DataError(f'{source} has no field "{name}"', f'The model makes items from "{name}"',
+                            "Name a source that has it")  # fmt: skip
+        found[name] = Ragged.of([codec.tokens(value) for value in data.fields[name]])
     return found
 
 

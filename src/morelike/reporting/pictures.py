@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import islice
 from typing import Any
 
 import torch
@@ -10,9 +12,11 @@ from torch import Tensor
 
 from morelike.measure.figure import Evidence, Measured
 from morelike.measure.novelty import SUSPECTS
+from morelike.measure.page.texts import block, marked
 from morelike.measure.record import Pair, Pictures
 
 STRIP, CLASSES, ALL = 12, 40, 60  # items in a strip, classes, items without classes
+SHOWN = 30  # texts that something was made for
 MOST_LIKE, AT_RANDOM = 12, 8  # pairs of a sample and its nearest training item
 
 
@@ -25,7 +29,14 @@ def gallery(codec: Any, evidence: Evidence, seed: int) -> Pictures:
     else:
         shown = in_turn(labels, evidence.classes, seed), in_turn(evidence.made_labels, evidence.classes, seed)
     above, below = (shown_items(codec, x[rows]) for x, rows in zip((real, evidence.made), shown, strict=True))
-    return Pictures(tuple(above), tuple(below), by_class(codec, evidence))
+    return Pictures(tuple(above), tuple(below), by_class(codec, evidence), answered(evidence))
+
+
+def answered(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
+    """For some texts what was made for them, and what belongs to them, as HTML."""
+    found = evidence.documents.answers if evidence.documents is not None else None
+    rows = zip(found.asked, found.made, found.right, strict=True) if found is not None else ()
+    return tuple(tuple(block(escape(str(text))) for text in row) for row in islice(rows, SHOWN))  # type: ignore[misc]
 
 
 def by_class(codec: Any, evidence: Evidence) -> dict[str, tuple[str, ...]]:
@@ -56,6 +67,13 @@ def shown_items(codec: Any, x: Tensor) -> list[str]:
     return codec.html(codec.decode(x)) if len(x) else []
 
 
+def beside(codec: Any, made: Tensor, train: Tensor) -> list[tuple[str, str]]:
+    """Samples and training items as HTML, pair by pair; what two texts share is marked."""
+    if codec.natural != "text" or not len(made):
+        return list(zip(shown_items(codec, made), shown_items(codec, train), strict=True))
+    return [marked(str(a), str(b)) for a, b in zip(codec.decode(made), codec.decode(train), strict=True)]
+
+
 def pairs(codec: Any, evidence: Evidence, measured: Measured, times: Mapping[int, int]) -> tuple[Pair, ...]:
     """The most suspicious samples, and some at random, beside the training items that they are nearest to.
 
@@ -66,7 +84,7 @@ def pairs(codec: Any, evidence: Evidence, measured: Measured, times: Mapping[int
     near, places = measured.novelty.neighbours, range(len(measured.novelty.neighbours.made))
     chosen = [*places[:SUSPECTS][:MOST_LIKE], *places[SUSPECTS:][:AT_RANDOM]]
     made, train = (torch.tensor([rows[at] for at in chosen], dtype=torch.long) for rows in (near.made, near.train))
-    shown = zip(shown_items(codec, evidence.made[made]), shown_items(codec, evidence.train[train]), strict=True)
+    shown = beside(codec, evidence.made[made], evidence.train[train])
     found = []
     for place, i, j, both in zip(chosen, made.tolist(), train.tolist(), shown, strict=True):
         row = int(evidence.train_rows[j])

@@ -42,7 +42,7 @@ def draw(run: Run, n: int, seed: int, asked: Mapping[str, Tensor], tell: Tell) -
             x = run.family.sample([seed + int(row) for row in rows], {name: one[rows] for name, one in asked.items()})
             made.append(read_back(run, x)[: n - begin])
     tell("Drawing samples", 1.0)
-    return torch.cat(made)
+    return torch.cat(made) if made else torch.empty(0, *run.family.spec.shape)
 
 
 def read_back(run: Run, x: Tensor) -> Tensor:

@@ -21,7 +21,10 @@ def skipped(problems: Sequence[tuple[str, str]], total: int) -> list[Finding]:
     total  number of items, these among them
     """
     kinds = defaultdict(list)
+    mended = [one for one in problems if repaired(one[0])]
     for name, why in problems:
+        if repaired(name):
+            continue
         kinds["truncated" if "truncat" in why else "unreadable"].append((name, why))
     words = {"truncated": ("file is cut short", "files are cut short"),
              "unreadable": ("file cannot be used", "files cannot be used")}  # fmt: skip
@@ -37,7 +40,17 @@ def skipped(problems: Sequence[tuple[str, str]], total: int) -> list[Finding]:
                 "They are left out.",
             )
         )  # fmt: skip
-    return found
+    return found + [
+        Finding("repaired", "note", some(len(mended), "file was mended", "files were mended") + " while it was read",
+                f"{cut([why for _, why in mended], REASONS)}.", "The model learns from what could be read.",
+                "Save it again in UTF-8, if characters are missing.", tuple(name for name, _ in mended),
+                count=len(mended), default="It is read as well as it can be.")
+    ][: len(mended)]  # fmt: skip
+
+
+def repaired(name: str) -> bool:
+    """Whether a problem by this name left nothing out: a file whose characters were read as well as they can be."""
+    return name.endswith(" (encoding)")
 
 
 def amount(train: int, held: int, distinct: int) -> list[Finding]:

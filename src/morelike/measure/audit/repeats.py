@@ -15,18 +15,20 @@ OFTEN = 5  # times that one item may be there before that matters by itself
 Groups = Sequence[Sequence[int]]
 
 
-def repeats(twins: Twins, names: Sequence[str], labels: Sequence[str]) -> list[Finding]:
+def repeats(twins: Twins, names: Sequence[str], labels: Sequence[str], versions: str = "") -> list[Finding]:
     """Findings about everything that is there more than once; `names` and `labels` are those of all items.
+
+    versions  how two versions of one item differ, in words: "resized or cropped"
 
     Rows that name one file, such as a picture with five captions, are that file and no copies of it.
     """
     listed = [group for group in twins.equal if len({names[row] for row in group}) == 1]
     copied = [group for group in twins.equal if len({names[row] for row in group}) > 1]
     known = {row: index for index, group in enumerate(twins.equal) for row in group}
-    versions = [group for group in twins.alike if len({known.get(row, -row - 1) for row in group}) > 1]
+    differing = [group for group in twins.alike if len({known.get(row, -row - 1) for row in group}) > 1]
     return [
-        *repeated_rows(listed, len(names)), *duplicates(copied, names), *near_duplicates(versions, names),
-        *disguised(twins.disguised, names), *conflicting(copied + versions, names, labels),
+        *repeated_rows(listed, len(names)), *duplicates(copied, names), *near_duplicates(differing, names, versions),
+        *disguised(twins.disguised, names), *conflicting(copied + differing, names, labels),
     ]  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def duplicates(groups: Groups, names: Sequence[str]) -> list[Finding]:
     ]  # fmt: skip
 
 
-def near_duplicates(groups: Groups, names: Sequence[str]) -> list[Finding]:
+def near_duplicates(groups: Groups, names: Sequence[str], versions: str = "") -> list[Finding]:
     """The finding about versions of one item."""
     if not groups:
         return []
@@ -57,7 +59,7 @@ def near_duplicates(groups: Groups, names: Sequence[str]) -> list[Finding]:
         finding(
             "near_duplicates", groups, names, surplus,
             some(surplus, "item is nearly the same", "items are nearly the same") + " as another",
-            f"{some(len(groups), 'group', 'groups')} of up to {most}: resaved, resized, cropped, lighter or darker.",
+            f"{some(len(groups), 'group', 'groups')} of up to {most}{': ' if versions else ''}{versions}.",
             f"The model sees the same thing up to {most} times as often, and returns it sooner.",
             "Keep the best of each group.",
             "Training keeps each group on one side of the split, up to 1,000 items a minute and 5,000 in all.",

@@ -36,19 +36,24 @@ class Dial:
 DIALS = (
     Dial("How real", ("density", "two_sample")),
     Dial("How varied", ("coverage", "missing")),
-    Dial("How new", ("copy_rate",), "all copied", "all new", ("new", "mostly new", "many copies", "copies")),
+    Dial("How new", ("copy_rate", "verbatim"), "all copied", "all new", ("new", "mostly new", "many copies", "copies")),
     Dial("As asked", ("class_accuracy",), "none"),
+    Dial("Right answers", ("chrf",), "any answer", "the right one", ("right", "mostly right", "partly", "hardly")),
 )
 UNITS = {
     "density": "of samples look real", "two_sample": "of samples, at most, could pass for real",
     "coverage": "of the variety is there", "missing": "of the kinds are there",
-    "copy_rate": "of samples are no copies", "class_accuracy": "are what was asked for",
+    "chrf": "likeness (chrF) to what belongs to each text",
+    "copy_rate": "of samples are no copies", "verbatim": "of the text is not word for word in training documents",
+    "class_accuracy": "are what was asked for",
 }  # fmt: skip
 SHARES: Mapping[str, Callable[[float], float]] = {  # figures that count something else, as shares of what is wanted
     # Of a share t of samples that no classifier can tell from real items, half are guessed: accuracy <= 1 - t / 2.
     "two_sample": lambda accuracy: 2 * (1 - accuracy),
     "missing": lambda share: 1 - share,
     "copy_rate": lambda share: 1 - share,
+    "verbatim": lambda share: 1 - share,
+    "chrf": lambda score: score / 100,
 }
 
 
@@ -99,6 +104,11 @@ def as_share(figure: Figure) -> Figure:
     def share(value: float | None) -> float | None:
         return None if value is None else min(max(turn(value), 0.0), 1.0)
 
+    if figure.better == "higher":  # a score, of which the ideal is the most
+        return replace(
+            figure, value=share(figure.value), low=share(figure.low), high=share(figure.high),
+            floor=share(figure.ideal), copies=share(figure.copies), baseline=share(figure.baseline),
+        )  # fmt: skip
     return replace(
         figure, better="higher", value=share(figure.value), low=share(figure.high), high=share(figure.low),
         floor=share(figure.floor), copies=share(figure.copies), baseline=share(figure.baseline),

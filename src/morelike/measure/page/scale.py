@@ -26,7 +26,7 @@ def place(figure: Figure, value: float | None) -> float | None:
     is no worse than real items. It is not cut off, so worse than the worst is below 0.
     """
     worst, real = figure.baseline, figure.floor
-    if figure.name in ("copy_rate", "exact_rate"):
+    if figure.name in ("copy_rate", "exact_rate", "verbatim"):
         all_copied, none = (0.0, 1.0) if figure.better == "higher" else (1.0, 0.0)  # as a share of what is new, or not
         worst, real = (all_copied if figure.copies is None else figure.copies), (none if real is None else real)
     elif figure.name == "class_accuracy" or (worst is None and figure.better == "higher"):

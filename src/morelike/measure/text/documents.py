@@ -16,14 +16,31 @@ class Whole:
     """Documents of one kind, in the order of the items that were cut from them.
 
     tokens  of each document, all of them, without the ends
+    names   where each came from
     given   what documents with these rows are conditioned on, by name: (n, ...) each; None where that is not known
     """
 
     tokens: Sequence[np.ndarray]
+    names: Sequence[str] = ()
     given: Callable[[np.ndarray], Mapping[str, Tensor]] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was made for which text, and what belongs to it.
+
+    asked, made, right  (n,) the text that was given, the sample, and the real one
+    sources, targets    (M,) the same pairs of the training set
+    """
+
+    asked: Sequence[str]
+    made: Sequence[str]
+    right: Sequence[str]
+    sources: Sequence[str]
+    targets: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -34,12 +51,14 @@ class Documents:
     count  rows of tokens (n, T) -> int64 (n,) bytes of UTF-8 that the tokens after the first stand for
     train  whole documents behind the training items
     held   and behind the held-out ones
+    answers  where items are conditioned on texts, what was made for which
     """
 
     read: Callable[[Tensor], Sequence[str]]
     count: Callable[[Tensor], Tensor]
     train: Whole
     held: Whole
+    answers: Answers | None = None
 
 
 def some(whole: Whole, most: int, seed: int) -> list[int]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from morelike.measure.figure import Figure
+from morelike.measure.figure import Figure, Passage
 from morelike.measure.text.runs import Texts, covered, found
 
 USUAL, MOSTLY = 0.05, 0.8  # share of its characters that may stand in runs that count, in as many of new documents
 LENGTHS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200)  # of runs that may count
 LOOKED_AT, CHARACTERS = 1_000, 1_000_000  # texts of a kind, and characters of them
 DRAWS = 1_000  # of the bootstrap
+SHOWN, AROUND = 6, 160  # passages that are shown, and characters around them
 KNOWN, SOUGHT = 0, 0x10FFFF  # code points between texts, which stand in none
 TITLES = {"verbatim": "Word for word", "longest_run": "Longest run"}
 
@@ -22,19 +23,21 @@ TITLES = {"verbatim": "Word for word", "longest_run": "Longest run"}
 class Verbatim:
     """What was found.
 
-    figures  verbatim and longest_run
-    run      characters of a run that counts
+    figures   verbatim and longest_run
+    passages  the longest runs, one for each sample
     """
 
     figures: list[Figure]
-    run: int = 0
+    passages: list[Passage] = field(default_factory=list)
 
 
-def verbatim(sets: Mapping[str, Sequence[str]], train: Sequence[str], seed: int = 0) -> Verbatim:
+def verbatim(
+    sets: Mapping[str, Sequence[str]], train: Sequence[str], names: Sequence[str] = (), seed: int = 0
+) -> Verbatim:
     """The share of characters in runs that stand in a training document too, and the longest of these.
 
     sets   texts by kind: "made", "held", "copies" and "trivial", each in random order; "held" may be empty
-    train  whole training documents
+    train  whole training documents, and their names
 
     A run counts from the smallest length on at which four of five new documents have at most 5 in 100 of their
     characters in such runs, so that what everybody writes (names, phrases, forms of verse) does not count, and the
@@ -47,7 +50,38 @@ def verbatim(sets: Mapping[str, Sequence[str]], train: Sequence[str], seed: int 
         return Verbatim([Figure(name, title, reason=why) for name, title in TITLES.items()])
     run = length_that_counts(kinds["held"], known)
     inside = {name: _inside(texts, known, run) for name, texts in kinds.items()}
-    return Verbatim([_share(kinds, inside, run, seed), _longest(kinds, known)], run)
+    figures = [_share(kinds, inside, run, seed), _longest(kinds, known)]
+    return Verbatim(figures, passages(sets["made"], kinds["made"], train, names, inside["made"]))
+
+
+def passages(
+    made: Sequence[str], texts: Texts, train: Sequence[str], names: Sequence[str], inside: np.ndarray
+) -> list[Passage]:
+    """The longest run of each of the samples that have most in runs that count, longest first."""
+    order = np.argsort(-inside, kind="stable")[:SHOWN]
+    joined = chr(KNOWN).join(train)
+    begins = np.cumsum([0, *(len(one) + 1 for one in train)])
+    found = [one for row in order.tolist() if inside[row] and (one := _passage(row, made[row], joined, begins, names))]
+    return sorted(found, key=lambda one: -one.length)
+
+
+def _passage(row: int, text: str, joined: str, begins: np.ndarray, names: Sequence[str]) -> Passage | None:
+    """The longest run of a text that stands in the joined ones."""
+    at, length = 0, 0
+    for place in range(len(text)):
+        while place + length < len(text) and text[place : place + length + 1] in joined:
+            at, length = place, length + 1
+    if not length:
+        return None
+    there = joined.find(text[at : at + length])
+    document = int(np.searchsorted(begins, there, side="right")) - 1
+    first, last = int(begins[document]), int(begins[document + 1]) - 1
+    around = max(40, AROUND - length // 2)
+    return Passage(
+        row, names[document] if document < len(names) else "", length, text[max(0, at - around) : at],
+        text[at : at + length], text[at + length : at + length + around],
+        joined[max(first, there - around) : there], joined[there + length : min(last, there + length + around)],
+    )  # fmt: skip
 
 
 def shortened(texts: Sequence[str]) -> list[str]:
