@@ -56,7 +56,8 @@ def evaluate(
     """
     say = tell or (lambda stage, fraction: None)
     clean, kept = finite(evidence)
-    scene, looks = arrange(clean, seed), [Remembered(one) for one in features]
+    scene = arrange(clean, seed)
+    looks = [Remembered(one, plain=scene.flatters) for one in features]
     for done, look in enumerate(looks):
         scene.items.map(look)
         say("features", (done + 1) / len(looks))

@@ -155,5 +155,6 @@ def told(scale: Scale, found: Anchored, label: str | None = None) -> str:
 
 
 def hundred(share: float) -> str:
-    """A share as a number out of 100, at least 0."""
-    return f"{max(0.0, 100 * share):.0f}"
+    """A share as a number out of 100, at least 0; one below 1 with its first figure."""
+    many = max(0.0, 100 * share)
+    return f"{many:.0f}" if many >= 0.95 or many == 0 else f"{many:.1g}"

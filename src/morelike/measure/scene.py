@@ -16,18 +16,22 @@ from morelike.measure.figure import Evidence
 
 
 class Remembered:
-    """Features that look at each set only once, for several measures ask for them."""
+    """Features that look at each set only once, for several measures ask for them.
 
-    def __init__(self, features: Features) -> None:
-        self.features, self.name, self.width = features, features.name, features.width
+    alike  the first so many see no difference between training items and new ones as such
+    plain  only these are looked at, which is fair where training items stand in for new ones
+    """
+
+    def __init__(self, features: Features, plain: bool = False) -> None:
         self.alike: int = getattr(features, "alike", features.width)
+        self.features, self.name, self.width = features, features.name, self.alike if plain else features.width
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def __call__(self, x: Tensor) -> Tensor:
         for known, found in self._seen:
             if known is x:
                 return found
-        found = self.features(x) if len(x) else torch.empty(0, self.width)
+        found = self.features(x)[:, : self.width] if len(x) else torch.empty(0, self.width)
         self._seen.append((x, found))
         return found
 

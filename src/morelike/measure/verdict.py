@@ -12,13 +12,14 @@ looked through several kinds of features, the two-sample test is that in which i
                        or coverage below a tenth of real's while density is above a half of real's
     unmeasured         the two-sample test, density or coverage has no value
     poor               density or coverage below a quarter of real's, or fewer than a quarter of the samples could
-                       pass for real: two-sample interval above 87.5 in 100
+                       pass for real: two-sample interval above 87.5 in 100; or, of texts that answer others, chrF
+                       below that of a memory of the training pairs
     unmeasured         fewer than 50 held-out items or 50 samples: what is left of the rule would flatter
     indistinguishable  two-sample: interval reaches real's, and its upper end is at most 60 in 100, so that a
                        difference would have been noticed; the intervals of density, coverage and missing kinds
-                       reach real's; class accuracy at least 0.8 of real's
+                       reach real's; class accuracy at least 0.8 of real's; chrF above the memory's
     close              two-sample at most 65 in 100 (15 above chance), density, coverage and class accuracy at least
-                       0.8 of real's, kinds of at most 10 in 100 real items missing
+                       0.8 of real's, kinds of at most 10 in 100 real items missing; chrF above the memory's
     usable with care   otherwise
 """
 
@@ -47,10 +48,11 @@ RULE = (
     "documents, and twice as many as in real ones. Collapsed: the nearest twin of a sample is ten times closer than in "
     "real items, or coverage is under a tenth of real's at good density. Poor as well: density or coverage under a "
     "quarter of real's, or the two-sample interval above 87.5 in 100, so that fewer than a quarter of the samples "
-    "could pass for real. Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample "
-    "interval reaches real's and stays under 60 in 100; density, coverage and missing kinds reach real's. Close: "
-    "two-sample up to 65 in 100, density and coverage at least 0.8 of real's, kinds of up to 10 in 100 items "
-    "missing. Both ask for a class accuracy of 0.8 of real's. Else: usable with care. Of several two-sample tests, "
+    "could pass for real; or, of texts that answer others, chrF below that of a memory of the training pairs. "
+    "Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample interval reaches real's and "
+    "stays under 60 in 100; density, coverage and missing kinds reach real's. Close: two-sample up to 65 in 100, "
+    "density and coverage at least 0.8 of real's, kinds of up to 10 in 100 items missing. Both ask for a class "
+    "accuracy of 0.8 of real's, and for chrF above the memory's. Else: usable with care. Of several two-sample tests, "
     "through different features, the one that told most counts."
 )
 
@@ -95,7 +97,7 @@ def judge(
     if not all(name in found.figures for name in NEEDED):
         return _unmeasured(_why(figures), copying)
     if found.poor():
-        return Verdict("poor", SENTENCES["poor"], found.says(), RULE)
+        return Verdict("poor", SENTENCES["poor"], found.says(*NEEDED, "chrf", "bits_per_byte"), RULE)
     for name, what in (("made", "samples"), ("held_out", "held-out items")):
         if counts.get(name, 0) < FEW:
             return _unmeasured(f"there are only {counts.get(name, 0)} {what}, and {FEW} are needed", copying)
@@ -151,22 +153,30 @@ class _Found:
 
     def poor(self) -> bool:
         few = min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
-        return few or (self.figures["two_sample"].low or 0.0) > TOLD
+        return few or (self.figures["two_sample"].low or 0.0) > TOLD or self.answers(False)
+
+    def answers(self, well: bool) -> bool:
+        """Whether answers are surely better than a memory of the training pairs, or surely worse."""
+        figure = self.figures.get("chrf")
+        if figure is None or figure.copies is None or figure.low is None or figure.high is None:
+            return well
+        return figure.low > figure.copies if well else figure.high < figure.copies
 
     def indistinguishable(self) -> bool:
         noticed = (self.figures["two_sample"].high or 1.0) <= NOTICED
         alike = all(self.reaches(name) for name in (*NEEDED, "missing"))
-        return noticed and alike and self.share("class_accuracy", 1.0) >= MOST
+        return noticed and alike and self.share("class_accuracy", 1.0) >= MOST and self.answers(True)
 
     def close(self) -> bool:
         lacking = self.figures.get("missing")
         shares = (self.share("density", 0.0), self.share("coverage", 0.0), self.share("class_accuracy", 1.0))
         near = (self.figures["two_sample"].value or 0.0) <= NEAR and min(shares) >= MOST
-        return near and (lacking is None or (lacking.value or 0.0) <= LACKING)
+        return near and (lacking is None or (lacking.value or 0.0) <= LACKING) and self.answers(True)
 
     def remarkable(self) -> tuple[str, ...]:
         """Figures that kept the word from being a better one, beside the three that are always told."""
         worse = tuple(name for name in ("bits_per_byte", "verbatim") if name in self.figures)
+        worse += () if self.answers(True) else ("chrf",)
         worse += () if self.reaches("missing") else ("missing",)
         return worse if self.share("class_accuracy", 1.0) >= MOST else (*worse, "class_accuracy")
 

@@ -14,7 +14,7 @@ USUAL, MOSTLY = 0.05, 0.8  # share of its characters that may stand in runs that
 LENGTHS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 160, 200)  # of runs that may count
 LOOKED_AT, CHARACTERS = 1_000, 1_000_000  # texts of a kind, and characters of them
 DRAWS = 1_000  # of the bootstrap
-SHOWN, AROUND = 6, 160  # passages that are shown, and characters around them
+SHOWN, AROUND = 6, 110  # passages that are shown, and characters around them
 KNOWN, SOUGHT = 0, 0x10FFFF  # code points between texts, which stand in none
 TITLES = {"verbatim": "Word for word", "longest_run": "Longest run"}
 
