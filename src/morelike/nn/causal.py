@@ -4,7 +4,7 @@ Every stack has one interface, whether it attends or recurs:
 
     stack(design)(x, segments, memory)    training: all positions at once, (B, T, width) -> same
     cache = stack.cache(B, room, memory)  writing: room for so many positions
-    stack.read(x, cache)                  the next positions, one or many, (B, T, width) -> same
+    stack.read(x, cache)                  the next positions, (B, T, width), or one, (B, width) -> same
 
 `segments` (B, T) numbers the documents of a row; nothing passes from one number to another. None: one in each row.
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from morelike.core.errors import unknown
 from morelike.nn.attention import Attention, Cross, Sight, norm
 from morelike.nn.design import Design
-from morelike.nn.onestep import OneStep, suits
+from morelike.nn.onestep import OneStep, Weights, prepared, suits
 
 ROPE = 10_000.0  # slowest wave of the rotations, in positions (Su et al. 2021)
 
@@ -37,6 +37,7 @@ class Cache(Protocol):
 
     length: int  # positions read so far
 
+    def forget(self) -> None: ...  # begin again with nothing read
     def select(self, rows: Tensor) -> None: ...  # go on with these rows, (n,)
 
 
@@ -60,26 +61,64 @@ def stack(design: Design) -> nn.Module:
 
 
 class Past:
-    """Keys and values of every block for the positions read so far: (B, heads, room, d) each."""
+    """Keys and values of every block for the positions read so far: (blocks, B, heads, room, d) each.
+
+    Where positions are read one by one, the queries stand before the keys, so that both are written at once.
+    """
 
     def __init__(self, stack: Transformer, rows: int, room: int, memory: Memory | None) -> None:
         design = stack.design
+        self.step = None if torch.is_grad_enabled() or not suits(stack) else OneStep(stack, room)
         shape = (rows, design.heads, room, design.width // design.heads)
-        self.keys, self.values = ([stack.cos.new_zeros(shape) for _ in range(design.depth)] for _ in range(2))
+        self.queries_keys = stack.cos.new_empty(design.depth, 1 if self.step is None else 2, *shape)
+        self.values = stack.cos.new_empty(design.depth, *shape)
         self.memory, self.mask = remember(stack, memory)
         self.there: Tensor | None = None  # (B, room), once some position is not
         self.length, self.room = 0, room
-        self.step = None if torch.is_grad_enabled() or not suits(stack) else OneStep(stack)
+        self.paired = False  # whether keys are in the order of the step
+        self.views: tuple[Tensor, ...] = ()
 
     def extend(self, block: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Take in a block's newest keys and values (B, heads, T, d); returns all of them."""
-        keys, values, begin, count = self.keys[block], self.values[block], self.length, k.shape[2]
+        keys, values, begin, count = self.queries_keys[block, -1], self.values[block], self.length, k.shape[2]
         keys.narrow(2, begin, count).copy_(k)
         values.narrow(2, begin, count).copy_(v)
         return keys.narrow(2, 0, begin + count), values.narrow(2, 0, begin + count)
 
+    def opened(self) -> tuple[tuple[Tensor, ...], ...]:
+        """For one more position, of every block: its queries (B heads, 1, d), all keys (B heads, d, L) and all values
+        (B heads, L, d); and places for new queries and keys (B, 2, heads, d), complex where turned, and new values."""
+        if not self.views:
+            q, k, v = (one.flatten(1, 2) for one in (*self.queries_keys.unbind(1), self.values))
+            both = self.queries_keys.transpose(1, 2)
+            turns = self.step is not None and self.step.turns
+            self.views = q, k.mT, v, both.view(torch.complex64) if turns else both
+        q, k, v, both = self.views
+        begin, end = self.length, self.length + 1
+        return (
+            q.narrow(2, begin, 1).unbind(0), k.narrow(3, 0, end).unbind(0), v.narrow(2, 0, end).unbind(0),
+            both.select(4, begin).unbind(0), self.values.select(3, begin).unbind(0),
+        )  # fmt: skip
+
+    def order(self, pairs: bool) -> None:
+        """Put the keys into the order of the step, in which what is turned together stands side by side, or back."""
+        if pairs != self.paired and self.step is not None and self.step.turns:
+            self.paired, keys = pairs, self.queries_keys[:, -1, ..., : self.length, :]
+            halves = keys.unflatten(-1, (2, -1) if pairs else (-1, 2))
+            keys.copy_(halves.mT.flatten(-2))
+
+    def unseen(self) -> Tensor:
+        """0 for the positions that are there, the next one included, -inf for others: (B heads, 1, L)."""
+        assert self.there is not None
+        there = self.there[:, : self.length + 1].repeat_interleave(self.values.shape[2], 0)
+        return self.values.new_zeros(there.shape).masked_fill_(~there, -torch.inf)[:, None]
+
+    def forget(self) -> None:
+        """Begin again with nothing read."""
+        self.length, self.there = 0, None
+
     def select(self, rows: Tensor) -> None:
-        self.keys, self.values = ([one[rows] for one in kind] for kind in (self.keys, self.values))
+        self.queries_keys, self.values, self.views = self.queries_keys[:, :, rows], self.values[:, rows], ()
         self.memory = [(k[rows], v[rows]) for k, v in self.memory]
         self.mask = None if self.mask is None else self.mask[rows]
         self.there = None if self.there is None else self.there[rows]
@@ -171,10 +210,27 @@ class Transformer(nn.Module):
         self.norm = norm(design.norm, design.width)
         self.drop = nn.Dropout(design.dropout) if design.dropout else nn.Identity()
         self._turned(design.context)
+        self._ready: tuple[object, list[Weights]] = None, []
+
+    def train(self, mode: bool = True) -> Transformer:
+        """What is ready for writing is made anew, as weights may be others now."""
+        self._ready = None, []
+        return super().train(mode)
+
+    def ready(self) -> list[Weights]:
+        """The blocks' weights as one step needs them, kept as long as the weights are the same."""
+        key = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.parameters()]
+        if self._ready[0] != key:
+            self._ready = key, prepared(self)
+        return self._ready[1]
 
     def _turned(self, count: int) -> None:
-        """Tables of the rotations for so many positions: (count, 1, 1, d)."""
+        """Tables of the rotations for at least so many positions: (count, 1, 1, d)."""
         size = self.design.width // self.design.heads
+        with torch.inference_mode(False):  # training reads them too
+            self._turn(count, size)
+
+    def _turn(self, count: int, size: int) -> None:
         waves = ROPE ** (-torch.arange(size // 2) / max(1, size // 2))
         angles = torch.outer(torch.arange(count), waves)[:, None, None]
         device = next(self.parameters()).device
@@ -192,11 +248,29 @@ class Transformer(nn.Module):
         return self._through(x, self._sight(0, x.shape[1], mask), None, remembered, heard)
 
     def cache(self, rows: int, room: int, memory: Memory | None = None) -> Past:
+        if room > len(self.cos):
+            self._turned(room)
         return Past(self, rows, room, memory)
 
     def read(self, x: Tensor, cache: Past, segments: Tensor | None = None) -> Tensor:
-        """The next positions, (B, T, width) -> same. Negative `segments` are padding, which nothing else attends to;
-        it may stand before the first position only."""
+        """The next positions, (B, T, width), or one, (B, width) -> same. Negative `segments` are padding, which nothing
+        else attends to; it may stand before the first position only."""
+        if x.ndim == 2:
+            return self._read_one(x, cache)
+        if x.shape[1] == 1 and segments is None:
+            return self._read_one(x[:, 0], cache)[:, None]
+        return self._read_many(x, cache, segments)
+
+    def _read_one(self, x: Tensor, cache: Past) -> Tensor:
+        if cache.step is None or torch.is_grad_enabled():
+            return self._read_many(x[:, None], cache, None)[:, 0]
+        cache.order(True)
+        if self.positions is not None:
+            x = self._placed(x[:, None], cache.length, None, cache.there)[:, 0]
+        return cache.step(x, cache)
+
+    def _read_many(self, x: Tensor, cache: Past, segments: Tensor | None) -> Tensor:
+        cache.order(False)
         begin, end, mask = cache.length, cache.length + x.shape[1], None
         if segments is not None:
             cache.there = torch.ones(len(x), cache.room, dtype=torch.bool, device=x.device)
@@ -208,10 +282,7 @@ class Transformer(nn.Module):
                 mask = (mask & cache.there[:, None, None, :end]) | (order == order[begin:, None])
         x = self._placed(x, begin, segments, cache.there)
         sight = self._sight(begin, end, mask)._replace(causal=mask is None and end - begin > 1)
-        if cache.step is not None and end - begin == 1 and not torch.is_grad_enabled():
-            x = self.norm(cache.step(x[:, 0], sight, cache)[:, None])
-        else:
-            x = self._through(x, sight, cache, cache.memory, cache.mask)
+        x = self._through(x, sight, cache, cache.memory, cache.mask)
         cache.length = end
         return x
 
