@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from morelike.nn.design import Design
 
 if TYPE_CHECKING:
-    from morelike.nn.causal import Past, Transformer
+    from morelike.nn.causal import Transformer
+    from morelike.nn.past import Past
 
 Linear = tuple[Tensor, Tensor | None]  # matrix (into, out), bias
 Norm = tuple[Tensor | None, Tensor | None]  # gain, bias
