@@ -75,7 +75,7 @@ def compared(run: Run, theirs: dict[str, Tensor]) -> dict[str, Any]:
         logits = model.logits(Batch(row[None]))[0][0]
         gap = (logits - theirs[f"{number}.logits"][:, to_theirs]).abs().max()
         found["logits"] = max(found["logits"], float(gap))
-        manner = Manner(temperature=0, length=model.context // 2)
+        manner = Manner(temperature=0, length=min(24, model.context // 2))
         after = torch.stack(list(model.write([0], prompt=begin[None], manner=manner)), 1)[0]
         found["greedy"] += torch.equal(to_theirs[after], theirs[f"{number}.greedy"])
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -72,6 +73,29 @@ def test_writing_without_gradients_is_the_same_computation(design: Design) -> No
             found = torch.cat([begin, *(made.read(x[:, t : t + 1], cache) for t in range(6, T))], 1)
         there = (pad if segments is not None else torch.zeros_like(pad)) >= 0
         torch.testing.assert_close(found[there], made(x, segments, memory)[there], **CLOSE)
+
+
+@designs
+def test_one_by_one_and_many_at_once_take_turns(design: Design) -> None:
+    made, x, memory = scrambled(design), torch.randn(B, 80, WIDTH), memory_for(design)
+    x = x[:, : 32 if design.positions == "learned" else 80]  # rotations go on beyond the context
+    with torch.inference_mode():
+        cache, places = made.cache(B, x.shape[1], memory), [0, 1, 2, 5, 6, 7, 10]
+        found = [made.read(x[:, begin:end], cache) for begin, end in pairwise(places)]
+        found += [made.read(x[:, t], cache)[:, None] for t in range(10, x.shape[1])]
+        torch.testing.assert_close(torch.cat(found, 1), made(x, None, memory), **CLOSE)
+
+
+@designs
+def test_writing_sees_that_the_weights_have_changed(design: Design) -> None:
+    made, x, memory = scrambled(design), torch.randn(B, 4, WIDTH), memory_for(design)
+    with torch.no_grad():
+        for _ in range(2):
+            cache = made.cache(B, T, memory)
+            found = torch.stack([made.read(x[:, t], cache) for t in range(4)], 1)
+            torch.testing.assert_close(found, made(x, None, memory), **CLOSE)
+            for p in made.parameters():
+                p.mul_(1.5)
 
 
 @designs

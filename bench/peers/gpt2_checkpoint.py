@@ -20,6 +20,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 END = "<|endoftext|>"
+MOST = 24  # tokens of a continuation
 TAUGHT = Path(__file__).resolve().parents[2]  # the words of this repository
 
 
@@ -67,9 +68,8 @@ def tell(given: argparse.Namespace) -> None:
         begin = torch.cat([torch.tensor([end]), tokens])[None, : places // 2]
         found[f"{number}.tokens"] = tokens
         found[f"{number}.logits"] = model(begin).logits[0].contiguous()
-        after = model.generate(
-            begin, attention_mask=torch.ones_like(begin), max_new_tokens=places // 2, do_sample=False, pad_token_id=end
-        )
+        greedy = {"max_new_tokens": min(MOST, places // 2), "do_sample": False, "pad_token_id": end}
+        after = model.generate(begin, attention_mask=torch.ones_like(begin), **greedy)
         found[f"{number}.greedy"] = after[0, begin.shape[1] :].contiguous()
     save_file(found, given.out)
 

@@ -1,8 +1,7 @@
 """Sequences of tokens: where they end, what counts in them, and the manner in which new ones are written.
 
 A sequence of varying length begins with `Spec.end`, or with the token before it where it was cut out of a longer one;
-`end` closes it, and fills the room that is left. A row may hold several sequences, one behind another. What follows
-an end without a token between is certain, and costs nothing.
+`end` closes it, and fills the room that is left. A row may hold several of them. An end after an end costs nothing.
 """
 
 from __future__ import annotations

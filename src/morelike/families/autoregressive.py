@@ -230,6 +230,8 @@ class Reader:
         self.room = model.context
         self.slides = model.design.net == "transformer"
         self.recent: list[Tensor] = []
+        self.cache: Cache | None = None
+        self.table = model.embed.weight.detach()
 
     def begin(self, tokens: Tensor) -> Tensor:
         """Read a prompt, or the newest part of it that there is room for: (B, P) -> (B, tokens)."""
@@ -240,7 +242,9 @@ class Reader:
             c, there = self.prefix
             x, before = torch.cat([c, x], 1), c.shape[1]
             segments = None if bool(there.all()) else F.pad(there.long() - 1, (0, tokens.shape[1]))
-        self.cache: Cache = self.stack.cache(self.rows, before + self.room)
+        if self.cache is None:
+            self.cache = self.stack.cache(self.rows, before + self.room)
+        self.cache.forget()
         logits = self.model.head(self.stack.read(x, self.cache, segments)[:, -1])
         if (end := self.model.spec.end) is not None:
             logits[tokens[:, -1] == end, end] = -torch.inf  # no text is empty
@@ -252,8 +256,8 @@ class Reader:
             self.recent.append(token)
             if len(self.recent) > self.room:
                 return self.begin(torch.stack(self.recent[-max(1, self.room // 2) :], 1))
-        h = self.stack.read(self.model.embed(token)[:, None], self.cache)
-        return self.model.head(h[:, 0])
+        assert self.cache is not None, "begin comes first"
+        return self.model.head(self.stack.read(self.table.index_select(0, token), self.cache))
 
 
 def suited(settings: Mapping[str, Any], epochs: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from morelike.nn.design import Design
 
 if TYPE_CHECKING:
-    from morelike.nn.causal import Past
+    from morelike.nn.past import Past
 
 MOST_SCORES = 2**25  # of attention that is written out
 SHARP = 7.0  # largest logit of attention between normalised queries and keys

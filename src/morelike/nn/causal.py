@@ -4,14 +4,14 @@ Every stack has one interface, whether it attends or recurs:
 
     stack(design)(x, segments, memory)    training: all positions at once, (B, T, width) -> same
     cache = stack.cache(B, room, memory)  writing: room for so many positions
-    stack.read(x, cache)                  the next positions, one or many, (B, T, width) -> same
+    stack.read(x, cache)                  the next positions, (B, T, width), or one, (B, width) -> same
 
 `segments` (B, T) numbers the documents of a row; nothing passes from one number to another. None: one in each row.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +20,10 @@ from torch import Tensor, nn
 from morelike.core.errors import unknown
 from morelike.nn.attention import Attention, Cross, Sight, norm
 from morelike.nn.design import Design
-from morelike.nn.onestep import OneStep, suits
+from morelike.nn.onestep import Weights, prepared
+from morelike.nn.past import Memory, Past, remember
 
 ROPE = 10_000.0  # slowest wave of the rotations, in positions (Su et al. 2021)
-
-
-class Memory(NamedTuple):
-    """What a stack may attend to beside its own past: (B, S, width), and which of it is there, bool (B, S)."""
-
-    x: Tensor
-    mask: Tensor | None = None
 
 
 class Cache(Protocol):
@@ -37,6 +31,7 @@ class Cache(Protocol):
 
     length: int  # positions read so far
 
+    def forget(self) -> None: ...  # begin again with nothing read
     def select(self, rows: Tensor) -> None: ...  # go on with these rows, (n,)
 
 
@@ -59,32 +54,6 @@ def stack(design: Design) -> nn.Module:
     raise unknown("net", design.net, ("transformer", "lstm", "gru"))
 
 
-class Past:
-    """Keys and values of every block for the positions read so far: (B, heads, room, d) each."""
-
-    def __init__(self, stack: Transformer, rows: int, room: int, memory: Memory | None) -> None:
-        design = stack.design
-        shape = (rows, design.heads, room, design.width // design.heads)
-        self.keys, self.values = ([stack.cos.new_zeros(shape) for _ in range(design.depth)] for _ in range(2))
-        self.memory, self.mask = remember(stack, memory)
-        self.there: Tensor | None = None  # (B, room), once some position is not
-        self.length, self.room = 0, room
-        self.step = None if torch.is_grad_enabled() or not suits(stack) else OneStep(stack)
-
-    def extend(self, block: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Take in a block's newest keys and values (B, heads, T, d); returns all of them."""
-        keys, values, begin, count = self.keys[block], self.values[block], self.length, k.shape[2]
-        keys.narrow(2, begin, count).copy_(k)
-        values.narrow(2, begin, count).copy_(v)
-        return keys.narrow(2, 0, begin + count), values.narrow(2, 0, begin + count)
-
-    def select(self, rows: Tensor) -> None:
-        self.keys, self.values = ([one[rows] for one in kind] for kind in (self.keys, self.values))
-        self.memory = [(k[rows], v[rows]) for k, v in self.memory]
-        self.mask = None if self.mask is None else self.mask[rows]
-        self.there = None if self.there is None else self.there[rows]
-
-
 class Perceptron(nn.Module):
     """down(f(up(x))) with f = relu(x)^2 (So et al. 2021), silu(x) x' (Shazeer 2020) or gelu: (.., width) -> same."""
 
@@ -104,14 +73,6 @@ class Perceptron(nn.Module):
             return self.down(F.gelu(h, approximate="tanh"))
         gate, h = h.chunk(2, -1)
         return self.down(F.silu(gate) * h)
-
-
-def remember(stack: nn.Module, memory: Memory | None) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:
-    """Every block's keys and values of a memory, and its mask (B, 1, 1, S)."""
-    if memory is None:
-        return [], None
-    mask = None if memory.mask is None else memory.mask[:, None, None]
-    return [part.remember(memory.x) for part in stack.modules() if isinstance(part, Cross)], mask
 
 
 class Block(nn.Module):
@@ -171,10 +132,27 @@ class Transformer(nn.Module):
         self.norm = norm(design.norm, design.width)
         self.drop = nn.Dropout(design.dropout) if design.dropout else nn.Identity()
         self._turned(design.context)
+        self._ready: tuple[object, list[Weights]] = None, []
+
+    def train(self, mode: bool = True) -> Transformer:
+        """What is ready for writing is made anew, as weights may be others now."""
+        self._ready = None, []
+        return super().train(mode)
+
+    def ready(self) -> list[Weights]:
+        """The blocks' weights as one step needs them, kept as long as the weights are the same."""
+        key = [(p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.parameters()]
+        if self._ready[0] != key:
+            self._ready = key, prepared(self)
+        return self._ready[1]
 
     def _turned(self, count: int) -> None:
-        """Tables of the rotations for so many positions: (count, 1, 1, d)."""
+        """Tables of the rotations for at least so many positions: (count, 1, 1, d)."""
         size = self.design.width // self.design.heads
+        with torch.inference_mode(False):  # training reads them too
+            self._turn(count, size)
+
+    def _turn(self, count: int, size: int) -> None:
         waves = ROPE ** (-torch.arange(size // 2) / max(1, size // 2))
         angles = torch.outer(torch.arange(count), waves)[:, None, None]
         device = next(self.parameters()).device
@@ -192,11 +170,29 @@ class Transformer(nn.Module):
         return self._through(x, self._sight(0, x.shape[1], mask), None, remembered, heard)
 
     def cache(self, rows: int, room: int, memory: Memory | None = None) -> Past:
+        if room > len(self.cos):
+            self._turned(room)
         return Past(self, rows, room, memory)
 
     def read(self, x: Tensor, cache: Past, segments: Tensor | None = None) -> Tensor:
-        """The next positions, (B, T, width) -> same. Negative `segments` are padding, which nothing else attends to;
-        it may stand before the first position only."""
+        """The next positions, (B, T, width), or one, (B, width) -> same. Negative `segments` are padding, which nothing
+        else attends to; it may stand before the first position only."""
+        if x.ndim == 2:
+            return self._read_one(x, cache)
+        if x.shape[1] == 1 and segments is None:
+            return self._read_one(x[:, 0], cache)[:, None]
+        return self._read_many(x, cache, segments)
+
+    def _read_one(self, x: Tensor, cache: Past) -> Tensor:
+        if cache.step is None or torch.is_grad_enabled():
+            return self._read_many(x[:, None], cache, None)[:, 0]
+        cache.order(True)
+        if self.positions is not None:
+            x = self._placed(x[:, None], cache.length, None, cache.there)[:, 0]
+        return cache.step(x, cache)
+
+    def _read_many(self, x: Tensor, cache: Past, segments: Tensor | None) -> Tensor:
+        cache.order(False)
         begin, end, mask = cache.length, cache.length + x.shape[1], None
         if segments is not None:
             cache.there = torch.ones(len(x), cache.room, dtype=torch.bool, device=x.device)
@@ -208,10 +204,7 @@ class Transformer(nn.Module):
                 mask = (mask & cache.there[:, None, None, :end]) | (order == order[begin:, None])
         x = self._placed(x, begin, segments, cache.there)
         sight = self._sight(begin, end, mask)._replace(causal=mask is None and end - begin > 1)
-        if cache.step is not None and end - begin == 1 and not torch.is_grad_enabled():
-            x = self.norm(cache.step(x[:, 0], sight, cache)[:, None])
-        else:
-            x = self._through(x, sight, cache, cache.memory, cache.mask)
+        x = self._through(x, sight, cache, cache.memory, cache.mask)
         cache.length = end
         return x
 

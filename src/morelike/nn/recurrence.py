@@ -19,6 +19,9 @@ class State:
         self.layers: list[tuple[Tensor, ...] | None] = [None] * layers
         self.memory, self.mask, self.length = remembered, mask, 0
 
+    def forget(self) -> None:
+        self.layers, self.length = [None] * len(self.layers), 0
+
     def select(self, rows: Tensor) -> None:
         self.layers = [None if one is None else tuple(part[:, rows] for part in one) for one in self.layers]
         self.memory = [(k[rows], v[rows]) for k, v in self.memory]
@@ -124,8 +127,10 @@ class Recurrent(nn.Module):
         return State(len(self.blocks), *remember(self, memory))
 
     def read(self, x: Tensor, cache: State, segments: Tensor | None = None) -> Tensor:
-        """The next positions, (B, T, width) -> same. Negative `segments` are padding, which may stand before the first
-        position only: the states begin after it."""
+        """The next positions, (B, T, width), or one, (B, width) -> same. Negative `segments` are padding, which may
+        stand before the first position only: the states begin after it."""
+        if x.ndim == 2:
+            return self.read(x[:, None], cache)[:, 0]
         if segments is not None:
             return self._after_padding(x, cache, segments)
         for number, layer in enumerate(self.blocks):

@@ -18,17 +18,15 @@ class Dice:
 
     def __init__(self, seeds: Sequence[int], device: torch.device | str = "cpu") -> None:
         self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        self.device, self.rolled = device, 0
-        self.block = torch.empty(0)
+        self.device = device
+        self.ahead: list[Tensor] = []
 
     def roll(self) -> Tensor:
-        """The next number of every stream, in [0, 1): (B, 1)."""
-        at = self.rolled % BLOCK
-        if at == 0:
+        """The next number of every stream, in (0, 1]: (B, 1)."""
+        if not self.ahead:
             rows = [torch.rand(BLOCK, generator=generator) for generator in self.generators]
-            self.block = torch.stack(rows).to(self.device)
-        self.rolled += 1
-        return self.block[:, at : at + 1]
+            self.ahead = list((1 - torch.stack(rows, 1).to(self.device))[..., None].flip(0).unbind(0))
+        return self.ahead.pop()
 
 
 def narrowed(logits: Tensor, manner: Manner) -> Tensor:
@@ -47,9 +45,9 @@ def narrowed(logits: Tensor, manner: Manner) -> Tensor:
 
 
 def invert(logits: Tensor, u: Tensor) -> Tensor:
-    """The token at which the cumulative probability passes u: (B, tokens), (B, 1) -> (B,)."""
+    """The token at which the cumulative probability comes up to u in (0, 1]: (B, tokens), (B, 1) -> (B,)."""
     mass = logits.float().softmax(-1).cumsum(-1)
-    return torch.searchsorted(mass, u * mass[:, -1:], right=True).clamp_max(logits.shape[-1] - 1).squeeze(-1)
+    return torch.searchsorted(mass, mass.narrow(-1, mass.shape[-1] - 1, 1) * u).squeeze(-1)
 
 
 @dataclass
@@ -58,6 +56,8 @@ class Pen:
 
     written  (B, t) tokens so far, the prompt included
     end      the token that ends a sequence; None where all have the same length
+
+    `ended` tells of each sequence whether it has, `over` whether all have.
     """
 
     manner: Manner
@@ -68,6 +68,7 @@ class Pen:
     def __post_init__(self) -> None:
         self.used: Tensor | None = None
         self.ended = torch.zeros(len(self.written), dtype=torch.bool, device=self.written.device)
+        self.over = self.begun = False  # whether all, and whether any have ended
 
     def draw(self, logits: Tensor) -> Tensor:
         """(B, tokens) -> (B,); `end` again and again after an end."""
@@ -82,12 +83,20 @@ class Pen:
             logits = logits if manner.temperature == 1 else logits / manner.temperature
             token = invert(narrowed(logits, manner), self.dice.roll())
         if self.end is not None:
-            token = torch.where(self.ended, self.end, token)
-            self.ended = token == self.end
+            token = self._ending(token, self.end)
         if manner.allowed is not None:
             self.written = torch.cat([self.written, token[:, None]], 1)
         if self.used is not None:
             self.used.scatter_(1, token[:, None], True)
+        return token
+
+    def _ending(self, token: Tensor, end: int) -> Tensor:
+        """`end` where a sequence has ended before. The tokens are looked at as a list, which takes less time."""
+        if self.begun or end in token.tolist():
+            self.begun = True
+            token = torch.where(self.ended, end, token)
+            self.ended = token.eq(end)
+            self.over = bool(self.ended.all())
         return token
 
     def _less_repeated(self, logits: Tensor) -> Tensor:
@@ -102,13 +111,12 @@ class Pen:
     def _allowed(self, logits: Tensor) -> Tensor:
         """-inf where a token may not follow; where none may, the sequence ends, or is free if it cannot."""
         assert self.manner.allowed is not None
-        mask = self.manner.allowed(self.written).to(logits.device).clone()
-        stuck = ~mask.any(-1)
+        lawful = logits.masked_fill(~self.manner.allowed(self.written).to(logits.device), -torch.inf)
+        stuck = (lawful == -torch.inf).all(-1)
         if self.end is None:
-            mask |= stuck[:, None]
-        else:
-            mask[:, self.end] |= stuck
-        return logits.masked_fill(~mask, -torch.inf)
+            return torch.where(stuck[:, None], logits, lawful)
+        lawful[:, self.end] = torch.where(stuck, 0.0, lawful[:, self.end])
+        return lawful
 
 
 def ancestral(begin: Callable[[], Tensor], step: Callable[[Tensor], Tensor], pen: Pen, length: int) -> Iterator[Tensor]:
@@ -123,5 +131,5 @@ def ancestral(begin: Callable[[], Tensor], step: Callable[[Tensor], Tensor], pen
         with torch.inference_mode():
             token = pen.draw(begin() if token is None else step(token))
         yield token
-        if pen.end is not None and bool(pen.ended.all()):
+        if pen.over:
             return
