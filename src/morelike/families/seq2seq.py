@@ -158,23 +158,27 @@ class Model(Family):
         prompt = prompt.to(device).expand(rows, -1)
         length = min(manner.length or self.context, max(1, self.context - prompt.shape[1]))
         beam = manner.beam or (self.config.beam if self._as_it_comes(manner) else 1)
-        opened = F.pad(prompt, (1, 0), value=self.end)[:, -self.context :]
         if beam > 1:
             penalty = self.config.penalty if manner.penalty is None else manner.penalty
-            return self._search(given, opened, Search(beam, length, self.end, penalty, manner.allowed))
+            return self._search(given, prompt, Search(beam, length, self.end, penalty, manner.allowed))
         reader = Reader(self, given, rows)
         pen = Pen(manner, Dice(seeds, device), prompt, self.end)
-        return ancestral(lambda: reader.begin(opened), reader.step, pen, length)
+        return ancestral(lambda: reader.begin(self._opened(prompt)), reader.step, pen, length)
 
     def _as_it_comes(self, manner: Manner) -> bool:
         return manner.temperature == 1 and not manner.top_k and manner.top_p == 1 and manner.repetition == 1
 
-    def _search(self, given: Mapping[str, Tensor], opened: Tensor, search: Search) -> Iterator[Tensor]:
+    def _opened(self, prompt: Tensor) -> Tensor:
+        """The newest part of a prompt, behind the end that stands before every text."""
+        return F.pad(prompt, (1, 0), value=self.end)[:, -self.context :]
+
+    def _search(self, given: Mapping[str, Tensor], prompt: Tensor, search: Search) -> Iterator[Tensor]:
         with torch.inference_mode():
+            opened = self._opened(prompt)
             again = torch.arange(len(opened), device=opened.device).repeat_interleave(search.beam)
             reader = Reader(self, given, len(opened))
             reader.repeat(again)
-            found = beam_search(lambda: reader.begin(opened[again]), reader.step, reader.select, search)
+            found = beam_search(lambda: reader.begin(opened[again]), reader.step, reader.select, search, prompt)
         for token in found.unbind(1):
             yield token
             if bool((token == self.end).all()):

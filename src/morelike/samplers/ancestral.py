@@ -102,13 +102,12 @@ class Pen:
     def _allowed(self, logits: Tensor) -> Tensor:
         """-inf where a token may not follow; where none may, the sequence ends, or is free if it cannot."""
         assert self.manner.allowed is not None
-        mask = self.manner.allowed(self.written).to(logits.device).clone()
-        stuck = ~mask.any(-1)
+        lawful = logits.masked_fill(~self.manner.allowed(self.written).to(logits.device), -torch.inf)
+        stuck = (lawful == -torch.inf).all(-1)
         if self.end is None:
-            mask |= stuck[:, None]
-        else:
-            mask[:, self.end] |= stuck
-        return logits.masked_fill(~mask, -torch.inf)
+            return torch.where(stuck[:, None], logits, lawful)
+        lawful[:, self.end] = torch.where(stuck, 0.0, lawful[:, self.end])
+        return lawful
 
 
 def ancestral(begin: Callable[[], Tensor], step: Callable[[Tensor], Tensor], pen: Pen, length: int) -> Iterator[Tensor]:
