@@ -45,7 +45,7 @@ def test_a_wide_search_finds_what_enumeration_finds(penalty: float) -> None:
     for words in itertools.product(range(1, 4), repeat=4):
         for length in range(1, 5):
             one = [*words[: length - 1], 0] if length < 4 else None
-            for tokens in ([one] if one else [list(words), [*words[:3], 0]]):
+            for tokens in [one] if one else [list(words), [*words[:3], 0]]:
                 sums = sum(
                     float(law(torch.tensor([[0, *tokens[:t]]])).log_softmax(-1)[0, tokens[t]])
                     for t in range(len(tokens))

@@ -1,19 +1,19 @@
-"""The encoder-decoder: search against enumeration, the cache, both nets, one table, and a task that it has to learn."""
+"""The encoder-decoder: the cache, both nets, one table, and a task that it has to learn."""
 
 from __future__ import annotations
 
-import itertools
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from morelike.codecs._pattern import Pattern
 from morelike.core.errors import OptionError
 from morelike.core.spec import Batch, Spec
 from morelike.core.tokens import Manner
 from morelike.families.seq2seq import Config, Model, Reader
-from morelike.samplers.beam import Search, beam_search
 from morelike.train.game import Game
 
 SPEC = Spec((9,), tokens=6, end=0, given={"source": Spec((9,), tokens=6, end=0)})
@@ -76,49 +76,6 @@ def cut(row: Tensor) -> Tensor:
     return row[None, : int((row > 0).sum()) + 2]
 
 
-def law(written: Tensor) -> Tensor:
-    """Some law of the next token given all before it: (B, t) -> logits (B, 4), the same for the same beginning."""
-    rows = []
-    for one in written.tolist():
-        generator = torch.Generator().manual_seed(hash(tuple(one)) % 2**31)
-        rows.append(2 * torch.randn(4, generator=generator))
-    return torch.stack(rows)
-
-
-class Told:
-    """A callable law as a search asks for it."""
-
-    def __init__(self, rows: int) -> None:
-        self.written = torch.empty(rows, 0, dtype=torch.long)
-
-    def begin(self) -> Tensor:
-        return law(self.written)
-
-    def step(self, token: Tensor) -> Tensor:
-        self.written = torch.cat([self.written, token[:, None]], 1)
-        return law(self.written)
-
-    def select(self, rows: Tensor) -> None:
-        self.written = self.written[rows]
-
-
-@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
-def test_a_wide_search_finds_what_enumeration_finds(penalty: float) -> None:
-    search, told = Search(beam=64, length=4, end=0, penalty=penalty), Told(64)
-    found = beam_search(told.begin, told.step, told.select, search)[0].tolist()
-    best: tuple[float, list[int]] = (-torch.inf, [])
-    for words in itertools.product(range(1, 4), repeat=4):
-        for length in range(1, 5):
-            one = [*words[: length - 1], 0] if length < 4 else None
-            for tokens in [one] if one else [list(words), [*words[:3], 0]]:
-                sums = sum(
-                    float(law(torch.tensor([tokens[:t]], dtype=torch.long)).log_softmax(-1)[0, tokens[t]])
-                    for t in range(len(tokens))
-                )
-                best = max(best, (sums / search.norm(len(tokens)), tokens + [0] * (4 - len(tokens))))
-    assert found == best[1]
-
-
 def test_a_wide_search_finds_nothing_less_likely_than_the_greedy_text() -> None:
     family, batch = model(), pairs(6)
 
@@ -129,6 +86,21 @@ def test_a_wide_search_finds_nothing_less_likely_than_the_greedy_text() -> None:
     greedy = family.log_prob(Batch(made(Manner(beam=1, temperature=0)), batch.given))
     wide = family.log_prob(Batch(made(Manner(beam=32, penalty=0.0)), batch.given))
     assert (wide >= greedy - 1e-4).all() and (wide > greedy + 1e-3).any()
+
+
+PIECES = [b"", b"a", b"b", b"c", b"d", b"e"]
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize(("regex", "prompt", "expected"), [
+    ("[ab]{3}", "", r"[ab]{3}"), ("[ab]{3}", "cd", r"[ab]{3}"), ("", "c", ""), ("", "", ""), ("é", "", ""),
+])  # fmt: skip
+def test_what_follows_a_prompt_keeps_to_a_pattern(regex: str, prompt: str, expected: str, beam: int) -> None:
+    family, batch = model(), pairs(3)
+    begun = torch.tensor([PIECES.index(one.encode()) for one in prompt], dtype=torch.long).expand(3, -1)
+    manner = Manner(beam=beam, allowed=Pattern(regex, PIECES, len(prompt)))
+    rows = torch.stack(list(family.write(range(3), batch.given, begun, manner)), 1).tolist()
+    assert all(re.fullmatch(expected, b"".join(PIECES[one] for one in row).decode()) for row in rows)
 
 
 def test_every_source_is_searched_by_itself() -> None:

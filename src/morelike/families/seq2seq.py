@@ -124,18 +124,22 @@ class Model(Family):
         segments = None if bool(there.all()) else there.long() - 1
         return Memory(self.encoder(x, segments), there)
 
+    def hidden(self, batch: Batch) -> Tensor:
+        """What the decoder makes of x[:, :-1]: (B, T - 1, width)."""
+        x = self.embed(batch.x[:, :-1].long())
+        return self.decoder(x, None, self.memory(batch.given, len(x)))
+
     def logits(self, batch: Batch) -> Tensor:
         """Logits of x[:, 1:]: (B, T - 1, tokens)."""
-        x = self.embed(batch.x[:, :-1].long())
-        return self.head(self.decoder(x, None, self.memory(batch.given, len(x))))
+        return self.head(self.hidden(batch))
 
     def play(self, batch: Batch) -> Iterator[Move]:
         after, counts = batch.x[:, 1:].long(), counted(self.spec, batch.x[:, :-1], batch.x[:, 1:])
-        log_p = self.logits(batch).float().log_softmax(-1)
-        nats = -log_p.gather(-1, after[..., None]).squeeze(-1) * counts
-        smooth = -log_p.mean(-1) * counts
-        loss = (1 - self.config.smoothing) * nats + self.config.smoothing * smooth
-        yield Move("model", loss.sum(1), {"nats": nats.detach().sum() / counts.sum().clamp_min(1)})
+        log_p = self.head(self.hidden(batch)[counts]).float().log_softmax(-1)  # no words for the room that is left
+        nats = -log_p.gather(1, after[counts][:, None]).squeeze(1)
+        cost = (1 - self.config.smoothing) * nats - self.config.smoothing * log_p.mean(1)
+        loss = cost.new_zeros(counts.shape).masked_scatter(counts, cost).sum(1)
+        yield Move("model", loss, {"nats": nats.detach().sum() / counts.sum().clamp_min(1)})
 
     @torch.no_grad()
     def token_log_probs(self, batch: Batch) -> Tensor:

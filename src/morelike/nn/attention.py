@@ -130,5 +130,5 @@ class Cross(nn.Module):
     def forward(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         q = self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         q = q if self.norm is None else self.norm(q)
-        y = F.scaled_dot_product_attention(q, *memory, mask, scale=self.scale)
+        y = attend(q, *memory, Sight(None, mask, False), self.scale)
         return self.out(y.transpose(1, 2).flatten(2))
