@@ -104,9 +104,9 @@ def main() -> None:
     words = [sys.executable, "-m", "morelike", "fit", str(given.data), "--given", given.source, "--make", given.target]
     more = ["--minutes", str(given.minutes), "--held-out", "0.03", "--out", str(out), "--set", "threads=1"]
     subprocess.run([*words, *more], env=alone, check=True)
-    others = watch.others()
     if peer is not None:
         peer.wait()
+    others = watch.others()  # children count as our own once they have ended
     asked, truth, source, target = (
         stem.with_suffix(f".{side}").read_text(encoding="utf-8").splitlines()
         for stem in (given.test, given.data) for side in (given.source, given.target)

@@ -72,6 +72,15 @@ def test_what_is_not_there_of_a_source_changes_nothing() -> None:
     torch.testing.assert_close(family.log_prob(longer), alone, rtol=1e-5, atol=1e-5)
 
 
+def test_in_half_precision_attention_to_the_source_is_what_it_was() -> None:
+    family, batch = model(), pairs(6)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = family.log_prob(batch)
+    torch.testing.assert_close(half, family.log_prob(batch), rtol=2e-2, atol=0.1)
+    changed = {"source": torch.where(batch.given["source"] > 0, 3, 0)}
+    assert (family.log_prob(Batch(batch.x, changed)) - family.log_prob(batch)).abs().max() > 0.2, "and it matters"
+
+
 def cut(row: Tensor) -> Tensor:
     return row[None, : int((row > 0).sum()) + 2]
 
