@@ -15,7 +15,7 @@ from PIL import Image
 from morelike import assemble, collect
 from morelike.auditing import quick
 from morelike.conditions import family_of, fitted
-from morelike.core.errors import OptionError, RunError, missing_extra
+from morelike.core.errors import OptionError, RunError, missing_extra, unknown
 from morelike.core.family import HasFinish
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset
@@ -149,9 +149,11 @@ def _family_settings(request: Request, chosen: Any, given: Mapping[str, Any]) ->
     """The family's settings, with net and size among them; the width stays open when the planner is to choose it."""
     values = dict(given)
     if request.net is not None:
-        from morelike.nn import net
+        from morelike.nn import names
 
-        net(request.net)  # names the nearest one if there is none of this name
+        known = getattr(chosen, "NETS", None) or names()
+        if request.net not in known:
+            raise unknown("net", request.net, known)
         values["net"] = request.net
     if request.size != "auto":
         values["width"] = SIZES.get(request.size) or int(request.size)

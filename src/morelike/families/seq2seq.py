@@ -21,6 +21,7 @@ from morelike.nn.prefix import Prefix
 from morelike.samplers.ancestral import Dice, Pen, ancestral
 from morelike.samplers.beam import Search, beam_search
 
+NETS = ("transformer", "lstm", "gru", "rnn")
 HEAD = 32  # numbers per head of attention
 TOKENS_PER_STEP = 2048  # of what is made, its room included
 TOKENS_WANTED = 3_000_000  # what a run of three minutes should see before a wider net pays
