@@ -98,7 +98,7 @@ def languages(looks: Sequence[Look]) -> Iterator[Blemish]:
 
 
 def private(field: Mapping[str, np.ndarray]) -> Iterator[Blemish]:
-    """Texts with personal data, which is counted and not shown."""
+    """Texts with personal data: how many of each kind; the words of the finding do not repeat any of it."""
     counts = {kind: int(field[f"data_{kind}"].sum()) for kind in KINDS}
     rows = np.sum([field[f"data_{kind}"] for kind in KINDS], axis=0) > 0
     said = ", ".join(f"{count:,} {KINDS[kind][count != 1]}" for kind, count in counts.items() if count)
