@@ -134,19 +134,20 @@ class Quick:
     compile  machine code instead of a flat graph
     """
 
-    def __init__(self, compile: bool = False) -> None:
+    def __init__(self, density: Any, compile: bool = False) -> None:
+        self.density = density
         self.make = compiled if compile else flat
         self.made: dict[tuple, Function] = {}
 
-    def __call__(self, function: Function, density: Any, *args: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, function: Function, *args: Tensor) -> tuple[Tensor, ...]:
         key = (function, args[0].dtype, *map(SHAPE, args))
         run = self.made.get(key)
         if run is None:
-            run = self.made[key] = self.make(lambda *tensors: function(density, *tensors), *args)
+            run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *args)
         return run(*args)
 
 
 def call(function: Function, density: Any, *args: Tensor) -> tuple[Tensor, ...]:
     """function(density, *args), by the quick way where the density offers one."""
     quick = getattr(density, "quick", None)
-    return function(density, *args) if quick is None else quick(function, density, *args)
+    return function(density, *args) if quick is None else quick(function, *args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import pi
 from typing import ClassVar
 
 import torch
@@ -13,14 +14,24 @@ from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin, c
 from morelike.samplers.mcmc.leapfrog import LOST, energy, leapfrog
 
 
+class Probe:
+    """One leapfrog step as a trajectory: what a first step size is tried with."""
+
+    def step(self, density: Density, state: State, tuning: Tuning, rng: Generator) -> tuple[State, Info]:
+        new, _, info = trajectory(density, state, tuning, rng, 1)
+        return new, info
+
+
 @dataclass(frozen=True)
 class Kernel:
-    """Follow Hamilton's equations for about `tuning.length`, then accept or stay (Neal 2011, section 2.3).
+    """Follow Hamilton's equations for a while, then accept or stay (Neal 2011, section 2.3).
 
+    length     integration time in units of the metric; pi / 2 makes draws of a Gaussian independent
     jitter     share by which the length varies at random, so that no orbit is in step with it
     max_steps  most steps of a trajectory
     """
 
+    length: float = pi / 2
     jitter: float = 0.5
     max_steps: int = 1024
 
@@ -28,12 +39,16 @@ class Kernel:
     gradient: ClassVar[bool] = True
     discrete: ClassVar[bool] = False
 
+    @property
+    def probe(self) -> Probe:
+        return Probe()
+
     def init(self, density: Density, q: Tensor) -> State:
         return begin(density, q, gradient=True)
 
     def step(self, density: Density, state: State, tuning: Tuning, rng: Generator) -> tuple[State, Info]:
         u = float(torch.rand((), generator=rng, device=rng.device))
-        length = float(tuning.length) * (1 + self.jitter * (2 * u - 1))
+        length = self.length * (1 + self.jitter * (2 * u - 1))
         steps = min(max(1, round(length / float(tuning.step))), self.max_steps)
         new, _, info = trajectory(density, state, tuning, rng, steps)
         return new, info

@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from morelike.samplers.mcmc.graph import call
+from morelike.samplers.mcmc.hmc import Probe
 from morelike.samplers.mcmc.kernel import Density, State, Tuning, begin
 from morelike.samplers.mcmc.leapfrog import LOST, energy, leapfrog
 
@@ -77,6 +78,10 @@ class Kernel:
     target: ClassVar[float | None] = 0.8
     gradient: ClassVar[bool] = True
     discrete: ClassVar[bool] = False
+
+    @property
+    def probe(self) -> Probe:
+        return Probe()
 
     def init(self, density: Density, q: Tensor) -> State:
         return begin(density, q, gradient=True)
