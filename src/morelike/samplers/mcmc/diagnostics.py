@@ -7,7 +7,6 @@ comes back is (*shape). It is NaN where a draw is NaN, or where there are too fe
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -15,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Array = np.ndarray
+from morelike.samplers.mcmc._ranks import Array, Ranked, at_quantile, beta_quantile, split
+
 Values = Tensor | np.ndarray
 
 LEAST = 4  # draws of a chain: two in each half
@@ -66,42 +66,43 @@ def rhat(values: Values, least_chains: int = 2) -> Array:
     values        (C, N, *shape)
     least_chains  NaN for fewer; with 1, a single chain is compared with itself
     """
-    return _each(values, lambda x: (_rhat(x, _Ranked(x), least_chains),))[0]
+    return _each(values, lambda x: (_rhat(x, Ranked(x), least_chains),))[0]
 
 
 def ess_bulk(values: Values) -> Array:
     """Effective sample size of rank-normalised draws, S / (1 + 2 sum_t rho_t) (eq. 10); values: (C, N, *shape)."""
-    return _each(values, lambda x: (_guarded(x, _ess(_Ranked(x).z())),))[0]
+    return _each(values, lambda x: (_guarded(x, _ess(Ranked(x).z())),))[0]
 
 
 def ess_tail(values: Values) -> Array:
     """The lesser effective sample size of the 5 % and the 95 % quantile (section 4.3); values: (C, N, *shape)."""
-    return _each(values, lambda x: (_ess_tail(x, _Ranked(x)),))[0]
+    return _each(values, lambda x: (_ess_tail(x, Ranked(x)),))[0]
 
 
 def ess_mean(values: Values) -> Array:
     """Effective sample size for the mean: of the draws as they are; values: (C, N, *shape)."""
-    return _each(values, lambda x: (_guarded(x, _ess(_split(x))),))[0]
+    return _each(values, lambda x: (_guarded(x, _ess(split(x))),))[0]
 
 
 def ess_quantile(values: Values, p: float) -> Array:
     """Effective sample size for a quantile: of I(x <= Q_p) (eq. 15); values: (C, N, *shape)."""
-    return _each(values, lambda x: (_ess_quantile(x, _Ranked(x), p),))[0]
+    return _each(values, lambda x: (_ess_quantile(x, Ranked(x), p),))[0]
 
 
 def mcse_mean(values: Values) -> Array:
     """Monte Carlo standard error of the mean, sd / sqrt(ESS); values: (C, N, *shape)."""
-    return _each(values, lambda x: (x.std((1, 2), ddof=1) / _guarded(x, _ess(_split(x))) ** 0.5,))[0]
+    return _each(values, lambda x: (x.std((1, 2), ddof=1) / _guarded(x, _ess(split(x))) ** 0.5,))[0]
 
 
 def mcse_sd(values: Values) -> Array:
-    """Monte Carlo standard error of the sd, sqrt(var((x - mean)^2) / (4 var(x) ESS)); values: (C, N, *shape)."""
+    """Monte Carlo standard error of the sd, sqrt(var(y) / (4 mean(y) ESS(y))) of y = (x - mean)^2, by the delta method.
+
+    values: (C, N, *shape). ArviZ before its version 1 takes the ESS of x instead, which is too large for slow chains.
+    """
 
     def error(x: Array) -> tuple[Array]:
-        square = (x - x.mean((1, 2), keepdims=True)) ** 2
-        variance = square.mean((1, 2))
-        spread = (square**2).mean((1, 2)) - variance**2
-        return ((spread / _guarded(x, _ess(_split(x))) / variance / 4) ** 0.5,)
+        y = (x - x.mean((1, 2), keepdims=True)) ** 2
+        return ((y.var((1, 2)) / y.mean((1, 2)) / 4 / _guarded(x, _ess(split(y)))) ** 0.5,)
 
     return _each(values, error)[0]
 
@@ -113,10 +114,10 @@ def mcse_quantile(values: Values, p: float) -> Array:
     """
 
     def error(x: Array) -> tuple[Array]:
-        ranked = _Ranked(x)
+        ranked = Ranked(x)
         ess, size = _ess_quantile(x, ranked, p), x[0].size
         known = np.where(np.isfinite(ess), ess, 1.0)
-        low, high = (_beta_quantile(q, known * p + 1, known * (1 - p) + 1) * size - 1 for q in (0.1586553, 0.8413447))
+        low, high = (beta_quantile(q, known * p + 1, known * (1 - p) + 1) * size - 1 for q in (0.1586553, 0.8413447))
         ends = np.stack([np.floor(low.clip(min=0)), np.ceil(high.clip(max=size - 1))], 1).astype(int)  # (P, 2)
         below, above = np.take_along_axis(ranked.all, ends, 1).T
         return (np.where(np.isfinite(ess), (above - below) / 2, np.nan),)
@@ -153,7 +154,7 @@ def running(values: Mapping[str, Values]) -> Running:
         return Running(np.nan, "", np.nan, "")
 
     def both(block: Array) -> tuple[Array, Array]:
-        ranked = _Ranked(block)
+        ranked = Ranked(block)
         return _rhat(block, ranked, 1), _guarded(block, _ess(ranked.z()))
 
     r, ess = _blocks(x, both, 2)
@@ -205,75 +206,11 @@ def _blocks(x: Array, f: Callable[[Array], tuple[Array, ...]], count: int) -> li
     return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
 
-def _split(x: Array) -> Array:
-    """Halves of chains as chains; the middle draw of an odd number is left out: (P, C, N) -> (P, 2C, N // 2)."""
-    half = x.shape[2] // 2
-    return np.concatenate([x[..., :half], x[..., -half:]], 1)
-
-
 def _guarded(x: Array, found: Array) -> Array:
     return np.where(np.isnan(x).any((1, 2)), np.nan, found)
 
 
-class _Ranked:
-    """Draws in order, which most figures need: (P, C, N)."""
-
-    def __init__(self, x: Array) -> None:
-        self.split = _split(x)
-        flat = self.split.reshape(len(x), -1)
-        self.order = flat.argsort(1)
-        self.sorted = np.take_along_axis(flat, self.order, 1)  # (P, S)
-        whole = flat.shape[1] == x[0].size
-        self.all = self.sorted if whole else np.sort(x.reshape(len(x), -1), 1)
-
-    def z(self) -> Array:
-        """Normal scores of the ranks, Phi^-1((r - 3/8) / (S + 1/4)) (eq. 14): (P, 2C, N // 2)."""
-        return _scores(self.order, self.sorted).reshape(self.split.shape)
-
-    def folded(self) -> Array:
-        """The same of |x - median|, which tells chains of different width."""
-        flat = self.split.reshape(len(self.order), -1)
-        middle = (flat.shape[1] - 1) // 2, flat.shape[1] // 2
-        median = (self.sorted[:, middle[0]] + self.sorted[:, middle[1]]) / 2
-        away = np.abs(flat - median[:, None])
-        order = away.argsort(1)
-        return _scores(order, np.take_along_axis(away, order, 1)).reshape(self.split.shape)
-
-
-def _scores(order: Array, ordered: Array) -> Array:
-    size = ordered.shape[1]
-    table, inner = _table(size), np.zeros(ordered.shape, bool)
-    scores = np.broadcast_to(table[2::2], ordered.shape)
-    np.equal(ordered[:, 1:], ordered[:, :-1], out=inner[:, :-1])  # that a draw equals the next one
-    tied = np.flatnonzero(inner)
-    if len(tied):
-        breaks = np.flatnonzero(np.diff(tied) > 1)
-        first, last = tied[np.r_[0, breaks + 1]], tied[np.r_[breaks, -1]] + 1
-        length = last - first + 1
-        at = np.arange(length.sum()) + np.repeat(first - (length.cumsum() - length), length)
-        scores = scores.copy()
-        scores.reshape(-1)[at] = np.repeat(table[(first + last) - first // size * (2 * size) + 2], length)
-    found = np.empty(ordered.shape)
-    np.put_along_axis(found, order, scores, 1)
-    return found
-
-
-@functools.lru_cache(16)
-def _table(size: int) -> Array:
-    """Normal scores of all ranks and half ranks, by twice the rank."""
-    rank = torch.arange(2 * size + 1, dtype=torch.float64) / 2
-    return torch.special.ndtri((rank - 3 / 8) / (size + 1 / 4)).numpy()
-
-
-def _at(ordered: Array, p: float) -> Array:
-    """The quantile at p of rows in order, between two draws in proportion (Hyndman & Fan 1996, type 7): (P, S)."""
-    at = (ordered.shape[1] - 1) * p
-    below, t = int(at), at - int(at)
-    low, high = ordered[:, below], ordered[:, min(below + 1, ordered.shape[1] - 1)]
-    return low + (high - low) * t if t < 0.5 else high - (high - low) * (1 - t)
-
-
-def _rhat(x: Array, ranked: _Ranked, least_chains: int) -> Array:
+def _rhat(x: Array, ranked: Ranked, least_chains: int) -> Array:
     if x.shape[1] < least_chains:
         return np.full(len(x), np.nan)
     bulk, tail = _potential(ranked.z()), _potential(ranked.folded())
@@ -309,50 +246,19 @@ def _ess(x: Array) -> Array:
     return np.where(still, float(size), np.where(np.isnan(pairs[:, 0]), np.nan, ess))
 
 
-def _ess_quantile(x: Array, ranked: _Ranked, p: float) -> Array:
-    below = x <= _at(ranked.all, p)[:, None, None]
-    return _guarded(x, _ess(_split(below).astype(float)))
+def _ess_quantile(x: Array, ranked: Ranked, p: float) -> Array:
+    below = x <= at_quantile(ranked.all, p)[:, None, None]
+    return _guarded(x, _ess(split(below).astype(float)))
 
 
-def _ess_tail(x: Array, ranked: _Ranked) -> Array:
+def _ess_tail(x: Array, ranked: Ranked) -> Array:
     low, high = _ess_quantile(x, ranked, 0.05), _ess_quantile(x, ranked, 0.95)
     return np.where(high < low, high, low)
 
 
 def _figures(x: Array) -> tuple[Array, ...]:
-    ranked = _Ranked(x)
-    sd, ess = x.std((1, 2), ddof=1), _guarded(x, _ess(_split(x)))
-    quantiles = (_guarded(x, _at(ranked.all, p)) for p in (0.05, 0.5, 0.95))
+    ranked = Ranked(x)
+    sd, ess = x.std((1, 2), ddof=1), _guarded(x, _ess(split(x)))
+    quantiles = (_guarded(x, at_quantile(ranked.all, p)) for p in (0.05, 0.5, 0.95))
     bulk = _guarded(x, _ess(ranked.z()))
     return (x.mean((1, 2)), sd, sd / ess**0.5, *quantiles, _rhat(x, ranked, 2), bulk, _ess_tail(x, ranked))
-
-
-def _beta_quantile(q: float, a: Array, b: Array) -> Array:
-    """The quantile of Beta(a, b) at q, for a and b of at least 1: (P,).
-
-    In t = log(x / (1 - x)) the density is proportional to exp(a log s(t) + b log s(-t)), s the logistic function. It is
-    integrated by Gauss and Legendre's rule on both sides of its mode, and the quantile found by Newton's method.
-    """
-    nodes, weights = _legendre()
-    mode, sd = np.log(a / b), np.sqrt((a + b) / (a * b))
-
-    def density(t: Array) -> Array:
-        up, down = -np.logaddexp(0, -t), -np.logaddexp(0, t)
-        return np.exp((a * (up - top[0]) + b * (down - top[1])).T).T
-
-    def mass(low: Array, high: Array) -> Array:
-        t = low + np.multiply.outer(nodes, high - low)  # (nodes, P)
-        return (weights[:, None] * density(t)).sum(0) * (high - low)
-
-    top = -np.logaddexp(0, -mode), -np.logaddexp(0, mode)
-    left, right = mass(mode - 9 * sd - 40 / a, mode), mass(mode, mode + 9 * sd + 40 / b)
-    t = mode + sd * float(torch.special.ndtri(torch.tensor(q, dtype=torch.float64)))
-    for _ in range(20):
-        t = t - ((left + mass(mode, t)) - q * (left + right)) / density(t)
-    return 1 / (1 + np.exp(-t))
-
-
-@functools.lru_cache(1)
-def _legendre() -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(128)
-    return (nodes + 1) / 2, weights / 2
