@@ -18,6 +18,7 @@ from torch import Tensor
 
 from morelike.core.errors import DataError, OptionError, missing_extra, unknown
 from morelike.samplers.mcmc.summary import Summary, summarise
+from morelike.samplers.mcmc.verdict import Verdict, judge
 
 ARVIZ = {  # names of per-step statistics that ArviZ and its plots look for
     "accept": "acceptance_rate", "evals": "n_steps", "depth": "tree_depth", "saturated": "reached_max_treedepth",
@@ -86,6 +87,13 @@ class Draws:
     def summary(self) -> Summary:
         """Mean, sd, quantiles and what they are worth, a row for each number; `print` it."""
         return summarise(self.values)
+
+    def verdict(self, precision: float | Mapping[str, float] | None = None) -> Verdict:
+        """Whether the draws can be used, in plain language; `print` it.
+
+        precision  the largest standard error of a mean that will do: as a share of the sd, or by name of the parameter
+        """
+        return judge(self.values, self.stats, self.about, precision)
 
     def save(self, path: str | Path) -> Path:
         """Write all of it as safetensors, whole or not at all, and return where."""
