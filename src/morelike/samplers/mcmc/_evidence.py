@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -69,17 +69,21 @@ class Evidence:
     ) -> Evidence:  # fmt: skip
         moved = np.moveaxis(x, 0, 2)
         found = diagnostics.figures(moved)
-        return cls(names, x, found._replace(rhat=diagnostics.rhat(moved, least_chains=1)), stats, about, chains)
+        if len(chains) == 1:
+            found = found._replace(rhat=diagnostics.rhat(moved, least_chains=1))
+        return cls(names, x, found, stats, about, chains)
 
     def without(self, rows: Sequence[int], chains: Sequence[int]) -> Evidence:
         """The same without some numbers and some chains."""
         if not len(rows) and not len(chains):
             return self
         keep = [i for i in range(len(self.names)) if i not in set(rows)]
-        left = [c for c in range(len(self.chains)) if c not in set(chains)]
+        names, left = [self.names[i] for i in keep], [c for c in range(len(self.chains)) if c not in set(chains)]
+        if not len(chains):
+            figures = Figures(*(one[keep] for one in self.figures))
+            return replace(self, names=names, x=self.x[keep], figures=figures)
         stats = {name: one[left] for name, one in self.stats.items()}
-        return Evidence.of([self.names[i] for i in keep], self.x[keep][:, left], stats, self.about,
-                           [self.chains[c] for c in left])  # fmt: skip
+        return Evidence.of(names, self.x[keep][:, left], stats, self.about, [self.chains[c] for c in left])
 
 
 def listing(names: Sequence[str], count: int = NAMED) -> str:

@@ -116,8 +116,7 @@ def _few(e: Evidence, ess: np.ndarray, kind: str, what: str, why: str) -> Iterat
             f"{what} {listing(names)} {rest} on the worth of only {least:,.0f} independent draws "
             f"({which} ESS, should be above {ESS})",
             f"Successive draws resemble each other: {e.x[0].size:,} of them are worth no more than that.", why,
-            f"Run {max(2, math.ceil(ESS / max(least, 1.0)))} times as long, or reparametrise so that chains move faster.",
-            names,
+            f"Run {max(2, math.ceil(ESS / least))} times as long, or reparametrise so that chains move faster.", names,
         )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def disagree(e: Evidence) -> Iterator[Remark]:
 
 def _disagreement(e: Evidence, rows: Sequence[int], r: float, level: Level) -> Remark:
     names, x = [e.names[i] for i in rows], e.x[rows[0]]
-    value = f"{r:.3f}" if r < 1.1 else f"{r:.2f}" if r < 10 else "over 10"
+    value = f"{r:.{4 if r < RHAT + 0.0005 else 3 if r < 1.1 else 2}f}" if r < 10 else "over 10"
     figure = f"R-hat {value}, should be below {RHAT}"
     two, wide, hills = groups(x), groups(x, folded=True), heaps(x)
     clause = "the chains disagree on" if level == "do not use" else "the chains do not quite agree on"
@@ -112,8 +112,11 @@ def _disagreement(e: Evidence, rows: Sequence[int], r: float, level: Level) -> R
         found, action = _wide(e, names[0], wide)
         chains = tuple(e.chains[c] for c in wide.few)
     else:
-        found = "The chains wander slowly, and each has seen another part."
-        action = "Run longer, four times to begin with; or reparametrise so that the density is rounder."
+        worth, more = f"{e.figures.ess_bulk[rows[0]]:,.0f} independent draws", 4 if level == "do not use" else 2
+        found = f"They wander slowly, and each has seen another part: all {x.size:,} draws are worth {worth}."
+        action = f"Run {more} times as long to begin with, or reparametrise so that the density is rounder."
+        if np.any(e.stats.get("diverging", 0)):
+            action = f"Mend the lost trajectories first, as told below; else run {more} times as long to begin with."
     why = "Chains that have found the density agree. What these say depends on where they began."
     return Remark("disagree", level, f"{clause} {listing(names)} ({figure})", found, why, action, tuple(names), chains)
 

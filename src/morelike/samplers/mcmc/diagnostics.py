@@ -7,6 +7,7 @@ comes back is (*shape). It is NaN where a draw is NaN, or where there are too fe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -189,7 +190,7 @@ def plain(values: Values) -> Array:
 
 def _rows(x: Array) -> Array:
     """(C, N, *shape) -> (P, C, N), each row in one piece."""
-    return np.ascontiguousarray(np.moveaxis(x.reshape(*x.shape[:2], -1), 2, 0))
+    return np.ascontiguousarray(np.moveaxis(x.reshape(*x.shape[:2], math.prod(x.shape[2:])), 2, 0))
 
 
 def _each(values: Values, f: Callable[[Array], tuple[Array, ...]], count: int = 1) -> list[Array]:

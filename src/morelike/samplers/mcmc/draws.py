@@ -101,7 +101,7 @@ class Draws:
         tensors = {f"{kind}/{name}": one.detach().cpu().contiguous().clone()
                    for kind in ("values", "stats") for name, one in getattr(self, kind).items()}  # fmt: skip
         target = Path(path)
-        _write(target, save(tensors, {"draws": note}))
+        write_whole(target, save(tensors, {"draws": note}))
         return target
 
     @classmethod
@@ -133,8 +133,8 @@ class Draws:
         return arviz.from_dict(groups) if int(arviz.__version__.split(".")[0]) else arviz.from_dict(**groups)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Beside the target first, so that whoever looks sees the old file or the new one."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write beside the target first, so that whoever looks sees the old file or the new one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
