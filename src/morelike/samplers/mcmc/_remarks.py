@@ -10,12 +10,11 @@ import numpy as np
 from morelike.samplers.mcmc import diagnostics
 from morelike.samplers.mcmc._evidence import ESS, Evidence, Remark, chain_names, listing, percent
 from morelike.samplers.mcmc._whereabouts import copies, disagree, divergences, still
+from morelike.samplers.mcmc.diagnostics import BFMI, MOMENTUM
 
 SHORT = 20  # draws of a chain, from which on the figures mean something
-BFMI = 0.3
 SATURATED, MOSTLY = 0.01, 0.2  # share of trees at their limit: worth a note, and worth care
 REFUSED = 0.05  # mean probability of acceptance
-MOMENTUM = {None, "hmc", "nuts", "chees"}  # kernels that draw a new momentum at each step, as BFMI presumes
 
 
 def remarks(evidence: Evidence, precision: float | Mapping[str, float] | None = None) -> list[Remark]:

@@ -54,8 +54,8 @@ def still(e: Evidence) -> tuple[list[Remark], list[int], list[int]]:
     if constant:
         names = [e.names[i] for i in constant]
         found.append(Remark(
-            "constant", "good", f"in no draw, {listing(names)} {'differs' if len(names) == 1 else 'differ'}",
-            "All draws of all chains are the same, which is right for a constant and for nothing else.", of=tuple(names)
+            "constant", "good", f"one value in all draws: {listing(names)}",
+            "That is right for a constant, and for nothing else.", of=tuple(names)
         ))  # fmt: skip
     return found, [*constant, *part], []
 

@@ -20,6 +20,8 @@ from morelike.samplers.mcmc._ranks import Array, Ranked, at_quantile, beta_quant
 Values = Tensor | np.ndarray
 
 LEAST = 4  # draws of a chain: two in each half
+BFMI = 0.3  # below which it is bad
+MOMENTUM = {None, "hmc", "nuts", "chees"}  # kernels that draw a new momentum at each step, as BFMI presumes; or unknown
 BLOCK = 1 << 18  # numbers that are worked on at a time, so that they stay near the processor
 LIVE = 1 << 19  # numbers that a live display may look at; of more, only every k-th draw is
 

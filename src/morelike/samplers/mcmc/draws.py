@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -135,18 +134,14 @@ class Draws:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write beside the target first, so that whoever looks sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+        part.write_bytes(data)
+        os.replace(part, path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise OptionError(
             f"{path} cannot be written: {error.strerror}", "A place with room that you may write to",
             "Free some space or choose another path",
