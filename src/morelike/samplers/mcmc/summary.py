@@ -93,7 +93,7 @@ def digits(row: Row) -> int:
 def rounded(value: float, decimals: int) -> str:
     """A number with so many decimals, or as a power of ten where there would be too many."""
     if not math.isfinite(value):
-        return "–" if math.isnan(value) else str(value)
+        return "–" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if decimals > 6:
         return f"{value:.2e}"
     return f"{round(value, decimals) + 0.0:,.{max(0, decimals)}f}"
