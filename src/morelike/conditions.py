@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from zlib import compress
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from morelike.recipes import LABELS, USUAL, Request, module
 
 Given = Mapping[str, np.ndarray | Ragged]
 Fields = Mapping[str, Sequence[str]]
+SAYS, LOOKED_AT = 0.5, 500  # how much a source says of what it settles; items that are looked at for it
 
 
 def wanted(fields: Fields, given: str) -> list[str]:
@@ -100,10 +102,26 @@ def fitted(codec: Any, items: Sequence[Item], given: str) -> Any:
     return found
 
 
+def settles(given: Sequence[str], made: Sequence[str]) -> bool:
+    """Whether texts say about as much as those that are made from them: at least `SAYS` of their bytes, compressed.
+
+    Compression makes languages comparable, which differ in bytes for what they say.
+    """
+    sizes = [len(compress("\n".join(texts).encode("utf-8", "replace"))) for texts in (given, made)]
+    return sizes[0] >= SAYS * sizes[1]
+
+
 def family_of(request: Request, source: Source) -> str:
-    """The family that was asked for, or the one that suits the items."""
+    """The family that was asked for, or the one that suits the items.
+
+    A translation or a summary is settled by its source, and the likeliest one is wanted: seq2seq, which searches it. A
+    title leaves open which poem, and the likeliest would be the dullest (Holtzman et al. 2020): it has to be drawn.
+    """
     if request.family != "auto":
         return request.family
     if source.codec != "text" or request.given in ("auto", "none"):
         return USUAL[source.codec]
-    return "seq2seq" if texts(columns(source.items), request.given) else USUAL[source.codec]
+    some = source.items[:: max(1, len(source.items) // LOOKED_AT)]
+    names = texts(columns(source.items), request.given)
+    given = [" ".join(item.fields.get(name, "") for name in names) for item in some]
+    return "seq2seq" if names and settles(given, [str(item.load()) for item in some]) else USUAL[source.codec]
