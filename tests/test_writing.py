@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import morelike
-from morelike.conditions import family_of
+from morelike.conditions import family_of, whole
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, OptionError
 from morelike.core.tokens import Manner
@@ -80,6 +80,12 @@ def test_what_is_given_is_searched_only_if_it_settles_the_text(given: str, make:
     items = [Item(str(n), partial(str, one[make]), one) for n, one in enumerate(fields)]
     request = Request("pairs.tsv", given=given, make=make)
     assert family_of(request, Source("pairs.tsv", items, "", codec="text")) == family
+
+
+def test_a_vocabulary_is_learnt_from_every_turn_once() -> None:
+    fields = {"before": ["A: x", "A: x\nB: y", "A: z"], "dialogue": ["1", "1", "2"]}
+    assert whole(fields, ["before"], 3) == [1, 2]
+    assert whole({"en": ["x", "x y", "z"]}, ["en"], 3) == [0, 1, 2]
 
 
 def test_one_seed_is_one_text_however_many_are_written(world: Path) -> None:

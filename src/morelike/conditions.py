@@ -14,6 +14,7 @@ from morelike.core.codec import Item
 from morelike.core.errors import DataError, unknown
 from morelike.data.listing import Source
 from morelike.data.ragged import Ragged
+from morelike.data.text_columns import BEFORE, DIALOGUE
 from morelike.recipes import LABELS, USUAL, Request, module
 
 Given = Mapping[str, np.ndarray | Ragged]
@@ -93,13 +94,25 @@ def fitted(codec: Any, items: Sequence[Item], given: str) -> Any:
     One vocabulary for both sides lets a name be copied from one to the other.
     """
     fields = columns(items) if codec.natural == "text" and given not in ("auto", "none") else {}
-    more = [item for name in (texts(fields, given) if fields else ()) for item in as_items(name, fields[name])]
-    if not more:
+    names = texts(fields, given) if fields else []
+    if not names:
         return codec.fit(items)
-    both = codec.fit([*items, *more])
+    rows = whole(fields, names, len(items))
+    more = [item for name in names for item in as_items(name, [fields[name][row] for row in rows])]
+    both = codec.fit([*(items[row] for row in rows), *more])
     found = type(codec)(replace(both.config, context=codec.config.context)).fit(items)
     found.said = both.said
     return found
+
+
+def whole(fields: Fields, names: Sequence[str], count: int) -> list[int]:
+    """Rows that say everything once: of the turns of a dialogue the last, before which stand all the others.
+
+    If every turn stood in what was said before each later one, a vocabulary of whole phrases would seem to suit.
+    """
+    if BEFORE not in names or DIALOGUE not in fields:
+        return list(range(count))
+    return list({dialogue: row for row, dialogue in enumerate(fields[DIALOGUE])}.values())
 
 
 def settles(given: Sequence[str], made: Sequence[str]) -> bool:
