@@ -2,9 +2,9 @@
 
     python bench/text_few_shot.py --minutes 3 --folder OUT
 
-A document is five lines such as "caafj -> dbbga": a word, and what its rule makes of it. A rule moves each letter on
-in the alphabet a to j, by 0 to 9 places, and reads the word forwards or backwards: twenty rules, which nothing but the
-lines themselves tells. Ours is `morelike fit planted.jsonl --minutes M --set vocabulary=characters` and nothing else.
+A document is five lines such as "cabfj -> JFBAC": a word, and what its rule makes of it. A rule turns the word round or
+not, then moves its letters on by 0 to 4 places in a ring, and writes capitals or not: twenty rules, told by nothing but
+the lines themselves. Ours is `morelike fit planted.jsonl --minutes M --set vocabulary=characters` and nothing else.
 
 Right is an answer that is right in every letter, at temperature 0, to a word that no training document holds. Without
 examples nobody can do better than one in twenty. Beside it: examples of another rule than the one that is asked about,
@@ -20,6 +20,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -36,17 +37,19 @@ RIGHT, WITH = 0.9, 2  # share that is right at least, with how many examples
 
 
 class Rule(NamedTuple):
-    """What is made of a word: each letter moved on, and the word turned round or not."""
+    """What is made of a word: turned round or not, its letters moved on in a ring, in capitals or not."""
 
-    shift: int
     backwards: bool
+    places: int
+    capitals: bool
 
     def __call__(self, word: str) -> str:
-        moved = "".join(LETTERS[(LETTERS.index(letter) + self.shift) % len(LETTERS)] for letter in word)
-        return moved[::-1] if self.backwards else moved
+        turned = word[::-1] if self.backwards else word
+        moved = turned[-self.places :] + turned[: -self.places] if self.places else turned
+        return moved.upper() if self.capitals else moved
 
 
-RULES = [Rule(shift, backwards) for shift in range(len(LETTERS)) for backwards in (False, True)]
+RULES = [Rule(*one) for one in product((False, True), range(SIZE), (False, True))]
 
 
 def word(dice: Random) -> str:

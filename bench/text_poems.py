@@ -7,7 +7,8 @@ Ours is `morelike fit train.jsonl --given form,title --minutes M` and nothing el
 kept from it; as many samples are asked for with their forms (and titles), which stand in their real proportions.
 
 form    share of poems with the lines and the characters to a line that their form has
-rhyme   share whose even lines all end in characters that end even lines of one known poem
+rhyme   share whose even lines all end in characters that pair by pair end even lines of one known poem
+varied  share of the characters of a poem that did not stand in it before, on average
 poem    share that is a known poem, letter by letter
 couplet share that has two lines running of a known poem: as many characters as two lines have, with their sign
 line    share that has a whole line of a known poem
@@ -55,6 +56,10 @@ class Poem(NamedTuple):
         """The lines of verse, without signs."""
         return [one for one in SIGNS.split(self.text) if one]
 
+    def verse(self) -> str:
+        """All characters but the signs."""
+        return "".join(self.lines())
+
 
 def divided(data: Path, folder: Path) -> tuple[list[Poem], list[Poem]]:
     """The poems to train on, which are written to the folder, and about a twentieth that is kept back."""
@@ -99,7 +104,7 @@ def holding(poems: Sequence[Poem], known: Texts, length: dict[str, int]) -> floa
     for run in set(length.values()):
         part = Texts([one.text for one in poems if length[one.form] == run], 0x10FFFF)
         counts += (part.summed(found(part, known, run)) > 0).sum()
-    return counts / len(poems)
+    return float(counts) / len(poems)
 
 
 def measured(poems: Sequence[Poem], known: Sequence[Poem]) -> dict[str, float]:
@@ -110,6 +115,7 @@ def measured(poems: Sequence[Poem], known: Sequence[Poem]) -> dict[str, float]:
     return {
         "form": sum(map(keeps_form, poems)) / len(poems),
         "rhyme": sum(bool(own := rhymes(one)) and heard.issuperset(own) for one in poems) / len(poems),
+        "varied": sum(len(set(one.verse())) / max(1, len(one.verse())) for one in poems) / len(poems),
         "poem": sum(one.text in whole for one in poems) / len(poems),
         "couplet": holding(poems, texts, {form: 2 * size + 1 for form, (_, size) in SIZES.items()}),
         "line": sum(not lines.isdisjoint(one.lines()) for one in poems) / len(poems),
