@@ -37,11 +37,14 @@ from typing import NamedTuple
 from machine import Watch, table, tell, verdict
 
 import morelike
+from morelike.core.tokens import Manner
 from morelike.measure.text.runs import Texts, found
 from morelike.measure.text.verbatim import verbatim
+from morelike.writing import Wish
 
 SIZES = {"五言绝句": (4, 5), "七言绝句": (4, 7), "五言律诗": (8, 5), "七言律诗": (8, 7)}  # lines, characters
 FORM, COPIES = 0.97, 0.01  # at least, and at most
+CALM = 0.8  # temperature of a second set of samples
 SIGNS = re.compile(r"[\W_]+")
 
 
@@ -141,12 +144,20 @@ def main() -> None:
     watch, dice, (known, kept) = Watch(), Random(0), divided(given.data, given.folder)
     run, forms = trained(given.folder, given.given, given.minutes), [one.form for one in kept]
     wanted = {"form": forms, "title": [one.title for one in kept]}
-    made = run.sample(len(kept), given={name: wanted[name] for name in given.given.split(",")}).array.tolist()
+    asked = {name: wanted[name] for name in given.given.split(",")}
+    made = run.sample(len(kept), given=asked).array.tolist()
+    calm = run.sample(len(kept), given=asked, wish=Wish(manner=Manner(temperature=CALM))).array.tolist()
     any_known = [one._replace(text=other.text) for one, other in zip(kept, dice.sample(known, len(kept)), strict=True)]
-    ours = [one._replace(text=text) for one, text in zip(kept, made, strict=True)]
-    sets = {"ours": ours, "kept back": kept, "known, of any form": any_known, "chain": chained(known, kept, dice)}
+    ours, calmer = ([one._replace(text=text) for one, text in zip(kept, texts, strict=True)] for texts in (made, calm))
+    sets = {
+        "ours": ours,
+        f"ours, temperature {CALM}": calmer,
+        "kept back": kept,
+        "known, of any form": any_known,
+        "chain": chained(known, kept, dice),
+    }
     figures = {name: measured(poems, known) for name, poems in sets.items()}
-    for name, one in list(figures.items())[:1]:
+    for name, one in list(figures.items())[:2]:
         met = (verdict(one["form"] >= FORM), verdict(one["couplet"] <= COPIES))
         print(f"\n{name}: form {met[0]}, copies {met[1]}; {len(kept):,} poems, {dict(Counter(forms))}\n")
     table(["", *figures["ours"]], [[name, *(f"{100 * share:.1f} %" for share in one.values())]
@@ -155,7 +166,7 @@ def main() -> None:
              "trivial": [one.text for one in sets["chain"]]}  # fmt: skip
     for one in verbatim(texts, [one.text for one in known]).figures:
         print(f"\n{one.says}")
-    for poem in ours[:12]:
+    for poem in (*ours[:10], *calmer[:10]):
         print(f"\n{poem.form}  {poem.title if 'title' in given.given else ''}\n{poem.text}")
     tell("text_poems", given=given.given, figures=figures, trained=dict(run.trained), others=watch.others())
 

@@ -18,7 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.core.tokens import Manner, counted
 from morelike.nn.causal import Cache, Design, Stack, stack
 from morelike.nn.prefix import Prefix
-from morelike.samplers.ancestral import Dice, Pen, ancestral
+from morelike.samplers.ancestral import Dice, Pen, ancestral, lawful
 
 NETS = ("transformer", "lstm", "gru", "rnn")
 HEAD = 32  # numbers per head of attention
@@ -198,7 +198,7 @@ class Model(Family):
         if self.spec.end is None:
             length = min(length, most)
         reader = Reader(self, given, rows)
-        pen = Pen(manner, Dice(seeds, device), prompt, self.spec.end)
+        pen = Pen(lawful(self.spec, manner), Dice(seeds, device), prompt, self.spec.end)
         return ancestral(lambda: reader.begin(self._opened(prompt)), reader.step, pen, length)
 
     def _opened(self, prompt: Tensor) -> Tensor:
