@@ -1,0 +1,154 @@
+"""Small functions of tensors, freed from Python: traced once into a flat graph, which runs without the interpreter.
+
+A step of a chain on a small density is a hundred operations on a few numbers each. Called one by one from Python, and
+differentiated anew each time, they take longer than the arithmetic by two orders of magnitude.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+aten = torch.ops.aten
+FILLED = {aten.ones_like.default: torch.ones, aten.zeros_like.default: torch.zeros}
+SHAPE = attrgetter("shape")
+Function = Callable[..., tuple[Tensor, ...]]
+
+
+def flat(function: Function, *example: Tensor) -> Function:
+    """The same function of tensors of the same shapes, traced and simplified; itself where it cannot be traced."""
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # TorchScript is said to be old; nothing else runs a graph without Python
+            graph = simplify(make_fx(function)(*example))
+            return _without_python(graph, example)
+    except Exception as error:  # control flow that depends on values, operations without a trace: any kind of error
+        logging.getLogger(__name__).debug("not traced, so run as it is: %s", error)
+        return function
+
+
+def compiled(function: Function, *example: Tensor) -> Function:
+    """The same function as machine code; takes some seconds and a C++ compiler."""
+    from torch._inductor import compile as inductor
+
+    with torch.no_grad():
+        run = inductor(make_fx(function)(*example), list(example))
+    return lambda *args: tuple(run(*args))
+
+
+def simplify(module: fx.GraphModule) -> fx.GraphModule:
+    """Take out of a graph what does nothing, what is constant and what is computed twice."""
+    nodes = module.graph.nodes
+    if any(n.op == "call_function" and _schema(n) is not None and _schema(n).is_mutable for n in nodes):
+        return module  # what is overwritten later may be neither shared nor folded
+    _drop_identities(module)
+    _fold(module)
+    _share(module)
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def _schema(node: fx.Node) -> Any:
+    return getattr(node.target, "_schema", None)
+
+
+def _drop_identities(module: fx.GraphModule) -> None:
+    for node in list(module.graph.nodes):
+        same = node.target in (aten.detach.default, aten.alias.default)
+        same = same or (node.target is aten.pow.Tensor_Scalar and node.args[1] == 1)
+        if same:
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+
+
+def _fold(module: fx.GraphModule) -> None:
+    """Compute once what depends on no input."""
+    known: dict[fx.Node, Any] = {}
+    for node in list(module.graph.nodes):
+        if node.op == "get_attr":
+            known[node] = getattr(module, str(node.target))
+        value = _constant(node, known)
+        if value is None:
+            continue
+        name = f"_folded_{len(known)}"
+        module.register_buffer(name, value, persistent=False)
+        with module.graph.inserting_before(node):
+            constant = module.graph.get_attr(name)
+        known[constant] = value
+        node.replace_all_uses_with(constant)
+        module.graph.erase_node(node)
+
+
+def _constant(node: fx.Node, known: dict[fx.Node, Any]) -> Tensor | None:
+    if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+        return None
+    if node.target in FILLED and "val" in node.meta:
+        like = node.meta["val"]
+        return FILLED[node.target](like.shape, dtype=like.dtype, device=like.device)
+    if torch.Tag.nondeterministic_seeded in node.target.tags or not all(n in known for n in node.all_input_nodes):
+        return None
+    args = fx.node.map_arg(node.args, lambda n: known[n])
+    value = node.target(*args, **fx.node.map_arg(node.kwargs, lambda n: known[n]))
+    return value if isinstance(value, Tensor) else None
+
+
+def _share(module: fx.GraphModule) -> None:
+    """One node for equal operations on equal inputs."""
+    seen: dict[tuple, fx.Node] = {}
+    for node in list(module.graph.nodes):
+        if node.op == "get_attr":
+            key: tuple = ("attribute", id(getattr(module, str(node.target))))
+        elif node.op == "call_function" and torch.Tag.nondeterministic_seeded not in getattr(node.target, "tags", ()):
+            key = (node.target, str(node.args), str(node.kwargs))
+        else:
+            continue
+        if key in seen:
+            node.replace_all_uses_with(seen[key])
+            module.graph.erase_node(node)
+        else:
+            seen[key] = node
+
+
+def _without_python(graph: fx.GraphModule, example: tuple[Tensor, ...]) -> Function:
+    """A graph run by TorchScript's interpreter: three times as fast as Python, and no compiler is needed."""
+    script = torch.jit.freeze(torch.jit.trace(graph.eval(), example, check_trace=False))
+    fresh = [torch.randn_like(x) if x.is_floating_point() else x.clone() for x in example]
+    for a, b in zip(script(*fresh), graph(*fresh), strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True)
+    for _ in range(2):  # its first calls are slow: it optimises what it has seen
+        script(*example)
+    return script
+
+
+class Quick:
+    """Functions of (density, *tensors) made quick for one density; a version for each set of shapes.
+
+    compile  machine code instead of a flat graph
+    """
+
+    def __init__(self, density: Any, compile: bool = False) -> None:
+        self.density = density
+        self.make = compiled if compile else flat
+        self.made: dict[tuple, Function] = {}
+
+    def __call__(self, function: Function, *args: Tensor) -> tuple[Tensor, ...]:
+        key = (function, args[0].dtype, *map(SHAPE, args))
+        run = self.made.get(key)
+        if run is None:
+            example = [x.clone() for x in args]  # one tensor in two places would be traced as one argument
+            run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *example)
+        return run(*args)
+
+
+def call(function: Function, density: Any, *args: Tensor) -> tuple[Tensor, ...]:
+    """function(density, *args), by the quick way where the density offers one."""
+    quick = getattr(density, "quick", None)
+    return function(density, *args) if quick is None else quick(function, *args)
