@@ -26,9 +26,9 @@ class Located(NamedTuple):
 class Kernel:
     """q' ~ g, accepted with probability min(1, w(q') / w(q)), w = p / g (Tierney 1994, 2.3.3; Hastings 1970).
 
-    g is a multivariate Student t, location + width L r sqrt(df / chi^2_df). Where its tails are lighter than those of p,
-    w has no bound and a chain may sit still for ever (Mengersen and Tweedie 1996); hence the heavy tails. Good in few
-    dimensions and with a metric that fits; the rate of acceptance tells how well it does.
+    g is a multivariate Student t, location + width L r sqrt(df / chi^2_df). Where its tails are lighter than those of
+    p, w has no bound and a chain may sit still for ever (Mengersen and Tweedie 1996); hence the heavy tails. Good in
+    few dimensions and with a metric that fits; the rate of acceptance tells how well it does.
 
     df        degrees of freedom, a whole number; None: normal proposals
     width     of the proposals, in units of the metric

@@ -37,8 +37,8 @@ class _Search(NamedTuple):
 
 @dataclass(frozen=True)
 class Kernel:
-    """A sweep over the axes L_k of the metric: u ~ U(0, p(q)), then q' uniform on the slice {t: p(q + t L_k) > u}, whose
-    ends are found by stepping out and whose misses shrink the interval (Neal 2003, figures 3 and 5).
+    """A sweep over the axes L_k of the metric: u ~ U(0, p(q)), then q' uniform on the slice {t: p(q + t L_k) > u},
+    whose ends are found by stepping out and whose misses shrink the interval (Neal 2003, figures 3 and 5).
 
     Axes, not random directions: if p is normal with covariance L L', one sweep of D axes gives an independent draw, but
     D random directions leave a correlation of (1 - 1/D)^D = 1/e, hence (1 + 1/e) / (1 - 1/e) = 2.2 times the work.
