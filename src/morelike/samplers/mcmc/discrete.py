@@ -69,34 +69,47 @@ def options(levels: int, onehot: bool) -> Grid:
 
 
 def pick(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """One entry of each row with probability softmax(logits), by inversion, and log of all: (C, n), (C,) in (0, 1]."""
-    log_q = logits - logits.logsumexp(1, keepdim=True)
-    reached = log_q.exp().cumsum(1)
-    return (reached < u[:, None] * reached[:, -1:]).sum(1), log_q
+    """One entry of each row with probability softmax(logits), by inversion, and its log: (C, n), (C,) in (0, 1]."""
+    top = logits.max(1, keepdim=True).values
+    reached = (logits - top).exp().cumsum(1)
+    total = reached[:, -1:]
+    choice = (reached < u[:, None] * total).sum(1, keepdim=True)
+    return choice[:, 0], (logits.gather(1, choice) - top - total.log())[:, 0]
+
+
+def changes(grid: Grid, q: Tensor, grad: Tensor) -> Tensor:
+    """(f(q') - f(q)) / 2 of every change of one variable, guessed by the slopes: (C, n).
+
+    Bits have one change each; variables of K levels have K, of which staying is given -inf.
+    """
+    if grid == Grid():
+        return (0.5 - q) * grad
+    index, slope = grid.index(q)[:, :, None], grid.slopes(grad)
+    half = (slope - slope.gather(2, index)) / 2
+    return half.masked_fill(torch.arange(grid.levels, device=grad.device) == index, -torch.inf).flatten(1)
+
+
+def changed(grid: Grid, q: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
+    """q after a change, and which change leads back: (C, D), (C,) -> (C, D), (C,)."""
+    if grid == Grid():
+        here = torch.arange(q.shape[1], device=q.device) == choice[:, None]
+        return torch.where(here, 1 - q, q), choice
+    index, variable = grid.index(q), (choice // grid.levels)[:, None]
+    here = torch.arange(index.shape[1], device=q.device) == variable
+    back = variable * grid.levels + index.gather(1, variable)
+    return grid.place(torch.where(here, (choice % grid.levels)[:, None], index), q), back[:, 0]
 
 
 @cache
 def flip(grid: Grid) -> Function:
     """One transition as a function of tensors alone."""
 
-    def logits(index: Tensor, grad: Tensor) -> Tensor:
-        """(f(q') - f(q)) / 2 of every change of one variable, by the slopes: (C, V K); -inf for no change."""
-        slope = grid.slopes(grad)
-        half = (slope - slope.gather(2, index[:, :, None])) / 2
-        same = torch.arange(grid.levels, device=grad.device) == index[:, :, None]
-        return half.masked_fill(same, -torch.inf).flatten(1)
-
     def run(density: Density, q: Tensor, logp: Tensor, grad: Tensor, u: Tensor) -> tuple[Tensor, ...]:
-        index = grid.index(q)
-        choice, log_q = pick(logits(index, grad), 1 - u[0])
-        variable = choice // grid.levels
-        here = torch.arange(index.shape[1], device=q.device) == variable[:, None]
-        new_index = torch.where(here, (choice % grid.levels)[:, None], index)
-        new = grid.place(new_index, q)
+        choice, there = pick(changes(grid, q, grad), 1 - u[0])
+        new, back = changed(grid, q, choice)
         new_logp, new_grad = density.grad(new)
-        back = variable * grid.levels + index.gather(1, variable[:, None])[:, 0]
-        _, new_log_q = pick(logits(new_index, new_grad), u[0])
-        there, again = log_q.gather(1, choice[:, None])[:, 0], new_log_q.gather(1, back[:, None])[:, 0]
+        log_q = torch.log_softmax(changes(grid, new, new_grad), 1)
+        again = log_q.gather(1, back[:, None])[:, 0]
         return decided(q, logp, grad, new, new_logp, new_grad, again - there, u[1])
 
     return run

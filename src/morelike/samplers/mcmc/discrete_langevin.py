@@ -8,36 +8,58 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import softplus
 
 from morelike.samplers.mcmc.discrete import Grid, decided, options
 from morelike.samplers.mcmc.graph import Function, call
 from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin
 
 
+def levels_of(grid: Grid, q: Tensor, grad: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """Which level each variable has, and log q of every level that it might have: (C, V), (C, V, K)."""
+    index = grid.index(q)
+    away = torch.arange(grid.levels, device=grad.device) - index[:, :, None]
+    square = 2.0 * (away != 0) if grid.onehot else away.square()
+    return index, torch.log_softmax(grid.slopes(grad) / 2 - square / (2 * alpha), 2)
+
+
+def levels_leap(grid: Grid, density: Density, q: Tensor, grad: Tensor, alpha: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+    """A proposal for variables of any levels: q', log p, grad, and log q backwards - forwards."""
+    index, there = levels_of(grid, q, grad, alpha)
+    reached = there.exp().cumsum(2)
+    new_index = (reached < (1 - v)[:, :, None] * reached[:, :, -1:]).sum(2)
+    new = grid.place(new_index, q)
+    new_logp, new_grad = density.grad(new)
+    _, again = levels_of(grid, new, new_grad, alpha)
+    log_q = again.gather(2, index[:, :, None]) - there.gather(2, new_index[:, :, None])
+    return new, new_logp, new_grad, log_q.sum((1, 2))
+
+
+def bits_leap(density: Density, q: Tensor, grad: Tensor, alpha: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+    """The same for bits: each flips with probability sigmoid of its logit, (1 - 2 q) grad / 2 - 1 / (2 step)."""
+    logit = (0.5 - q) * grad - 0.5 / alpha
+    stays = v >= torch.sigmoid(logit)
+    sign = 2.0 * stays - 1  # +1 stays, -1 flips
+    new = torch.where(stays, q, 1 - q)
+    new_logp, new_grad = density.grad(new)
+    again = (0.5 - new) * new_grad - 0.5 / alpha
+    return new, new_logp, new_grad, (softplus(sign * logit) - softplus(sign * again)).sum(1)
+
+
 @cache
 def leap(grid: Grid, adjusted: bool) -> Function:
     """One transition as a function of tensors alone."""
 
-    def log_q(index: Tensor, grad: Tensor, alpha: Tensor) -> Tensor:
-        """log q of every level of every variable: (C, V, K)."""
-        slope = grid.slopes(grad)
-        away = torch.arange(grid.levels, device=grad.device) - index[:, :, None]
-        square = 2.0 * (away != 0) if grid.onehot else away.square()
-        return torch.log_softmax(slope / 2 - square / (2 * alpha), 2)
-
     def run(
         density: Density, q: Tensor, logp: Tensor, grad: Tensor, alpha: Tensor, u: Tensor, v: Tensor
     ) -> tuple[Tensor, ...]:
-        index = grid.index(q)
-        there = log_q(index, grad, alpha)
-        reached = there.exp().cumsum(2)
-        new_index = (reached < (1 - v)[:, :, None] * reached[:, :, -1:]).sum(2)
-        new = grid.place(new_index, q)
-        new_logp, new_grad = density.grad(new)
-        again = log_q(new_index, new_grad, alpha)
-        ratio = again.gather(2, index[:, :, None]) - there.gather(2, new_index[:, :, None])  # (C, V, 1)
-        found = decided(q, logp, grad, new, new_logp, new_grad, ratio.sum((1, 2)), u)
-        return found if adjusted else (new, new_logp, new_grad, torch.ones_like(found[3]))
+        if grid == Grid():
+            new, new_logp, new_grad, log_q = bits_leap(density, q, grad, alpha, v)
+        else:
+            new, new_logp, new_grad, log_q = levels_leap(grid, density, q, grad, alpha, v)
+        if not adjusted:
+            return new, new_logp, new_grad, torch.ones_like(logp)
+        return decided(q, logp, grad, new, new_logp, new_grad, log_q, u)
 
     return run
 
