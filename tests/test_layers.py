@@ -18,12 +18,12 @@ LAYERS = {
     "train": 3, "measure": 3, "explanation": 3,
     "conditions": 4, "preview": 4, "writing": 4, "weights": 4,
     "recipes": 4, "run": 4, "assemble": 4, "collect": 4, "fitting": 4, "auditing": 4, "reporting": 4, "explaining": 4,
-    "cli": 5, "serve": 5, "__init__": 5, "__main__": 5,
+    "cli": 5, "mcmc": 5, "serve": 5, "__init__": 5, "__main__": 5,
 }  # fmt: skip
 SIDEWAYS = {("data", "codecs"): False, ("codecs", "data"): False, ("nn", "samplers"): False, ("samplers", "nn"): False}
 FAMILIES_MAY_IMPORT = {"core", "nn", "samplers"}
 IGNORANT = {"train", "measure", "explanation"}  # they know no concrete family or codec
-MAY_NAME_MODULES = {"recipes.py", "run.py", "nn/__init__.py", "__init__.py"}
+MAY_NAME_MODULES = {"recipes.py", "run.py", "nn/__init__.py", "samplers/mcmc/__init__.py", "__init__.py"}
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS, MAX_CORE = 400, 60, 8, 600
 
 

@@ -8,15 +8,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 import morelike
+from morelike.conditions import family_of, whole
+from morelike.core.codec import Item
 from morelike.core.errors import DataError, OptionError
 from morelike.core.tokens import Manner
 from morelike.data import menagerie
+from morelike.data.listing import Source
+from morelike.recipes import Request
 from morelike.train.folder import load_tensors
 from morelike.writing import Wish, stream
 
@@ -61,6 +66,26 @@ def test_a_text_file_gets_the_family_that_suits_it(world: Path) -> None:
     assert recipe["reading"] == {"codec": "text", "make": None, "unit": "auto"}
     assert list((world / "book" / "samples").glob("*.txt")) and not (world / "book" / "film.gif").exists()
     assert "held_out" in (world / "book" / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "make", "family"),
+    [("en", "zh", "seq2seq"), ("zh", "en", "seq2seq"), ("name,zh", "en", "seq2seq"),
+     ("kind", "en", "autoregressive"), ("name", "en", "autoregressive")],
+)  # fmt: skip
+def test_what_is_given_is_searched_only_if_it_settles_the_text(given: str, make: str, family: str) -> None:
+    truth = menagerie.factors(200)
+    rows = zip(menagerie.captions(truth, "en"), menagerie.captions(truth, "zh"), truth.species.tolist(), strict=True)
+    fields = [{"en": en, "zh": zh, "kind": str(kind), "name": f"no {n:03d}"} for n, (en, zh, kind) in enumerate(rows)]
+    items = [Item(str(n), partial(str, one[make]), one) for n, one in enumerate(fields)]
+    request = Request("pairs.tsv", given=given, make=make)
+    assert family_of(request, Source("pairs.tsv", items, "", codec="text")) == family
+
+
+def test_a_vocabulary_is_learnt_from_every_turn_once() -> None:
+    fields = {"before": ["A: x", "A: x\nB: y", "A: z"], "dialogue": ["1", "1", "2"]}
+    assert whole(fields, ["before"], 3) == [1, 2]
+    assert whole({"en": ["x", "x y", "z"]}, ["en"], 3) == [0, 1, 2]
 
 
 def test_one_seed_is_one_text_however_many_are_written(world: Path) -> None:

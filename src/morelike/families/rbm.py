@@ -18,7 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.boltzmann import Machine, Stand, Tempered, centred_energy, swap
 from morelike.nn.condition import missing
 from morelike.nn.noise import Noise, Stream, Streams
-from morelike.samplers.mcmc.ais import Annealed, Bracket, anneal, bracket
+from morelike.samplers.mcmc.ais import Bracket, anneal, bracket
 
 CLASSES = 100  # most kinds that it can be conditioned on
 FORGETS = 0.01  # share of a running mean that a step renews

@@ -91,14 +91,14 @@ def warm(
         tuning = first_step(kernel, density, state, tuning, rng, target)
     updates = {max(2, round(plan.steps * share)) for share in UPDATES} if plan.metric != "unit" else set()
     tuner = DualAveraging(float(tuning.step), target or 0.5)
-    longer, seen = Ascent(), []
+    longer, seen = Ascent(), list[tuple[Tensor, Tensor]]()
     for i in range(1, plan.steps + 1):
         if hasattr(kernel, "step_and_slope"):
             state, info, slope = kernel.step_and_slope(density, state, tuning, rng)
             tuning = replace(tuning, length=torch.tensor(longer.update(float(tuning.length), slope)).to(state.q))
         else:
             state, info = kernel.step(density, state, tuning, rng)
-        seen.append((state.q, state.grad if kernel.gradient else None))
+        seen.append((state.q, state.grad if kernel.gradient else state.q[:0]))
         if target is not None:
             step = tuner.update(float(info.accept.nan_to_num(0.0).mean()))
             tuning = replace(tuning, step=torch.tensor(step).to(state.q))
@@ -137,16 +137,13 @@ def first_step(kernel: Kernel, density: Density, state: Any, tuning: Tuning, rng
     return tuning
 
 
-def learnt(seen: list[tuple[Tensor, Tensor | None]], tuning: Tuning, kind: str) -> Tuning:
-    """The tuning with the metric of these positions and gradients."""
-    q = torch.cat([a for a, _ in seen])
-    grad = None if seen[0][1] is None else torch.cat([b for _, b in seen])
-    if grad is not None:
+def learnt(seen: list[tuple[Tensor, Tensor]], tuning: Tuning, kind: str) -> Tuning:
+    """The tuning with the metric of these positions and gradients; empty gradients are none."""
+    q, grad = torch.cat([a for a, _ in seen]), torch.cat([b for _, b in seen])
+    if len(grad):
         fine = grad.isfinite().all(1)
         q, grad = q[fine], grad[fine]
-    if len(q) < 4:
-        return tuning
-    return replace(tuning, metric=estimate(q, grad, kind))
+    return replace(tuning, metric=estimate(q, grad if len(grad) else None, kind)) if len(q) >= 4 else tuning
 
 
 def estimate(q: Tensor, grad: Tensor | None, kind: str) -> Metric:

@@ -15,14 +15,15 @@ from morelike.samplers.mcmc.support import Support
 
 TRIES = 40  # starts that are tried for each chain; the later, the nearer to the point given
 Point = Tensor | float | Mapping[str, Any]
+Init = Point | Sequence[Point]
 
 
-def layout_of(init: Point | Sequence[Point], supports: Mapping[str, Support], kernel: Kernel) -> Layout:
+def layout_of(init: Init, supports: Mapping[str, Support], kernel: Kernel) -> Layout:
     """Names and shapes of the parameters, as the point (or the first of several) has them."""
     point = init[0] if isinstance(init, list | tuple) and init else init
     if isinstance(point, list | tuple):
         raise OptionError("init is empty", "A tensor, a number, or a mapping from names to them", 'Try {"mu": 0.0}')
-    values = point if isinstance(point, Mapping) else {ALONE: point}
+    values: Mapping[str, Any] = point if isinstance(point, Mapping) else {ALONE: point}
     for name, value in values.items():
         whole = isinstance(value, Tensor) and not value.is_floating_point()
         if whole and not kernel.discrete:
@@ -35,9 +36,9 @@ def layout_of(init: Point | Sequence[Point], supports: Mapping[str, Support], ke
     return Layout(shapes, dict(supports), named=isinstance(point, Mapping))
 
 
-def spread(init: Point | Sequence[Point], layout: Layout, kernel: Kernel, chains: int) -> tuple[Tensor, bool]:
+def spread(init: Init, layout: Layout, kernel: Kernel, chains: int) -> tuple[Tensor, bool]:
     """Unconstrained starts, (C, D), and whether they are points that were given for each chain."""
-    points = list(init) if isinstance(init, list | tuple) else [init] * chains
+    points: list[Any] = list(init) if isinstance(init, list | tuple) else [init] * chains
     if len(points) != chains:
         raise OptionError(
             f"{len(points)} starts are given for {chains} chains", "One for each chain, or one for all",
