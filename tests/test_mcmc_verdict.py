@@ -173,6 +173,9 @@ def test_energy_refusals_and_saturated_trees() -> None:
     one = only(judge(x, {"energy": energy}, {"kernel": "nuts"}), "energy")
     assert one.chains == (2,) and one.level == "careful" and "BFMI 0." in one.title
     assert judge(x, {"energy": energy}, {"kernel": "metropolis"}).level == "good"
+    scale = np.exp(0.5 * energy + 0.1 * good(5, rho=0.0))
+    one = only(judge({"x": x["x"], "tau": scale}, {"energy": energy}), "energy")
+    assert "The energy goes with tau (rank correlation 0.9" in one.found and "non-centred (x = mean + tau" in one.action
     accept = np.where(CHAINS == 1, 0.01, 0.8) + np.zeros((4, 1000))
     assert only(judge(x, {"accept": accept}), "refused").chains == (1,)
     few, many = (np.random.default_rng(0).random((4, 1000)) < share for share in (0.1, 0.5))
@@ -185,7 +188,7 @@ def test_divergences_anywhere() -> None:
     one = only(judge({"x": good(), "y": good(1)}, {"diverging": flags}), "divergences")
     assert one.level == "careful" and "all over" in one.found and "0.95" in one.action and not one.of
     many = np.random.default_rng(0).random((4, 1000)) < 0.03
-    verdict = judge({"x": good()}, {"diverging": many}, {"target": 0.95})
+    verdict = judge({"x": good()}, {"diverging": many}, {"warmup": {"steps": 9, "target": 0.95}})
     assert verdict.level == "do not use" and "0.99" in verdict.sentence
     assert judge({"x": good()}, {"diverging": np.zeros((4, 1000), bool)}).level == "good"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from morelike.measure.chains import plots
 from morelike.measure.page.cost import clock
-from morelike.measure.page.html import grid, percent, section, table
+from morelike.measure.page.html import empty, grid, percent, readable, section, table
 from morelike.measure.style import STYLE
 from morelike.samplers.mcmc import diagnostics
 from morelike.samplers.mcmc.draws import Draws, write_whole
@@ -37,11 +37,13 @@ OWN = """
 .legend .dot.lost { background: var(--bad); }
 .draws td, .draws thead th { text-align: right; white-space: nowrap; min-width: 0; padding: .25rem 0 .25rem 1rem; }
 .draws th[scope=row] { position: sticky; left: 0; background: var(--page); padding: .25rem 0; }
-.draws .way { display: block; white-space: nowrap; } .draws td b.bad { font-weight: 650; }
+.draws { overflow-wrap: normal; } .draws .fair { color: var(--fair); }
+.draws .way { display: block; white-space: nowrap; }
+.draws td b.bad { font-weight: 650; }
 @media (max-width: 46rem) { .plots { grid-template-columns: 1fr 1fr; } .plots svg text { font-size: 170px; }
   .plots.pairs3, .plots.one { grid-template-columns: 1fr; }
   .plots.pairs3 svg text, .plots.one svg text { font-size: 115px; }
-  .draws .way { white-space: normal; max-width: 9rem; } }
+  .draws .way { white-space: normal; width: 8.5rem; } }
 """
 
 
@@ -163,7 +165,7 @@ def pairs(draws: Draws, verdict: Verdict, rows: Mapping[str, np.ndarray], worst:
     count = int(lost.sum())
     key = f'<span class="key"><i class="dot lost"></i> after a lost trajectory ({count:,})</span>' if count else ""
     legend = f'<p class="legend"><span class="key"><i class="dot"></i> draws</span> {key}</p>'
-    return f'{legend}<div class="plots pairs3">{drawn}</div>'
+    return f'{legend}{f"<p><small>{LOST}</small></p>" if count else ""}<div class="plots pairs3">{drawn}</div>'
 
 
 def energy(draws: Draws) -> str:
@@ -186,7 +188,12 @@ def energy(draws: Draws) -> str:
 
 def made(draws: Draws) -> str:
     """Kernel, seed, warm-up, time and evaluations."""
-    values: dict[str, Any] = dict(draws.about)
+    values: dict[str, Any] = {
+        name: ", ".join(f"{readable(k)} {v}" for k, v in one.items() if not empty(v))
+        if isinstance(one, Mapping)
+        else one
+        for name, one in draws.about.items()
+    }
     if isinstance(values.get("seconds"), float | int):
         values["seconds"] = clock(float(values["seconds"]))
     values |= {"chains": draws.chains, "draws of each": draws.draws}
@@ -201,6 +208,12 @@ def made(draws: Draws) -> str:
     return table(values)
 
 
+def _flat(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return ", ".join(f"{readable(name)} {one}" for name, one in value.items() if not empty(one))
+
+
 NUMBERS = (
     "What the draws say of each number. R-hat compares chains, and should be below 1.01. The effective sizes (ESS) "
     "say how many independent draws they are worth, for the middle and for the tails; both should be above 400."
@@ -212,10 +225,8 @@ ONE_BY_ONE = (
     "draw resembles the one so many draws earlier; the sooner it falls to the band, the better. Chains are counted "
     "from 0."
 )
-PAIRS = (
-    "Where draws of lost trajectories gather in a corner, the density is too narrow there for the steps. Axes are "
-    "logarithmic where a positive number spans several sizes."
-)
+PAIRS = "Axes are logarithmic where a positive number spans several sizes."
+LOST = "Where the draws of lost trajectories gather, the density is too narrow for the steps."
 ENERGY = (
     "The change from step to step should be about as wide as the energy itself; where it is much narrower, chains "
     "reach the tails too slowly."

@@ -63,7 +63,7 @@ class Frame:
             (x0, x1), (y, _) = self.at(np.array(self.x), np.array([tick, tick]))
             parts.append(f'<path class="grid" d="M{x0} {y}H{x1}"/>')
             parts.append(f'<text class="end" x="{x0 - 40}" y="{y + 40}">{text}</text>')
-        for tick, text in marks(self.x, self.log[0]) if self.labels[0] else ():
+        for tick, text in marks(self.x, self.log[0], 3) if self.labels[0] else ():
             (x, _), _ = self.at(np.array([tick, tick]), np.array(self.y))
             place = "end" if x > 10 * (self.width - RIGHT - 12) else "middle"
             parts.append(f'<text class="{place}" x="{x}" y="{10 * self.height - 45}">{text}</text>')
@@ -78,10 +78,10 @@ def figure(frame: Frame, title: str, parts: Iterable[str]) -> str:
     return f"<figure>{svg}<figcaption>{label}</figcaption></figure>"
 
 
-def marks(ends: tuple[float, float], log: bool) -> list[tuple[float, str]]:
+def marks(ends: tuple[float, float], log: bool, about: int = 5) -> list[tuple[float, str]]:
     """Places of an axis that are labelled, and their labels: of a logarithmic one, powers of ten or round numbers."""
     if not log:
-        return [(tick, number(tick)) for tick in ticks(*ends, about=5)]
+        return [(tick, number(tick)) for tick in ticks(*ends, about=about)]
     found: list[float] = []
     for steps in ((1,), (1, 3), (1, 2, 5)):
         tens = range(math.floor(ends[0] / math.log(10)), math.ceil(ends[1] / math.log(10)) + 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from morelike.samplers.mcmc._ranks import Array, Ranked, split
 
 APART = 0.8  # between normal scores of two groups of chains, so that they are said to lie apart
 DRIFT = 0.5  # between normal scores of first and second halves
 VALLEY, LEAST_SHARE = 0.4, 0.05  # a valley's height to the lower peak's, and the share of draws in the lesser heap
-SURE, STRONG = 4.0, 0.5  # standard errors, and normal scores, by which divergent draws differ from all
+CHANCE, STRONG = 0.05, 0.5  # of a false alarm; and normal scores by which divergent draws differ from all
 
 
 class Groups(NamedTuple):
@@ -117,16 +118,18 @@ def _across(smooth: Array, top: int, other: int) -> tuple[float, int, int]:
 def gatherings(x: Array, diverging: Array) -> dict[int, Gathering]:
     """Parameters at whose small or large values divergences gather, the most striking first; (P, C, N) and (C, N).
 
-    Normal scores of k divergent draws have mean 0 and variance 1/k where divergences lie anywhere (van der Waerden).
+    Normal scores of k divergent draws have mean 0 and variance 1/k where divergences lie anywhere (van der Waerden);
+    `CHANCE` is shared among all parameters (Bonferroni).
     """
     flags = split(diverging[None].astype(bool))[0]
     k = int(flags.sum())
     if not k or not len(x):
         return {}
     shift = np.array([Ranked(one[None]).z()[0][flags].mean() for one in x])
+    sure = float(torch.special.ndtri(torch.tensor(1 - CHANCE / 2 / len(x), dtype=torch.float64)))
     found = {}
     for i in np.argsort(-np.abs(shift), kind="stable"):
-        if abs(shift[i]) < STRONG or abs(shift[i]) * k**0.5 < SURE:
+        if abs(shift[i]) < STRONG or abs(shift[i]) * k**0.5 < sure:
             break
         here, others = x[i][diverging], x[i][~diverging]
         low = bool(shift[i] < 0)
@@ -134,3 +137,12 @@ def gatherings(x: Array, diverging: Array) -> dict[int, Gathering]:
         share = float((others < edge).mean() if low else (others > edge).mean())
         found[int(i)] = Gathering(low, edge, share, float(abs(shift[i])))
     return found
+
+
+def companion(x: Array, energy: Array) -> tuple[int, float]:
+    """The parameter that goes most with the energy, and the correlation of normal scores; (P, C, N) and (C, N)."""
+    e = Ranked(energy[None]).z().reshape(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.nan_to_num([np.corrcoef(Ranked(one[None]).z().reshape(-1), e)[0, 1] for one in x])
+    i = int(np.abs(r).argmax())
+    return i, float(r[i])

@@ -9,11 +9,13 @@ import numpy as np
 
 from morelike.samplers.mcmc import diagnostics
 from morelike.samplers.mcmc._evidence import ESS, Evidence, Remark, chain_names, listing, percent
-from morelike.samplers.mcmc._whereabouts import copies, disagree, divergences, still
-from morelike.samplers.mcmc.diagnostics import BFMI, MOMENTUM
+from morelike.samplers.mcmc._places import companion
+from morelike.samplers.mcmc._whereabouts import copies, disagree, divergences, non_centred, still
+from morelike.samplers.mcmc.diagnostics import BFMI, has_momentum
 
 SHORT = 20  # draws of a chain, from which on the figures mean something
 SATURATED, MOSTLY = 0.01, 0.2  # share of trees at their limit: worth a note, and worth care
+GOES = 0.5  # correlation from which on a parameter is said to go with the energy
 REFUSED = 0.05  # mean probability of acceptance
 
 
@@ -77,18 +79,24 @@ def refused(e: Evidence) -> Iterator[Remark]:
 
 def energy(e: Evidence) -> Iterator[Remark]:
     """BFMI, of kernels that have a momentum."""
-    if "energy" not in e.stats or e.about.get("kernel") not in MOMENTUM:
+    if "energy" not in e.stats or not has_momentum(e.about):
         return
     found = diagnostics.bfmi(e.stats["energy"])
     chains = [e.chains[c] for c in np.flatnonzero(found < BFMI).tolist()]
     if chains:
+        i, correlation = companion(e.x, e.stats["energy"])
+        told, action = "", "Reparametrise: a heavy tail or a scale is often behind it."
+        if abs(correlation) > GOES:
+            told = f"The energy goes with {e.names[i]} (rank correlation {correlation:.2f})."
+            action = (
+                f"{non_centred(e.names[i])}." if (e.x[i] > 0).all() else f"Reparametrise what {e.names[i]} governs."
+            )
         yield Remark(
             "energy", "careful",
             f"the energy changes too little from step to step in {chain_names(chains)} (BFMI {np.nanmin(found):.2f}, "
             f"should be above {BFMI})",
-            why="A chain climbs to the tails only as fast as its energy may change, so they are seen too seldom.",
-            action="Reparametrise: a heavy tail or a scale (tau, sigma) is often behind it, as with divergences; a "
-            "longer warm-up helps if the metric was off.", chains=tuple(chains),
+            told, "A chain climbs to the tails only as fast as its energy may change, so they are seen too seldom.",
+            f"{action} A longer warm-up helps if the metric was off.", chains=tuple(chains),
         )  # fmt: skip
 
 

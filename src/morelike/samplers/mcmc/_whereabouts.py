@@ -115,8 +115,8 @@ def _disagreement(e: Evidence, rows: Sequence[int], r: float, level: Level) -> R
         worth, more = f"{e.figures.ess_bulk[rows[0]]:,.0f} independent draws", 4 if level == "do not use" else 2
         found = f"They wander slowly, and each has seen another part: all {x.size:,} draws are worth {worth}."
         action = f"Run {more} times as long to begin with, or reparametrise so that the density is rounder."
-        if np.any(e.stats.get("diverging", 0)):
-            action = f"Mend the lost trajectories first, as told below; else run {more} times as long to begin with."
+    if np.any(e.stats.get("diverging", 0)) and not (two and two.separate):
+        action = f"Mend the lost trajectories first, as told below. Otherwise: {action[:1].lower()}{action[1:]}"
     why = "Chains that have found the density agree. What these say depends on where they began."
     return Remark("disagree", level, f"{clause} {listing(names)} ({figure})", found, why, action, tuple(names), chains)
 
@@ -163,20 +163,23 @@ def divergences(e: Evidence) -> Iterator[Remark]:
         found += f" {'Small' if where[list(where)[1]].low else 'Large'} values of {also[0]} too." if also else ""
         if one.low and (e.x[i] > 0).all():
             found += " The density narrows there, like a funnel."
-            action = (
-                f"If {name} is the scale of other parameters, write them non-centred (x = mean + {name} * z, with z "
-                f"standard normal); or raise the target acceptance to {_higher(e)}."
-            )
+            action = f"{non_centred(name)}; or raise the target acceptance to {_higher(e)}."
     told = f"{count:,} of {flags.size:,}" if count < 20 else f"{percent(share)} of the"
     level: Level = "do not use" if share >= LOST else "careful"
     yield Remark(
         "divergences", level, f"{told} trajectories were lost (divergences){place}",
-        found, "The chains cannot enter that part of the density, so means and tails are biased.", action,
+        found, "The chains cannot enter that part of the density, so means and tails may be biased.", action,
         tuple(e.names[i] for i in where), tuple(e.chains[c] for c in np.flatnonzero(flags.any(1)).tolist()),
     )  # fmt: skip
 
 
+def non_centred(scale: str) -> str:
+    """The advice for a parameter that may be the scale of others."""
+    return f"If {scale} is the scale of others, write them non-centred (x = mean + {scale} * z, with z standard normal)"
+
+
 def _higher(e: Evidence) -> str:
     """A target of acceptance above the one that was used."""
-    target = e.about.get("target")
+    warmup = e.about.get("warmup")
+    target = warmup.get("target") if isinstance(warmup, dict) else e.about.get("target")
     return "0.99" if isinstance(target, float) and target >= 0.94 else "0.95"

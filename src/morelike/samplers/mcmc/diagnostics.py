@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ Values = Tensor | np.ndarray
 
 LEAST = 4  # draws of a chain: two in each half
 BFMI = 0.3  # below which it is bad
-MOMENTUM = {None, "hmc", "nuts", "chees"}  # kernels that draw a new momentum at each step, as BFMI presumes; or unknown
+MOMENTUM = {"", "hmc", "nuts", "chees"}  # kernels that draw a new momentum at each step, as BFMI presumes; or unknown
 BLOCK = 1 << 18  # numbers that are worked on at a time, so that they stay near the processor
 LIVE = 1 << 19  # numbers that a live display may look at; of more, only every k-th draw is
 
@@ -140,9 +140,9 @@ def bfmi(energy: Values) -> Array:
         return (np.diff(e, axis=1) ** 2).mean(1) / e.var(1, ddof=1)
 
 
-def share(flags: Values | None) -> Array | None:
-    """Share of steps of each chain at which something happened: divergences, saturated trees; (C, N) -> (C,)."""
-    return None if flags is None else plain(flags).mean(1)
+def has_momentum(about: Mapping[str, Any]) -> bool:
+    """Whether BFMI means anything for the kernel that made draws, as far as is known."""
+    return str(about.get("kernel") or "").rpartition(".")[2] in MOMENTUM
 
 
 def running(values: Mapping[str, Values]) -> Running:
