@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 
 import torch
 from torch import Generator, Tensor
 
-from morelike.core.distribution import seeded_noise
 from morelike.samplers.mcmc.compose import Boltzmann
-from morelike.samplers.mcmc.kernel import Tuning, begin
-from morelike.samplers.mcmc.langevin import propose
+from morelike.samplers.mcmc.kernel import Tuning
 from morelike.samplers.mcmc.metric import Metric
 from morelike.samplers.mcmc.walk import kernel_of
 
@@ -61,3 +58,26 @@ class SeededNoise:
         if not self.rows:
             return torch.empty(0, *self.shape, device=self.device)
         return torch.stack([torch.randn(self.shape, generator=row) for row in self.rows]).to(self.device)
+
+
+def downhill(flow: int, settle: int, size: float, heat: float) -> list[Step]:
+    """A way of length 1 along the flow, without noise, then steps at the model's temperature."""
+    flows = [Step(1 / flow, 0.0, i / flow) for i in range(flow)]
+    return flows + [Step(size, heat)] * settle
+
+
+def cooled(steps: int, settle: int, size: float, heat: float) -> list[Step]:
+    """Steps whose temperature falls from 1, that of the noise that they begin with, to the model's."""
+    return [Step(size, heat ** (i / steps)) for i in range(steps)] + [Step(size, heat)] * settle
+
+
+@torch.no_grad()
+def wander(density: Boltzmann, x: Tensor, kernel: str, steps: int, size: float, seed: int) -> Tensor:
+    """Where one item comes to by another kernel, whose steps are of the length of Langevin's: (1, *shape) -> same."""
+    mover, q = kernel_of(kernel), x.flatten(1)
+    length = (2 * size * density.temperature) ** 0.5
+    tuning, rng = Tuning(Metric.unit(q), torch.tensor(length).to(q)), Generator(q.device).manual_seed(seed)
+    state = mover.init(density, q)
+    for _ in range(steps):
+        state, _ = mover.step(density, state, tuning, rng)
+    return density.join(state.q)
