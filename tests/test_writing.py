@@ -209,3 +209,22 @@ def test_wrong_manners_are_refused(obey: Obey) -> None:
 def test_chat_answers_line_by_line(obey: Obey) -> None:
     done = obey("chat", "book", "--length", "30", said="a cat\n\nwho\n/new\n/bye\nnever read\n")
     assert done.returncode == 0 and done.stdout.count("> ") == 5
+
+
+def test_what_was_mended_is_not_counted_as_skipped(tmp_path: Path) -> None:
+    """The recipe and the page say the same as what `fit` prints."""
+    from morelike.recipes import Request, fit
+
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for place in range(6):
+        (folder / f"{place}.txt").write_text(f"Letter {place}: it was a day as blue as a jay, and the train was late.")
+    (folder / "mended.txt").write_bytes(b"A bell \7 rang in the night, and nobody at all woke up from it.")
+    (folder / "broken.wav").write_bytes(b"RIFF" + bytes(40))
+    request = Request(source=folder, steps=2, size="tiny", out=tmp_path / "run")
+    said = [event.note or "" for event in fit(request)]
+    data = json.loads((tmp_path / "run" / "recipe.json").read_text())["data"]
+    assert (data["skipped"], data["mended"], data["items"]) == (1, 1, 7)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "1 skipped" in page and "1 mended" in page
+    assert any("Skipped 1: broken.wav" in one and "Mended 1: mended.txt" in one for one in said)

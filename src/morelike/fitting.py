@@ -22,6 +22,7 @@ from morelike.data.cache import Dataset
 from morelike.data.listing import Reading
 from morelike.data.ragged import take
 from morelike.data.sources import open_source
+from morelike.measure.audit.amount import parted
 from morelike.preview import Preview, film, write_picture
 from morelike.recipes import (
     SIZES,
@@ -176,6 +177,7 @@ def _recipe(
     request: Request, training: TrainConfig, settings: Mapping[str, Any], prepared: collect.Prepared, augment: Augment
 ) -> dict[str, Any]:
     data = prepared.data
+    lost, mended = parted(data.problems)
     return {
         "version": VERSION, "source": str(request.source), "family": request.family, "config": dict(settings),
         "weights": None if request.weights is None else str(request.weights),
@@ -186,7 +188,7 @@ def _recipe(
             "items": len(data), "train": len(prepared.kept), "held_out": len(prepared.held),
             "digest": collect.digest(prepared), "speakers": collect.speakers(data.fields),
             "labels": {name: list(one.config.vocabulary) for name, one in prepared.labels.items()},
-            "problems": data.problems[:1000], "skipped": len(data.problems), "warnings": data.warnings,
+            "problems": data.problems[:1000], "skipped": len(lost), "mended": len(mended), "warnings": data.warnings,
         },
         "plan": None,
     }  # fmt: skip
