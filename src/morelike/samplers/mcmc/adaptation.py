@@ -14,7 +14,7 @@ from morelike.core.errors import OptionError
 from morelike.samplers.mcmc.kernel import Density, Kernel, Tuning
 from morelike.samplers.mcmc.metric import Metric
 
-UPDATES = (0.025, 0.05, 0.1, 0.175, 0.3, 0.5, 0.7, 0.9)  # shares of the warm-up after which the metric is learnt anew
+UPDATES = (0.025, 0.05, 0.1, 0.175, 0.3, 0.5, 0.8)  # shares of the warm-up after which the metric is learnt anew
 SEEN = 1 / 3  # a metric is learnt from what came after this share of the steps before it
 DENSE = 1000  # most dimensions of a dense metric, where the choice is left to us
 ENOUGH = 3  # draws for every dimension that a dense metric takes
@@ -39,7 +39,9 @@ class Warmup:
         if self.metric not in ("auto", "dense", "diag", "unit"):
             raise OptionError(f'The metric is "{self.metric}"', "auto, dense, diag or unit", "Choose one of these")
         if self.target is not None and not 0 < self.target < 1:
-            raise OptionError(f"target is {self.target}", "A probability between 0 and 1", "Try 0.8, or 0.95 to be careful")
+            raise OptionError(
+                f"target is {self.target}", "A probability between 0 and 1", "Try 0.8, or 0.95 to be careful"
+            )
 
 
 class DualAveraging:
@@ -78,6 +80,7 @@ class Ascent:
         return exp(now)
 
 
+@torch.no_grad()
 def warm(
     kernel: Kernel, density: Density, state: Any, rng: Generator, plan: Warmup
 ) -> Iterator[tuple[Any, Tuning, Any]]:
@@ -117,9 +120,7 @@ def _settled(tuning: Tuning, tuner: DualAveraging | None, longer: Ascent) -> Tun
     return tuning
 
 
-def first_step(
-    kernel: Kernel, density: Density, state: Any, tuning: Tuning, rng: Generator, target: float
-) -> Tuning:
+def first_step(kernel: Kernel, density: Density, state: Any, tuning: Tuning, rng: Generator, target: float) -> Tuning:
     """The tuning with a step that is accepted about as often as it should be, found by doubling or halving.
 
     Kernels of long trajectories try theirs with one step of the integrator (Hoffman & Gelman 2014, algorithm 4).

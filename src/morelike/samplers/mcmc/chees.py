@@ -16,8 +16,8 @@ from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin
 class Kernel:
     """HMC whose length maximises the change in the estimator of the expected square (Hoffman et al. 2021, eq. 5).
 
-    ChEES = E[(|q' - m|^2 - |q - m|^2)^2] / 4, in whitened coordinates; m is the mean of all chains. Each trajectory goes
-    on for a random share u of `tuning.length`, the same for all chains, so that none waits for another.
+    ChEES = E[(|q' - m|^2 - |q - m|^2)^2] / 4, in whitened coordinates; m is the mean of all chains. Each trajectory
+    goes on for a random share of twice `tuning.length`, the same for all chains, so that none waits for another.
 
     max_steps  most steps of a trajectory
     """
@@ -43,7 +43,7 @@ class Kernel:
     def step_and_slope(
         self, density: Density, state: State, tuning: Tuning, rng: Generator
     ) -> tuple[State, Info, float]:
-        """A step, and the slope of the criterion in the log of the length, by which warm-up makes it longer or shorter."""
+        """A step, and the slope of the criterion in the log of the length, which warm-up climbs."""
         u = float(torch.rand((), generator=rng, device=rng.device))
         new, (proposal, r), info = trajectory(density, state, tuning, rng, self._steps(tuning, u))
         away, back = _centred(tuning, proposal.q), _centred(tuning, state.q)

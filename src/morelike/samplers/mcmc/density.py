@@ -53,7 +53,7 @@ class Layout:
 
     def join(self, values: Mapping[str, Tensor]) -> Tensor:
         """Constrained parameters, each (C, *shape) -> unconstrained (C, D)."""
-        return torch.cat([self.support(n).inverse(values[n]).flatten(1) for n in self.shapes], 1)
+        return torch.cat([self.support(n).inverse(values[n]).reshape(len(values[n]), -1) for n in self.shapes], 1)
 
     def parts(self, q: Tensor) -> dict[str, Tensor]:
         """Unconstrained (C, D) -> (C, *free) by name."""
@@ -159,7 +159,11 @@ def _failure(error: Exception, density: Posterior) -> tuple[str, str, str]:
     text = str(error).strip().split("\n")[0][:300]
     shapes = ", ".join(f"{name} {shape}" for name, shape in density.layout.shapes.items())
     if "in-place" in text or "inplace" in text or "in place" in text:
-        return f"log_prob writes into a tensor: {text}", "Operations that make new tensors", "Use x + y, not x += y or x[i] = y"
+        return (
+            f"log_prob writes into a tensor: {text}",
+            "Operations that make new tensors",
+            "Use x + y, not x += y or x[i] = y",
+        )
     if "data-dependent" in text or ".item()" in text or "vmap" in text:
         return (
             f"log_prob cannot be evaluated for all chains at once: {text}",

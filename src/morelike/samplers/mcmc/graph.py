@@ -143,7 +143,8 @@ class Quick:
         key = (function, args[0].dtype, *map(SHAPE, args))
         run = self.made.get(key)
         if run is None:
-            run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *args)
+            example = [x.clone() for x in args]  # one tensor in two places would be traced as one argument
+            run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *example)
         return run(*args)
 
 

@@ -53,7 +53,7 @@ FIELDS = len(Tree._fields)
 
 
 class NutsInfo(NamedTuple):
-    """`kernel.Info`, the number of doublings, and whether a trajectory ended because it may not get longer; all (C,)."""
+    """`kernel.Info`, the number of doublings, and whether these were as many as there may be; all (C,)."""
 
     accept: Tensor
     energy: Tensor
@@ -75,7 +75,7 @@ class Kernel:
 
     max_depth: int = 10
 
-    target: ClassVar[float | None] = 0.8
+    target: ClassVar[float | None] = 0.9
     gradient: ClassVar[bool] = True
     discrete: ClassVar[bool] = False
 
@@ -158,27 +158,32 @@ def leaves(_: Density, u: Tensor, start: Tensor, *points: Tensor) -> tuple[Tenso
         return (r, r, r, gain, q, logp, grad, ~lost, lost, gain.exp().clamp(max=1), torch.ones_like(gain))
     q, r, grad, logp = (torch.stack(points[k::4]) for k in range(4))  # (n, C, D) or (n, C)
     gain = start - energy(logp, r)  # (n, C)
-    lost = gain.amin(0) < -LOST
     chosen = (gain - (-u.clamp(min=1e-30).log()).log()).argmax(0)[None]  # a draw from softmax(gain), by Gumbel's trick
     row = chosen[..., None].expand(1, *q.shape[1:])
     picked = (q.gather(0, row)[0], logp.gather(0, chosen)[0], grad.gather(0, row)[0])
     accept = gain.exp().clamp(max=1).sum(0)
     number = torch.full_like(accept, n)
-    return (r[0], r[-1], r.sum(0), gain.logsumexp(0), *picked, straight(r) & ~lost, lost, accept, number)
+    straight, lost = ending(r, gain < -LOST)
+    return (r[0], r[-1], r.sum(0), gain.logsumexp(0), *picked, straight, lost, accept, number)
 
 
-def straight(r: Tensor) -> Tensor:
-    """Whether no part of 2^j points that a doubling could have made turns back: (n, C, D) -> (C,)."""
-    first, middle, last = (torch.tensor(x, device=r.device) for x in stretches(len(r)))
+def ending(r: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether 2^j points go straight on, and whether they are lost before any part of them turns back.
+
+    r: (n, C, D) momenta, lost: (n, C) points with too large an error -> (C,), (C,).
+    """
+    n = len(r)
+    first, middle, last = (torch.tensor(x, device=r.device) for x in stretches(n))
     upto = torch.cat([torch.zeros_like(r[:1]), r.cumsum(0)])  # sums of all before: (n + 1, C, D)
-    total = upto[last + 1] - upto[first]  # (n - 1, C, D)
-    left, right = upto[middle + 1] - upto[first], upto[last + 1] - upto[middle + 1]
-    ends = (r[first], r[middle], r[middle + 1], r[last])
-    return _onward(*ends, total, left, right).all(0)
+    left, right = upto[middle + 1] - upto[first], upto[last + 1] - upto[middle + 1]  # (n - 1, C, D)
+    onward = _onward(r[first], r[middle], r[middle + 1], r[last], left + right, left, right)
+    turned_at = torch.where(onward, n, last[:, None]).amin(0)  # what lies behind was only followed because of the block
+    lost_at = torch.where(lost, torch.arange(n, device=r.device)[:, None], n).amin(0)
+    return torch.minimum(turned_at, lost_at) == n, (lost_at < n) & (lost_at <= turned_at)
 
 
 def _onward(first, before, after, last, total, left, right) -> Tensor:
-    """Whether two halves, and the gap between them, go on: momenta at the four ends, and sums of all, left and right."""
+    """Whether two halves and the gap between them go on: momenta at the four ends; sums of all, left and right."""
     near, far = left + after, right + before
     ends = torch.stack([first, last, first, after, before, last])  # (6, .., D)
     sums = torch.stack([total, total, near, near, far, far])
@@ -243,7 +248,7 @@ def _merge(left: Tree, right: Tree, take: Tensor) -> Tree:
         torch.where(take, right.logp, left.logp),
         torch.where(row, right.grad, left.grad),
         left.going & right.going & onward,
-        left.lost | right.lost,
+        left.lost | (right.lost & left.going),
         left.accept + right.accept,
         left.steps + right.steps,
     )
