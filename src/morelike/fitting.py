@@ -22,7 +22,11 @@ from morelike.data.cache import Dataset
 from morelike.data.listing import Reading
 from morelike.data.ragged import take
 from morelike.data.sources import open_source
+<<<<<<< HEAD
 from morelike.measure.audit.amount import parted
+=======
+from morelike.measure.likelihood import HasLogZ
+>>>>>>> rbm
 from morelike.preview import Preview, film, write_picture
 from morelike.recipes import (
     SIZES,
@@ -240,6 +244,8 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
         return
     yield _event("finish", clock, folder, session.settle())
     _finish(session, prepared, recipe)
+    if isinstance(game.family, HasLogZ):
+        yield _event("finish", clock, folder, _constant(*game.family.log_z))
     yield replace(
         _event("done", clock, folder, _stall(batches, clock)), step=session.step, steps=plan.steps, fraction=1.0
     )
@@ -273,6 +279,12 @@ def _tensorboard(folder: Folder, wanted: bool) -> Iterator[Callable[[Progress], 
                 writer.add_scalar(name, value, event.step)
 
         yield write
+
+
+def _constant(low: float, high: float) -> str:
+    if low == high:
+        return f"log Z is {low:.2f} nats, exactly"
+    return f"log Z lies between {low:.2f} and {high:.2f} nats, by annealing from both sides"
 
 
 def _stall(batches: Any, clock: Clock) -> str:

@@ -21,6 +21,7 @@ from morelike.nn.noise import Noise, Stream, Streams
 from morelike.samplers.mcmc.ais import Bracket, anneal, bracket
 
 CLASSES = 100  # most kinds that it can be conditioned on
+STUCK = 0.01  # of the way to another sample; chains that move less in a round hardly mix
 FORGETS = 0.01  # share of a running mean that a step renews
 ANNEALED, FEWEST, MOST = 100, 300, 5000  # chains that estimate log Z; temperatures, one for ANNEALED steps of training
 
@@ -53,7 +54,7 @@ class Config:
 
 
 class Model(Family):
-    """p(v, h) = exp(v.eta + c.h + v w h) / Z with hidden bits h (Smolensky 1986; Gaussian v: Hinton & Salakhutdinov 2006).
+    """p(v, h) = exp(v.eta + c.h + v w h) / Z with hidden bits h (Smolensky 1986; Hinton & Salakhutdinov 2006).
 
     d log p(v) = -dF(v) + E_model[dF(v')] with the free energy F: samples v' of the model stand for the mean. A label
     is a visible unit that is always held: it adds to the biases.
@@ -84,6 +85,8 @@ class Model(Family):
         self.register_buffer("active", torch.full((hidden,), 0.5))
         self.register_buffer("log_z_bounds", torch.zeros(2, classes))
         self.register_buffer("fitted", torch.zeros(()))
+        self.register_buffer("fresh", torch.ones(()))
+        self.register_buffer("change", torch.ones(()))
         self._advanced = -1
 
     mean: Tensor
@@ -92,6 +95,8 @@ class Model(Family):
     chains: Tensor
     log_z_bounds: Tensor
     fitted: Tensor
+    fresh: Tensor
+    change: Tensor
 
     def optimizers(self) -> dict[str, Optim]:
         if self.bits:
@@ -101,6 +106,8 @@ class Model(Family):
     @cached_property
     def law(self) -> Distribution:
         """What the numbers of an item are to it."""
+        if self.spec.tokens is not None:
+            return self.spec.head(torch.zeros(1, *self.spec.head_shape))
         like = torch.zeros(1, *self.spec.shape)
         return Bernoulli(like) if self.bits else Normal(like, like + 1)
 
@@ -110,7 +117,9 @@ class Model(Family):
 
     def machine(self, y: Tensor | None = None) -> Machine:
         """The machine, with a row of biases for each of the classes y (n,) where there are classes."""
-        eta, c, w = self.bias, self.hidden_bias, self.weight
+        w: Tensor = self.weight
+        eta: Tensor = self.bias
+        c: Tensor = self.hidden_bias
         if y is not None and self.class_bias is not None and self.class_hidden is not None:
             eta, c = eta + self.class_bias[y], c + self.class_hidden[y]
         if self.log_sigma is None:
@@ -163,6 +172,16 @@ class Model(Family):
             loss, log = self.gap(batch, torch.bfloat16 if half and self.bits else torch.float32)
         yield Move("model", loss, log)
 
+    @torch.no_grad()
+    def begin(self, x: Tensor) -> None:
+        """Bits begin as independent ones with the means of the first items, so that no weight has to learn these."""
+        self.fresh.zero_()
+        if self.bits:
+            mean = (x if self.spec.tokens is not None else (x + 1) / 2).mean(0).clamp(0.01, 0.99)
+            self.bias.copy_(torch.logit(mean))
+            self.mean.copy_(mean.expand_as(self.mean))
+            self.chains.copy_(self.noise().uniform(self.chains) < mean)
+
     def noise(self) -> Stream:
         """Numbers that depend on torch's own seed."""
         return Stream(int(torch.randint(2**62, ())), self.bias.device)
@@ -170,17 +189,29 @@ class Model(Family):
     def gap(self, batch: Batch, dtype: torch.dtype) -> tuple[Tensor, dict[str, Tensor]]:
         """F(x) less the mean free energy of samples of the model, of the same class: (B,)."""
         self.fitted.zero_()
+        if self.fresh:
+            self.begin(batch.x.flatten(1).float())
         y, noise = self.classes(batch.given, len(batch.x)), self.noise()
         if self.config.training != "cd" and self._advanced != self.step:  # once, however many microbatches there are
+            before = self.chains[-self.count :].clone()
             self.advance(self.chains, Stream(torch.initial_seed() ^ (self.step + 1), self.bias.device), dtype)
+            self.change.copy_(self.moved(before, self.chains[-self.count :]))
             self._advanced = self.step
         v = self.read(batch.x, noise)
         if self.config.training == "cd":
             made, _ = self.walk(v, y, noise, self.config.k, dtype)
-            return self.free_energy(v, y, dtype) - self.free_energy(made, y, dtype), {}
+            ours, theirs = self.free_energy(torch.cat([v, made]), y.repeat(2), dtype).chunk(2)
+            return ours - theirs, {"moved": self.moved(v, made)}
         made = self.chains[-self.count :]
-        theirs = self.free_energy(made, self.chain_classes(len(made)), dtype).view(-1, len(self.mean)).mean(0)
-        return self.free_energy(v, y, dtype) - theirs[y], {}
+        both = self.free_energy(torch.cat([v, made]), torch.cat([y, self.chain_classes(len(made))]), dtype)
+        ours, theirs = both.split([len(v), len(made)])
+        return ours - theirs.view(-1, len(self.mean)).mean(0)[y], {"moved": self.change}
+
+    def moved(self, before: Tensor, after: Tensor) -> Tensor:
+        """How far a round has taken samples, where 1 is as far as two samples lie apart that do not know each other."""
+        mean = self.mean.mean(0)
+        apart = mean * (1 - mean) if self.bits else self.spread.mean(0)
+        return (before - after).square().mean() / (2 * apart.mean()).clamp_min(1e-6)
 
     @property
     def count(self) -> int:
@@ -194,6 +225,7 @@ class Model(Family):
         if dtype == torch.bfloat16:
             machine = Machine(machine.w.to(dtype), machine.eta, machine.c)
         v, h = machine.gibbs(v, noise, steps)
+        v, h = v.to(self.mean.dtype), h.to(self.mean.dtype)
         self.remember(v, h)
         return v, h
 
@@ -215,7 +247,7 @@ class Model(Family):
 
     def remember(self, v: Tensor, h: Tensor) -> None:
         """Take samples of the model into the running means."""
-        if len(v) % len(self.mean) == 0:  # not those of contrastive divergence, whose classes are the data's
+        if self.config.training != "cd" or not self.kinds:  # the classes of chains take turns, those of data do not
             parts = v.view(-1, *self.mean.shape)
             self.mean.lerp_(parts.mean(0), FORGETS)
             self.spread.lerp_((parts - self.mean).square().mean(0).clamp(1e-4, 1e2), FORGETS)
@@ -260,10 +292,10 @@ class Model(Family):
         return bracket(up, down, path.log_z0.squeeze().double())
 
     @property
-    def slack(self) -> float:
-        """Nats by which log p(x) may be larger than `log_prob` says."""
-        low, high = self.labelled_log_z()
-        return float((high - low).max())
+    def log_z(self) -> tuple[float, float]:
+        """log Z from below and from above, the mean over the classes, in nats."""
+        low, high = self.labelled_log_z().double().mean(1).tolist()
+        return low, high
 
     @torch.no_grad()
     def log_prob(self, batch: Batch) -> Tensor:
@@ -316,6 +348,19 @@ class Model(Family):
         return (2 * v - 1 if self.bits else v).float()
 
     def diagnose(self, history: History) -> str | None:
+        gap, moved = history.recent("model", 10), history.recent("moved", 10)
+        if len(gap) < 10 or self.config.training == "cd":
+            return None
+        if abs(sum(gap) / 10) > 0.1 * self.bias.numel() and self.bits:
+            return (
+                f"The free energies of the data and of the model's own samples are {abs(sum(gap) / 10):.0f} nats apart: "
+                "the chains do not follow the model. Try a smaller --set lr=0.02, or --set k=5."
+            )
+        if self.fraction > 0.3 and sum(moved) / 10 < STUCK:
+            return (
+                f"A round takes the chains only {sum(moved) / 10:.2%} of the way to another sample: they hardly mix. "
+                "Try --set training=pt, or --set k=5, or a smaller --set lr=0.02."
+            )
         return None
 
 

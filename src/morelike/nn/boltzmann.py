@@ -49,7 +49,7 @@ class Machine:
 
     def hidden(self, inputs: Tensor, noise: Noise, beta: Any = 1.0) -> Tensor:
         """Hidden bits given what the visible units tell them, tempered by beta: (n, H)."""
-        return bernoulli(torch.sigmoid(beta * (inputs + self.c)), noise)
+        return bernoulli(torch.sigmoid(beta * (inputs + self.c)), noise, self.w.dtype)
 
     def outputs(self, h: Tensor) -> Tensor:
         """What the hidden units tell the visible ones, h w': (n, H) -> (n, V)."""
@@ -62,7 +62,7 @@ class Machine:
     def draw(self, natural: Tensor, noise: Noise, precision: Tensor | None) -> Tensor:
         """Visible units with the natural parameter given to them: (n, V)."""
         mean = self._mean(natural, precision)
-        return bernoulli(mean, noise) if precision is None else mean + noise.normal(mean) * precision.rsqrt()
+        return bernoulli(mean, noise, self.w.dtype) if precision is None else mean + noise.normal(mean) * precision.rsqrt()
 
     def gibbs(self, v: Tensor, noise: Noise, steps: int) -> tuple[Tensor, Tensor]:
         """Block Gibbs sampling from v (n, V): the new v, and the hidden units (n, H) from which it was drawn."""
@@ -172,21 +172,21 @@ class _Centred(torch.autograd.Function):
     def forward(ctx: Any, w: Tensor, eta: Tensor, c: Tensor, d: Tensor | None, e: Tensor | None, v: Tensor,
                 at: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:  # fmt: skip
         bits = v.to(dtype)
-        inputs = (bits @ w.to(dtype)).float() + (c if e is None else c + e)
-        ctx.save_for_backward(bits, torch.sigmoid(inputs), *at)
+        inputs = (bits @ w.to(dtype)).float().add_(c if e is None else c + e)
+        ctx.save_for_backward(v, bits, torch.sigmoid(inputs), *at)
         ctx.rows = d is not None
         free = -(v @ eta) - F.softplus(inputs).sum(1)
         return free if d is None else free - (v * d).sum(1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        bits, h, mu, lam = ctx.saved_tensors
-        g, v = grads[0][:, None], bits.float()
-        h_rows, v_rows = -g * h, -g * v  # gradients of the biases of each row
-        off = -g * (h - lam)  # (n, H)
-        w = (bits.T @ off.to(bits.dtype)).float() - torch.outer(mu, off.sum(0))
-        eta, c = v_rows.sum(0) - w @ lam, h_rows.sum(0) - mu @ w
-        return w, eta, c, v_rows if ctx.rows else None, h_rows if ctx.rows else None, None, None, None
+        v, bits, h, mu, lam = ctx.saved_tensors
+        g = -grads[0]
+        rows = (g[:, None] * v, g[:, None] * h) if ctx.rows else (None, None)  # of the biases of each row
+        off = (h - lam).mul_(g[:, None])  # (n, H)
+        w = (bits.T @ off.to(bits.dtype)).float().addr_(mu, off.sum(0), alpha=-1)
+        eta, c = g @ v - w @ lam, g @ h - mu @ w
+        return w, eta, c, *rows, None, None, None
 
 
 def centred_energy(
@@ -203,7 +203,7 @@ def centred_energy(
     dtype  in which matrices are multiplied
     rows   what each row adds to eta and c: (n, V) and (n, H)
     """
-    return _Centred.apply(machine.w, machine.eta, machine.c, *rows, v, at, dtype)  # type: ignore[no-untyped-call]
+    return _Centred.apply(machine.w, machine.eta, machine.c, *rows, v, at, dtype)
 
 
 def swap(path: Tempered, betas: Tensor, state: Stand, odd: bool, noise: Noise) -> Stand:
@@ -226,5 +226,3 @@ def swap(path: Tempered, betas: Tensor, state: Stand, odd: bool, noise: Noise) -
     low, high = order[first], order[first + 1]
     order[first], order[first + 1] = torch.where(trade, high, low), torch.where(trade, low, high)
     return Stand(*(part[order.flatten()] for part in state))
-
-

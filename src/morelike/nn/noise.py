@@ -20,9 +20,9 @@ class Noise(Protocol):
     def normal(self, like: Tensor) -> Tensor: ...  # standard normal, of its shape and type
 
 
-def bernoulli(p: Tensor, noise: Noise) -> Tensor:
-    """0 or 1, which is as likely as p says: (n, m) of the type of p."""
-    return (noise.uniform(p) < p).to(p.dtype)
+def bernoulli(p: Tensor, noise: Noise, dtype: torch.dtype) -> Tensor:
+    """0 or 1, which is as likely as p says: (n, m)."""
+    return (noise.uniform(p) < p).to(dtype)
 
 
 class Stream:
