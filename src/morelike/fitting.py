@@ -22,11 +22,8 @@ from morelike.data.cache import Dataset
 from morelike.data.listing import Reading
 from morelike.data.ragged import take
 from morelike.data.sources import open_source
-<<<<<<< HEAD
 from morelike.measure.audit.amount import parted
-=======
 from morelike.measure.likelihood import HasLogZ
->>>>>>> rbm
 from morelike.preview import Preview, film, write_picture
 from morelike.recipes import (
     SIZES,
