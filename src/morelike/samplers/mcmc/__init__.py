@@ -1,4 +1,4 @@
-"""Markov chain Monte Carlo: kernels over a batch of chains, warm-up, diagnostics; a kernel's name is that of its file."""
+"""Markov chain Monte Carlo: kernels over a batch of chains (their names are those of files), warm-up, diagnostics."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def warm(
     target = plan.target or kernel.target
     if target is not None:
         tuning = first_step(kernel, density, state, tuning, rng, target)
-    updates = {max(2, round(plan.steps * share)) for share in UPDATES} if plan.metric != "unit" else set()
+    shaped = plan.metric != "unit" and not kernel.discrete
+    updates = {max(2, round(plan.steps * share)) for share in UPDATES} if shaped else set()
     tuner = DualAveraging(float(tuning.step), target or 0.5)
     longer, seen = Ascent(), list[tuple[Tensor, Tensor]]()
     for i in range(1, plan.steps + 1):

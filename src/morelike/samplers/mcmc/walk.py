@@ -81,7 +81,7 @@ class Walk:
                 raise OptionError(f"{what} is {number}", "A positive number", "Correct it and run again")
         self.steps, self.seed, self.started = draws, seed, time.perf_counter()
         self.layout = layout_of(init, supports or {}, self.kernel)
-        q, given = spread(init, self.layout, self.kernel, chains)
+        q, given = spread(init, self.layout, chains)
         self.rng = torch.Generator(q.device).manual_seed(seed)
         plain = Posterior(law.function, self.layout, law.batched)
         with torch.no_grad():
