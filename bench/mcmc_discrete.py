@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python bench/mcmc_discrete.py [--seconds 20] [--chains 16] [--side 20]
 
 Effective draws per second of the worse one of energy and |magnetisation|, all chains together, after a tenth of the
-time as warm-up. All samplers walk on one traced density. Gibbs sampling asks the density for one flipped spin at a time; a
-second one is told the model, and reads the probability off the four neighbours.
+time as warm-up. All samplers walk on one traced density. Gibbs sampling asks the density for one flipped spin at a
+time; a second one is told the model, and reads the probability off the four neighbours.
 """
 
 from __future__ import annotations

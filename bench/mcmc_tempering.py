@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python bench/mcmc_tempering.py [--steps 4000] [--chains 16]
 
-p = 0.3 N(-8, 1) + 0.7 N(8, 1) in the first of two dimensions, N(0, 1) in the other; all chains begin on the smaller hill.
-One step is one round of swaps. A crossing is a step after which the chain stands on the other hill.
+p = 0.3 N(-8, 1) + 0.7 N(8, 1) in the first of two dimensions, N(0, 1) in the other; all chains begin on the smaller
+hill. One step is one round of swaps. A crossing is a step after which the chain stands on the other hill.
 """
 
 from __future__ import annotations
