@@ -104,7 +104,7 @@ class Plan:
 
 @torch.no_grad()
 def smc(density: Density, base: Base, rng: Generator, plan: Plan | None = None) -> Particles:
-    """Weighted draws of a density and the log of its integral, by way of base^(1 - beta) density^beta (Del Moral, Doucet
+    """Weighted draws of a density and the log of its integral, along base^(1 - beta) density^beta (Del Moral, Doucet
     and Jasra 2006, section 3.1.1; temperatures as in Jasra et al. 2011).
 
     Each island for itself: the next beta is where the weights' effective size falls to a share of the particles; these
