@@ -216,6 +216,9 @@ def photos(folder: Path) -> None:
     (folder / "pairs.tsv").write_text("en\tzh\n" + lines, encoding="utf-8")
     talks = [{"talk": f"Ann: Who is there?\nBob: It is {text}.\nAnn: How nice!"} for text in english]
     (folder / "dialogues.jsonl").write_text("".join(json.dumps(one) + "\n" for one in talks))
+    poems = [{"form": ("short", "long")[n % 2], "title": f"{kinds[n]} {n}", "text": "\n".join(english[n:][: 1 + n % 2])}
+             for n in range(len(english))]  # fmt: skip
+    (folder / "poems.jsonl").write_text("".join(json.dumps(one) + "\n" for one in poems))
 
 
 def package_with(found: list[Block], folder: Path) -> Path:

@@ -85,10 +85,10 @@ def test_the_summary_marks_what_is_doubtful_and_only_that() -> None:
     table = draws.summary()
     assert [row.name for row in table][:2] == ["mu", "theta[0,0]"] and len(table) == 8
     assert table["mu"].mean == pytest.approx(float(draws["mu"].double().mean())) and table["mu"].rhat < 1.02
-    assert table.worst()[0].name == "bad" and table["bad"].doubts(4) >= {"rhat", "ess_bulk"}
+    assert table.worst()[0].name == "bad" and table["bad"].doubts >= {"rhat", "ess_bulk"}
     line = {text.split()[0]: text for text in str(table).splitlines()[1:]}
     assert "!" in line["bad"] and line["bad"].endswith("doubtful")
-    assert ("!" in line["mu"]) == bool(table["mu"].doubts(4))
+    assert ("!" in line["mu"]) == bool(table["mu"].doubts)
 
 
 def test_the_summary_shows_the_digits_that_the_error_allows() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morelike.codecs import _ngram, text
+from morelike.codecs._whole import whole
 from morelike.core.codec import Codec, Item
 from morelike.core.errors import DataError, OptionError
 from morelike.data.text import open_text
@@ -164,6 +165,30 @@ def test_whatever_is_allowed_ends_in_a_match(regex: str, codec: text.Codec) -> N
             x = torch.cat([x, token[None]], 1)
         said = codec.decode(x)[0]
         assert library.fullmatch(regex, said) or (len(said) > 20 and library.fullmatch(regex, said, partial=True)), said
+
+
+SPELT = [b"", *(bytes([byte]) for byte in range(256)), b"a\xe4", b"\xb8\xad", b"\x80b", "é".encode()]
+
+
+def test_what_is_drawn_at_random_is_made_of_whole_characters() -> None:
+    allowed = whole(SPELT)
+    assert allowed is not None and whole([b"a", "中".encode()]) is None
+    x, generator = torch.zeros(64, 1, dtype=torch.int64), torch.Generator().manual_seed(0)
+    for _ in range(40):
+        x = torch.cat([x, torch.multinomial(allowed(x).float(), 1, generator=generator)], 1)
+    for row in x.tolist():
+        said = b"".join(SPELT[token] for token in row).decode("utf-8", "replace")
+        assert "\ufffd" not in said.removesuffix("\ufffd")  # the last one may be cut short
+
+
+@given(st.text(max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_every_text_is_allowed(said: str) -> None:
+    codec = text.Codec(text.Config("bytes", form="as is", context=64))
+    allowed, row = codec.spec("log_prob").allowed, torch.tensor([[0, *codec.tokens(said).tolist(), 0]])
+    assert allowed is not None
+    for place in range(1, row.shape[1]):
+        assert allowed(row[:, :place])[0, row[0, place]], said
 
 
 def test_the_end_is_allowed_exactly_where_the_text_matches(codec: text.Codec) -> None:

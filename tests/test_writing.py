@@ -8,15 +8,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 import morelike
+from morelike.conditions import family_of, whole
+from morelike.core.codec import Item
 from morelike.core.errors import DataError, OptionError
 from morelike.core.tokens import Manner
 from morelike.data import menagerie
+from morelike.data.listing import Source
+from morelike.recipes import Request
 from morelike.train.folder import load_tensors
 from morelike.writing import Wish, stream
 
@@ -61,6 +66,26 @@ def test_a_text_file_gets_the_family_that_suits_it(world: Path) -> None:
     assert recipe["reading"] == {"codec": "text", "make": None, "unit": "auto"}
     assert list((world / "book" / "samples").glob("*.txt")) and not (world / "book" / "film.gif").exists()
     assert "held_out" in (world / "book" / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "make", "family"),
+    [("en", "zh", "seq2seq"), ("zh", "en", "seq2seq"), ("name,zh", "en", "seq2seq"),
+     ("kind", "en", "autoregressive"), ("name", "en", "autoregressive")],
+)  # fmt: skip
+def test_what_is_given_is_searched_only_if_it_settles_the_text(given: str, make: str, family: str) -> None:
+    truth = menagerie.factors(200)
+    rows = zip(menagerie.captions(truth, "en"), menagerie.captions(truth, "zh"), truth.species.tolist(), strict=True)
+    fields = [{"en": en, "zh": zh, "kind": str(kind), "name": f"no {n:03d}"} for n, (en, zh, kind) in enumerate(rows)]
+    items = [Item(str(n), partial(str, one[make]), one) for n, one in enumerate(fields)]
+    request = Request("pairs.tsv", given=given, make=make)
+    assert family_of(request, Source("pairs.tsv", items, "", codec="text")) == family
+
+
+def test_a_vocabulary_is_learnt_from_every_turn_once() -> None:
+    fields = {"before": ["A: x", "A: x\nB: y", "A: z"], "dialogue": ["1", "1", "2"]}
+    assert whole(fields, ["before"], 3) == [1, 2]
+    assert whole({"en": ["x", "x y", "z"]}, ["en"], 3) == [0, 1, 2]
 
 
 def test_one_seed_is_one_text_however_many_are_written(world: Path) -> None:
@@ -184,3 +209,22 @@ def test_wrong_manners_are_refused(obey: Obey) -> None:
 def test_chat_answers_line_by_line(obey: Obey) -> None:
     done = obey("chat", "book", "--length", "30", said="a cat\n\nwho\n/new\n/bye\nnever read\n")
     assert done.returncode == 0 and done.stdout.count("> ") == 5
+
+
+def test_what_was_mended_is_not_counted_as_skipped(tmp_path: Path) -> None:
+    """The recipe and the page say the same as what `fit` prints."""
+    from morelike.recipes import Request, fit
+
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for place in range(6):
+        (folder / f"{place}.txt").write_text(f"Letter {place}: it was a day as blue as a jay, and the train was late.")
+    (folder / "mended.txt").write_bytes(b"A bell \7 rang in the night, and nobody at all woke up from it.")
+    (folder / "broken.wav").write_bytes(b"RIFF" + bytes(40))
+    request = Request(source=folder, steps=2, size="tiny", out=tmp_path / "run")
+    said = [event.note or "" for event in fit(request)]
+    data = json.loads((tmp_path / "run" / "recipe.json").read_text())["data"]
+    assert (data["skipped"], data["mended"], data["items"]) == (1, 1, 7)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "1 skipped" in page and "1 mended" in page
+    assert any("Skipped 1: broken.wav" in one and "Mended 1: mended.txt" in one for one in said)

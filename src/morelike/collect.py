@@ -20,7 +20,7 @@ from morelike.data.cache import Dataset, build
 from morelike.data.listing import Reading, Source
 from morelike.data.ragged import Ragged
 from morelike.data.split import split
-from morelike.measure.audit.amount import repaired
+from morelike.measure.audit.amount import parted
 from morelike.recipes import Request, configure, labels_among, module
 from morelike.train.loop import Progress
 
@@ -185,8 +185,8 @@ def counted(prepared: Prepared) -> str:
     said = f"{len(data):,} items{shape}: {kept:,} to train on, {held:,} held out"
     said += "".join(f"; {name}: {one.said or one.natural}" for name, one in prepared.conditions.items())
     said += f". {prepared.codec.said.rstrip('.')}" if prepared.codec.said else ""
-    for word, mended in (("Skipped", False), ("Mended", True)):
-        if listed := [f"{name} ({why})" for name, why in data.problems if repaired(name) == mended]:
+    for word, problems in zip(("Skipped", "Mended"), parted(data.problems), strict=True):
+        if listed := [f"{name} ({why})" for name, why in problems]:
             said += f". {word} {len(listed):,}: {'; '.join(listed[:3])}{' …' if len(listed) > 3 else ''}"
     return said + "".join(f". Warning: {warning}" for warning in data.warnings)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from zlib import compress
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from morelike.core.codec import Item
 from morelike.core.errors import DataError, unknown
 from morelike.data.listing import Source
 from morelike.data.ragged import Ragged
+from morelike.data.text_columns import BEFORE, DIALOGUE
 from morelike.recipes import LABELS, USUAL, Request, module
 
 Given = Mapping[str, np.ndarray | Ragged]
 Fields = Mapping[str, Sequence[str]]
+SAYS, LOOKED_AT = 0.5, 500  # how much a source says of what it settles; items that are looked at for it
 
 
 def wanted(fields: Fields, given: str) -> list[str]:
@@ -91,19 +94,47 @@ def fitted(codec: Any, items: Sequence[Item], given: str) -> Any:
     One vocabulary for both sides lets a name be copied from one to the other.
     """
     fields = columns(items) if codec.natural == "text" and given not in ("auto", "none") else {}
-    more = [item for name in (texts(fields, given) if fields else ()) for item in as_items(name, fields[name])]
-    if not more:
+    names = texts(fields, given) if fields else []
+    if not names:
         return codec.fit(items)
-    both = codec.fit([*items, *more])
+    rows = whole(fields, names, len(items))
+    more = [item for name in names for item in as_items(name, [fields[name][row] for row in rows])]
+    both = codec.fit([*(items[row] for row in rows), *more])
     found = type(codec)(replace(both.config, context=codec.config.context)).fit(items)
     found.said = both.said
     return found
 
 
+def whole(fields: Fields, names: Sequence[str], count: int) -> list[int]:
+    """Rows that say everything once: of the turns of a dialogue the last, before which stand all the others.
+
+    If every turn stood in what was said before each later one, a vocabulary of whole phrases would seem to suit.
+    """
+    if BEFORE not in names or DIALOGUE not in fields:
+        return list(range(count))
+    return list({dialogue: row for row, dialogue in enumerate(fields[DIALOGUE])}.values())
+
+
+def settles(given: Sequence[str], made: Sequence[str]) -> bool:
+    """Whether texts say about as much as those that are made from them: at least `SAYS` of their bytes, compressed.
+
+    Compression makes languages comparable, which differ in bytes for what they say.
+    """
+    sizes = [len(compress("\n".join(texts).encode("utf-8", "replace"))) for texts in (given, made)]
+    return sizes[0] >= SAYS * sizes[1]
+
+
 def family_of(request: Request, source: Source) -> str:
-    """The family that was asked for, or the one that suits the items."""
+    """The family that was asked for, or the one that suits the items.
+
+    A translation or a summary is settled by its source, and the likeliest one is wanted: seq2seq, which searches it. A
+    title leaves open which poem, and the likeliest would be the dullest (Holtzman et al. 2020): it has to be drawn.
+    """
     if request.family != "auto":
         return request.family
     if source.codec != "text" or request.given in ("auto", "none"):
         return USUAL[source.codec]
-    return "seq2seq" if texts(columns(source.items), request.given) else USUAL[source.codec]
+    some = source.items[:: max(1, len(source.items) // LOOKED_AT)]
+    names = texts(columns(source.items), request.given)
+    given = [" ".join(item.fields.get(name, "") for name in names) for item in some]
+    return "seq2seq" if names and settles(given, [str(item.load()) for item in some]) else USUAL[source.codec]

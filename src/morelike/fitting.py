@@ -22,6 +22,8 @@ from morelike.data.cache import Dataset
 from morelike.data.listing import Reading
 from morelike.data.ragged import take
 from morelike.data.sources import open_source
+from morelike.measure.audit.amount import parted
+from morelike.measure.likelihood import HasLogZ
 from morelike.preview import Preview, film, write_picture
 from morelike.recipes import (
     SIZES,
@@ -176,6 +178,7 @@ def _recipe(
     request: Request, training: TrainConfig, settings: Mapping[str, Any], prepared: collect.Prepared, augment: Augment
 ) -> dict[str, Any]:
     data = prepared.data
+    lost, mended = parted(data.problems)
     return {
         "version": VERSION, "source": str(request.source), "family": request.family, "config": dict(settings),
         "weights": None if request.weights is None else str(request.weights),
@@ -186,7 +189,7 @@ def _recipe(
             "items": len(data), "train": len(prepared.kept), "held_out": len(prepared.held),
             "digest": collect.digest(prepared), "speakers": collect.speakers(data.fields),
             "labels": {name: list(one.config.vocabulary) for name, one in prepared.labels.items()},
-            "problems": data.problems[:1000], "skipped": len(data.problems), "warnings": data.warnings,
+            "problems": data.problems[:1000], "skipped": len(lost), "mended": len(mended), "warnings": data.warnings,
         },
         "plan": None,
     }  # fmt: skip
@@ -238,6 +241,8 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
         return
     yield _event("finish", clock, folder, session.settle())
     _finish(session, prepared, recipe)
+    if isinstance(game.family, HasLogZ):
+        yield _event("finish", clock, folder, _constant(*game.family.log_z))
     yield replace(
         _event("done", clock, folder, _stall(batches, clock)), step=session.step, steps=plan.steps, fraction=1.0
     )
@@ -271,6 +276,12 @@ def _tensorboard(folder: Folder, wanted: bool) -> Iterator[Callable[[Progress], 
                 writer.add_scalar(name, value, event.step)
 
         yield write
+
+
+def _constant(low: float, high: float) -> str:
+    if low == high:
+        return f"log Z is {low:.2f} nats, exactly"
+    return f"log Z lies between {low:.2f} and {high:.2f} nats, by annealing from both sides"
 
 
 def _stall(batches: Any, clock: Clock) -> str:

@@ -127,8 +127,8 @@ def bring(source: Path, out: Path) -> Path:
         "version": 1, "source": str(source), "weights": str(source), "family": weights.family,
         "config": dict(weights.settings), "reading": asdict(Reading("text")), "given": None, "minutes": None,
         "steps": None, "seed": 0, "held_out": 0.0, "augment": {}, "train": asdict(TrainConfig()),
-        "data": {"items": 0, "train": 0, "held_out": 0, "skipped": 0, "digest": "", "labels": {}, "problems": [],
-                 "warnings": []},
+        "data": {"items": 0, "train": 0, "held_out": 0, "skipped": 0, "mended": 0, "digest": "", "labels": {},
+                 "problems": [], "warnings": []},
         "plan": None,
     })  # fmt: skip
     return out

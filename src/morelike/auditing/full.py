@@ -16,7 +16,7 @@ from morelike.data.ragged import take
 from morelike.data.sources import open_source
 from morelike.data.split import split
 from morelike.measure.audit import Audit
-from morelike.measure.audit.amount import repaired
+from morelike.measure.audit.amount import parted
 from morelike.measure.audit.page import shown_rows
 from morelike.measure.audit.repeats import across
 from morelike.measure.audit.twins import Twins, equals, find, sketched
@@ -43,7 +43,8 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
     data = build(items, codec, progress=lambda done, total: watch("Preparing", done / max(1, total)))
     labels = labels_of(data, request.given)
     classes = dict(Counter(label for label in labels if label))
-    found = Audit(items.name, codec.shape, {}, classes, skipped=data.problems)
+    lost, _ = parted(data.problems)
+    found = Audit(items.name, codec.shape, {}, classes, skipped=lost)
     twins = Twins(equals(data.hashes), [], {})
     if isinstance(codec, Inspectable):
         found.findings += blemishes(codec, items, data, watch)
@@ -52,8 +53,7 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
         doubts(found, sketches, labels, data.names, request.seed, watch)
     together = search_fits(len(data), None)
     kept, held = split(collect.tied(data.hashes, twins.alike if together else ()), request.held_out)
-    left_out = sum(not repaired(name) for name, _ in data.problems)
-    found.counts = {"items": len(data), "left_out": left_out, "train": len(kept), "held_out": len(held)}
+    found.counts = {"items": len(data), "left_out": len(lost), "train": len(kept), "held_out": len(held)}
     found.findings += plain_findings(data, labels, twins, (kept, held), getattr(codec, "versions", ""))
     found.findings += across(twins.alike, split(data.hashes, request.held_out)[1], data.names, together)
     found.pictures = pictures(codec, data, found.findings)

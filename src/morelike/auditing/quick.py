@@ -13,7 +13,7 @@ from morelike.core.codec import Inspectable
 from morelike.core.errors import DataError, unknown
 from morelike.data.cache import Dataset
 from morelike.data.ragged import Ragged
-from morelike.measure.audit.amount import FEW_HELD, SCARCE, amount, balance, skipped
+from morelike.measure.audit.amount import FEW_HELD, SCARCE, amount, balance, parted, skipped
 from morelike.measure.audit.repeats import repeats
 from morelike.measure.audit.twins import Twins, equals, find, sketched
 from morelike.measure.figure import Finding
@@ -79,7 +79,7 @@ def plain_findings(
 
     versions  how two versions of one item differ, in words of its codec
     """
-    total = len(data) + len(data.problems)
+    total = len(data) + len(parted(data.problems)[0])
     distinct = len(np.unique(data.hashes))
     train, held = enough(data, sides[0], SCARCE), enough(data, sides[1], FEW_HELD)
     found = [*skipped(data.problems, total), *amount(train, held, distinct),

@@ -17,6 +17,7 @@ from morelike.codecs import _text_blemishes, _text_looks, _text_twins, _texts
 from morelike.codecs._pattern import Pattern
 from morelike.codecs._suited import by_bytes, learnt, suited
 from morelike.codecs._vocabulary import KINDS, Bpe, Characters, Vocabulary, characters
+from morelike.codecs._whole import Whole, whole
 from morelike.core.codec import Blemish, Item, Look, Metric
 from morelike.core.distribution import Categorical
 from morelike.core.errors import DataError, OptionError, unknown
@@ -83,6 +84,7 @@ class Codec:
     def __init__(self, config: Config = Config(), said: str = "") -> None:
         self.config, self.said = config, said
         self._vocabulary: Vocabulary | None = None
+        self._allowed: Whole | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -211,7 +213,15 @@ class Codec:
                 "Choose autoregressive",
             )
         size = len(self.vocabulary)
-        return Spec(self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END)
+        return Spec(
+            self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END, allowed=self._whole()
+        )
+
+    def _whole(self) -> Whole | None:
+        """What keeps characters whole that are spelt in several tokens; one for all that ask."""
+        if self._allowed is None:
+            self._allowed = whole(self.strings)
+        return self._allowed
 
     def look(self, item: Item) -> Look:
         """Length, script, language, repetition, odd characters and personal data of a text."""

@@ -25,6 +25,7 @@ class Spec:
     given       what the item is conditioned on, by name: label, text, another modality
     end         for sequences of varying length, the token that stands at their beginning, at their end and in the room
                 that is left; None where every item has its full length
+    allowed     tokens so far (B, t) -> which may follow in any item, bool (B, tokens); None for all
     """
 
     shape: tuple[int, ...]
@@ -33,6 +34,7 @@ class Spec:
     head: Callable[[Tensor], Distribution] = Point
     given: Mapping[str, Spec] = field(default_factory=dict)
     end: int | None = None
+    allowed: Callable[[Tensor], Tensor] | None = None
 
     @property
     def dims(self) -> int:

@@ -44,13 +44,11 @@ class Manner:
 class Writes(Protocol):
     """Writes sequences token by token, and knows how surprising each token of a sequence is."""
 
+    # after a prompt (B, P), the next tokens (B,); `end` again and again after an end
     def write(
-        self,
-        seeds: Sequence[int],
-        given: Mapping[str, Tensor] = {},
-        prompt: Tensor | None = None,
+        self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}, prompt: Tensor | None = None,
         manner: Manner = Manner(),
-    ) -> Iterator[Tensor]: ...  # after a prompt (B, P), the next tokens (B,); `end` again and again after an end
+    ) -> Iterator[Tensor]: ...  # fmt: skip
 
     def token_log_probs(self, batch: Batch) -> Tensor: ...  # (B, T) in nats, 0 where nothing is predicted
 

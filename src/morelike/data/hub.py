@@ -1,34 +1,68 @@
-"""Hugging Face data sets: a folder written by `save_to_disk`, or a name."""
+"""Hugging Face data sets: a folder written by `save_to_disk`, files of pictures, or a name."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
-from morelike.data.listing import Lazy, Source, fingerprint, listed, open_picture, printable, walk, why
+from morelike.data.listing import (
+    AS_FOUND,
+    Lazy,
+    Reading,
+    Source,
+    fingerprint,
+    listed,
+    mark,
+    open_picture,
+    printable,
+    walk,
+    why,
+)
+from morelike.data.shards import features, records
 from morelike.data.tablefile import LABELS
+from morelike.data.text import of_tables
+from morelike.data.text_rows import table
 
-ACTION = "Name another data set, or save its pictures into a folder"
+EXPECTED = "A column of pictures (feature Image), or of text"
+ACTION = "Name another data set, save its pictures into a folder, or name its column of text: --make COLUMN"
+_ROWS = 1_000  # rows of text that are read at once
 
 
 def open_saved(path: Path) -> Source:
-    """A data set that `datasets.save_to_disk` has written."""
+    """The pictures of a data set that `datasets.save_to_disk` has written."""
     datasets = _library()
-    stamp = fingerprint("hub", listed(walk(str(path))[0]))
-    return _source(printable(path), lambda: datasets.load_from_disk(str(path)), stamp)
+    data = _loaded(printable(path), lambda: datasets.load_from_disk(str(path)))
+    return _pictures(printable(path), data, fingerprint("hub", listed(walk(str(path))[0])))
 
 
-def open_hub(name: str) -> Source:
-    """A data set by the name under which it is shared, for example ylecun/mnist; it is downloaded once."""
-    if os.path.exists(name):
-        return open_saved(Path(name))
+def open_files(path: Path, files: Sequence[Path]) -> Source:
+    """The pictures in Parquet or Arrow files of one kind."""
     datasets = _library()
-    return _source(f"hf:{name}", lambda: datasets.load_dataset(name), None)
+    stamp = fingerprint("hub files", (part for one in files for part in (one.name, *mark(one.stat()))))
+    kind, names = files[0].suffix.lower()[1:], [str(one) for one in files]
+    data = _loaded(printable(path), lambda: datasets.load_dataset(kind, data_files=names))
+    return _pictures(printable(path), data, stamp)
+
+
+def open_hub(name: str, reading: Reading = AS_FOUND) -> Source:
+    """A data set by the name under which it is shared, "ylecun/mnist" or "wmt/wmt14:de-en"; it is downloaded once.
+
+    Pictures where it has a column of them and nobody asks for text, otherwise texts.
+    """
+    datasets, said = _library(), f"hf:{name}"
+    data = _loaded(said, lambda: datasets.load_dataset(*name.split(":", 1)))
+    stamp, image = fingerprint("hub", (said, data._fingerprint)), _image(data)
+    if reading.codec == "image" or (reading.codec == "auto" and image and reading.make in (None, image)):
+        return _pictures(said, data, stamp)
+    known = features(data.features.arrow_schema)
+    found = records(data.with_format("arrow").iter(_ROWS), known)
+    rows = table((f"row {number}", row) for number, row in enumerate(found, start=1))
+    return replace(of_tables([rows], reading.make, said, stamp, guess=False), codec="text")
 
 
 def _library() -> Any:
@@ -39,19 +73,28 @@ def _library() -> Any:
     return datasets
 
 
-def _source(name: str, load: Callable[[], Any], stamp: str | None) -> Source:
+def _loaded(name: str, load: Callable[[], Any]) -> Any:
     try:
         data = load()
     except Exception as error:  # the library raises errors of many kinds for a missing or damaged set
-        found = f"{name} cannot be opened: {why(error)}"
-        raise DataError(found, "A data set with a column of pictures", ACTION) from None
+        raise DataError(f"{name} cannot be opened: {why(error)}", EXPECTED, ACTION) from None
     if hasattr(data, "keys"):  # several splits: the one for training, as the held-out part is split off later
         data = data["train" if "train" in data else next(iter(data))]
-    kinds = {column: type(feature).__name__ for column, feature in data.features.items()}
-    image = next((column for column, kind in kinds.items() if kind == "Image"), None)
+    return data
+
+
+def _kinds(data: Any) -> dict[str, str]:
+    return {column: type(feature).__name__ for column, feature in data.features.items()}
+
+
+def _image(data: Any) -> str | None:
+    return next((column for column, kind in _kinds(data).items() if kind == "Image"), None)
+
+
+def _pictures(name: str, data: Any, stamp: str) -> Source:
+    kinds, image = _kinds(data), _image(data)
     if image is None:
-        raise DataError(f"{name} has the columns {', '.join(kinds)}", "A column of pictures (feature Image)", ACTION)
-    stamp = stamp or fingerprint("hub", (name, data._fingerprint))
+        raise DataError(f"{name} has the columns {', '.join(kinds)}", EXPECTED, ACTION)
     labels = _labels(data, kinds)
     pictures = data.select_columns([image]).cast_column(image, type(data.features[image])(decode=False))
 

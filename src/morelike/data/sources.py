@@ -11,6 +11,7 @@ from morelike.core.errors import DataError, unknown
 from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.folder import open_folder
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
+from morelike.data.shards import SHARDS, is_shard, laid_out
 from morelike.data.text import is_text, open_text
 
 __all__ = ["Source", "open_source"]
@@ -32,9 +33,11 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
 
         return open_menagerie(source)
     if isinstance(source, str) and source.startswith("hf:"):
-        from morelike.data.hub import open_hub
+        if not Path(source[3:]).exists():
+            from morelike.data.hub import open_hub
 
-        return _enough(open_hub(source[3:]))
+            return _enough(open_hub(source[3:], reading))
+        source = source[3:]
     path = Path(source).expanduser()
     if reading.codec not in CODECS:
         raise unknown("kind of source", reading.codec, CODECS)
@@ -62,6 +65,10 @@ def _open_folder(path: Path) -> Source:
     source = open_folder(path, entries, problems)
     if source.items:
         return _table_of(entries) or source
+    if shards := [Path(entry.path) for entry in laid_out(entries) if is_shard(entry)]:
+        from morelike.data.hub import open_files
+
+        return open_files(path, shards)
     files = [entry for entry in entries if entry.suffix == ".npy"]
     if files:
         left = [(name, reason) for name, reason in source.problems if not name.endswith(".npy")]
@@ -93,6 +100,10 @@ def _open_file(path: Path) -> Source:
         return tablefile.open_table(path)
     if archive.is_archive(name) or zipfile.is_zipfile(path):
         return archive.open_archive(path)
+    if name.endswith(SHARDS):
+        from morelike.data.hub import open_files
+
+        return open_files(path, [path])
     if has_signature(head):
         found = f"{printable(path)} is a single picture"
         raise DataError(found, "At least two pictures", "Name the folder that holds them")

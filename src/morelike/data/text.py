@@ -14,19 +14,24 @@ from morelike.core.codec import Item
 from morelike.core.errors import DataError, unknown
 from morelike.data.archive import is_archive
 from morelike.data.listing import PICTURES, Lazy, Source, fingerprint, printable, shorten, why
+from morelike.data.shards import media_columns
 from morelike.data.text_aligned import aligned_files, read_aligned, stamp_of
-from morelike.data.text_columns import chosen, label_column, text_column
+from morelike.data.text_cells import TEXT
+from morelike.data.text_columns import chosen, label_column, only_text, text_column
 from morelike.data.text_cut import UNITS, cut, line_numbers, section_size
 from morelike.data.text_encoding import not_text
 from morelike.data.text_files import TABLES, File, Texts, gather, single
-from morelike.data.text_rows import TEXT, Row, Table, read_table
+from morelike.data.text_rows import Row, Table, read_table
 
 FORMAT = 1  # raised when the same files come to give other documents
 OTHERS = (
     ".wav", ".mp3", ".ogg", ".flac", ".m4a", ".aac", ".opus", ".mid", ".midi", ".mp4", ".mpg", ".mpeg", ".avi", ".mov",
-    ".webm", ".mkv", ".npy", ".npz", ".pt", ".safetensors", ".parquet", ".h5", ".pdf", ".doc", ".docx", ".xlsx",
+    ".webm", ".mkv", ".npy", ".npz", ".pt", ".safetensors", ".h5", ".pdf", ".doc", ".docx", ".xlsx",
 )  # fmt: skip
-EXPECTED = "Text: .txt, .md, .html, .jsonl, .json, .csv or .tsv (also .gz), a folder or archive of them, aligned files"
+EXPECTED = (
+    "Text: .txt, .md, .html, .jsonl, .json, .csv, .tsv (also .gz), .parquet or .arrow, a folder or archive of them, "
+    "aligned files"
+)
 _HEAD = 1 << 18  # bytes of a file by which it is told whether it is text
 _NUMBER = re.compile(r"^[-+]?[\d.,]+(?:[eE][-+]?\d+)?%?$")
 
@@ -65,7 +70,7 @@ def open_text(path: str | Path, make: str | None = None, unit: str = "auto") -> 
         if files:
             stem = path / _stem(files) if path.is_dir() else path
             table = read_aligned(files)
-            return _enough(_tables([table], make, printable(stem), stamp_of(files)), unit)
+            return _enough(of_tables([table], make, printable(stem), stamp_of(files)), unit)
         if not path.exists():
             raise DataError(f"There is nothing at {printable(path)}", EXPECTED, "Check the name")
         return _enough(_opened(path, make, unit), unit)
@@ -91,7 +96,8 @@ def _opened(path: Path, make: str | None, unit: str) -> Source:
     if texts and make not in (None, TEXT):
         rows = [Row(item.name, {TEXT: item.load(), **item.fields}) for item in plain.items]
         tables, plain = [*tables, Table(rows, [TEXT], [])], Source(name, [], "")
-    source = _tables(tables, make, name, stamp) if tables else Source(name, [], stamp)
+    guess = not any(file.kind == "shard" for file in files)
+    source = of_tables(tables, make, name, stamp, guess) if tables else Source(name, [], stamp)
     items = [*source.items, *plain.items] if source.items and plain.items else source.items or plain.items
     stamp = fingerprint("documents", (FORMAT, stamp, make, unit))
     return Source(name, items, stamp, [*problems, *source.problems])
@@ -168,13 +174,18 @@ class _Pieces:
         return Item(name, lambda: self.texts[file][begin:end], {"label": label} if label else {})
 
 
-def _tables(tables: Sequence[Table], make: str | None, name: str, stamp: str) -> Source:
-    """The rows of all tables together, as documents with fields."""
+def of_tables(tables: Sequence[Table], make: str | None, name: str, stamp: str, guess: bool = True) -> Source:
+    """The rows of all tables together, as documents with fields.
+
+    guess  whether the longest of several columns of text is made, when nobody says; otherwise that is a `DataError`
+    """
     found = [row for table in tables for row in table.rows]
     columns = list(dict.fromkeys(column for table in tables for column in table.columns))
     problems = [problem for table in tables for problem in table.problems]
     if not found:
         return Source(name, [], stamp, problems)
+    if make is None and not guess:
+        only_text(found, columns, name)
     rows, column = chosen(found, columns, make, name)
     label = label_column([one for one in columns if one != column])
     kept = [row for row in rows if row.cells.get(column, "").strip()]
@@ -225,6 +236,8 @@ def _is_text_file(file: File, make: str | None) -> bool:
         rows, columns, _ = read_table(file, None if whole else _HEAD)
         if make is not None and make in columns:
             return True
+        if file.kind == "shard" and media_columns(file.place):
+            return False  # its texts are captions
         names_files = any(
             sum(row.cells.get(one, "").lower().endswith(PICTURES + OTHERS) for row in rows[:50]) > len(rows[:50]) / 2
             for one in columns

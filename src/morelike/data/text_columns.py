@@ -9,7 +9,8 @@ import numpy as np
 
 from morelike.core.errors import DataError, unknown
 from morelike.data.tablefile import LABELS
-from morelike.data.text_rows import TEXT, Row
+from morelike.data.text_cells import TEXT
+from morelike.data.text_rows import Row
 
 TEXTS = (
     TEXT, "content", "body", "message", "poem", "sentence", "document", "article", "review", "story", "comment",
@@ -27,12 +28,28 @@ _TURN = re.compile(r"^(#[^#\n]{1,30}#|[^\W\d_][\w .'-]{0,30})\s?[:：]\s*(.*)$")
 def text_column(rows: Sequence[Row], columns: Sequence[str]) -> str | None:
     """The column to make when nobody says: one that is called so, else the one with the longest text; None if none."""
     cells = {name: _sample(rows, name) for name in columns}
-    lower = {name.lower(): name for name in reversed(columns)}
-    for name in TEXTS:
-        if name in lower and is_wordy(cells[lower[name]], least=0.2):
-            return lower[name]
+    for name in named_text(columns):
+        if is_wordy(cells[name], least=0.2):
+            return name
     found = {name: np.mean([len(cell) for cell in cells[name]]) for name in columns if is_wordy(cells[name])}
     return max(found, key=lambda name: found[name]) if found else None
+
+
+def named_text(columns: Sequence[str]) -> list[str]:
+    """The columns that are called like a text, the likeliest first."""
+    lower = {name.lower(): name for name in reversed(columns)}
+    return [lower[name] for name in TEXTS if name in lower]
+
+
+def only_text(rows: Sequence[Row], columns: Sequence[str], name: str) -> None:
+    """Raise `DataError` where several columns are text and none is called so: the data does not say what is made."""
+    wordy = [column for column in columns if is_wordy(_sample(rows, column))]
+    if len(wordy) > 1 and not set(named_text(columns)) & set(wordy):
+        raise DataError(
+            f"{name} has several columns of text: {', '.join(wordy)[:200]}",
+            "One of them to make, and others to make it from if you like",
+            f"Name it: --make {wordy[-1]}, and perhaps --given {wordy[0]}",
+        )
 
 
 def is_wordy(cells: Sequence[str], least: float = WORDY) -> bool:

@@ -15,14 +15,16 @@ from typing import NamedTuple
 from morelike.core.errors import DataError
 from morelike.data import archive
 from morelike.data.listing import COMPANION_NAMES, fingerprint, is_hidden, listed, mark, printable, walk
+from morelike.data.shards import has_card, laid_out
 from morelike.data.text_encoding import Decoded, decode
 from morelike.data.text_markup import declared, html_text, markdown_text
 
 KINDS = {
     ".txt": "plain", ".text": "plain", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
     ".xhtml": "html", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv",
+    ".parquet": "shard", ".arrow": "shard",
 }  # fmt: skip
-TABLES = ("jsonl", "json", "csv", "tsv")
+TABLES = ("jsonl", "json", "csv", "tsv", "shard")
 MOST = 2 << 30  # bytes of a file once it is unpacked
 _KEPT = 64 << 20  # characters of texts that are kept for the items that are read next
 
@@ -34,22 +36,24 @@ class File(NamedTuple):
     parts  the folders it is in, and its own name
     size   in bytes, as it lies there
     read   returns its bytes
+    path   of a file that is not in an archive
     """
 
     name: str
     parts: Sequence[str]
     size: int
     read: Callable[[], bytes]
+    path: str = ""
 
     @property
     def kind(self) -> str | None:
-        """plain, markdown, html, jsonl, json, csv or tsv; None where the name says nothing."""
+        """plain, markdown, html, jsonl, json, csv, tsv or shard; None where the name says nothing."""
         return kind_of(self.parts[-1])
 
     @property
     def label(self) -> str:
-        """The first folder that it is in, "" where it is in none."""
-        return printable(self.parts[0]) if len(self.parts) > 1 else ""
+        """The first folder that it is in, "" where it is in none, or one that only holds a part of a data set."""
+        return printable(self.parts[0]) if len(self.parts) > 1 and self.kind != "shard" else ""
 
     def content(self) -> bytes:
         """Its bytes, unpacked. Raises `DataError` where there are too many, and `OSError`."""
@@ -63,6 +67,11 @@ class File(NamedTuple):
         if len(data) > MOST:
             raise DataError(f"more than {MOST >> 30} GiB unpacked", "less", "Unpack and split it")
         return data
+
+    @property
+    def place(self) -> str | bytes:
+        """Its path, or its bytes where it has none."""
+        return self.path or self.content()
 
     def decoded(self) -> Decoded:
         """Its text without markup. Raises `DataError` where it is none."""
@@ -84,25 +93,27 @@ def is_paper(name: str) -> bool:
 
 def single(path: Path) -> File:
     """One file by its path."""
-    return File(printable(path.name), (path.name,), path.stat().st_size, path.read_bytes)
+    return File(printable(path.name), (path.name,), path.stat().st_size, path.read_bytes, str(path))
 
 
 def gather(path: Path) -> tuple[list[File], list[tuple[str, str]], str]:
     """The files at a path, be it a file, a folder or an archive; what cannot be read; and a fingerprint of it all.
 
-    Papers such as a read-me are left out where there is anything else. Raises `DataError` for a damaged archive and
+    Papers such as a read-me are left out where there is anything else, and so is what is not for training in a data
+    set of Hugging Face. Raises `DataError` for a damaged archive and
     `OSError`.
     """
     problems: list[tuple[str, str]] = []
     if path.is_dir():
         entries, problems = walk(str(path))
-        files = [File(e.name, e.parts, e.mark[0], partial(Path(e.path).read_bytes)) for e in entries]
+        files = [File(e.name, e.parts, e.mark[0], partial(Path(e.path).read_bytes), e.path) for e in entries]
         stamp = fingerprint("text folder", listed(entries))
     elif archive.is_archive(path.name):
         files, problems = _members(path)
         stamp = fingerprint("text archive", (path.name, *mark(os.stat(path))))
     else:
         return [single(path)], problems, fingerprint("text", (path.name, *mark(os.stat(path))))
+    files = laid_out(files, has_card(path))
     kept = [file for file in files if not is_paper(file.parts[-1])]
     return kept or files, problems, stamp
 

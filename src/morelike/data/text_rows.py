@@ -1,4 +1,4 @@
-"""Tables of text, row by row: JSON lines, a JSON list, CSV, TSV; every cell becomes clean text."""
+"""Tables of text, row by row: JSON lines, a JSON list, CSV, TSV, Parquet, Arrow; every cell becomes clean text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from morelike.core.errors import DataError
-from morelike.data.text_encoding import clean
+from morelike.data.shards import read_shard
+from morelike.data.text_cells import flat
 from morelike.data.text_files import File
 
-TEXT = "text"  # the column of a row that is a bare string
-_SPEAKERS = ("speaker", "role", "from", "name", "author", "user")
-_SAID = ("content", "value", "text", "utterance", "message")
+_ROWS = 2_000  # of a file of Parquet, where only its beginning is read
 
 
 class Row(NamedTuple):
@@ -41,16 +40,20 @@ def read_table(file: File, most: int | None = None) -> Table:
 
     Raises `DataError` where it is no table, and `OSError`.
     """
+    if file.kind == "shard":
+        found = read_shard(file.place, None if most is None else _ROWS)
+        return table((f"{file.name}, row {number}", row) for number, row in enumerate(found, start=1))
     decoded = file.decoded()
     text = decoded.text if most is None else decoded.text[:most].rsplit("\n", 1)[0]
     problems = [(f"{file.name} (encoding)", decoded.problem)] if decoded.problem else []
     if file.kind in ("csv", "tsv"):
-        found: Iterable[tuple[str, Any]] = _cells(text, file)
-    elif file.kind == "json":
-        found = _json(decoded.text, file)
-    else:
-        found = _lines(text, file)
-    rows, columns = list[Row](), dict[str, None]()
+        return table(_cells(text, file), problems)
+    return table(_json(decoded.text, file) if file.kind == "json" else _lines(text, file), problems)
+
+
+def table(found: Iterable[tuple[str, Any]], problems: Sequence[tuple[str, str]] = ()) -> Table:
+    """A table of records, texts and errors, each with the place where it was found."""
+    rows, columns, problems = list[Row](), dict[str, None](), list(problems)
     for where, value in found:
         if isinstance(value, DataError):
             problems.append((where, value.found))
@@ -155,46 +158,3 @@ def _parsed(text: str, separator: str, quoting: Any) -> list[tuple[int, list[str
     except csv.Error as error:
         raise DataError(f"no table: {error} in line {line}", "a CSV file", "Save it again as CSV") from None
     return found
-
-
-def flat(value: Mapping[str, Any] | str) -> dict[str, str]:
-    """A record as clean text by column; records within it are unfolded, turns of a dialogue become lines."""
-    if isinstance(value, str):
-        return {TEXT: clean(value)[0]}
-    cells = dict[str, str]()
-    for key, one in value.items():
-        if key is None:
-            continue
-        name = clean(str(key))[0].strip()
-        if isinstance(one, Mapping):
-            for inner, text in flat(one).items():
-                cells[inner if inner not in value and inner not in cells else f"{name}.{inner}"] = text
-        else:
-            cells[name] = clean(_said(one))[0]
-    return cells
-
-
-def _said(value: Any) -> str:
-    """A cell in words: texts as they are, turns of a dialogue one on each line, lists with commas."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence):
-        if value and all(isinstance(one, Mapping) for one in value):
-            return "\n".join(filter(None, map(_turn, value)))
-        plain = [_said(one) for one in value]
-        long = bool(plain) and sum(" " in one for one in plain) > len(plain) / 2
-        if long:
-            return "\n".join(f"{'AB'[place % 2]}: {' '.join(one.split())}" for place, one in enumerate(plain))
-        return ", ".join(plain)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _turn(value: Mapping[str, Any]) -> str:
-    """{"role": "user", "content": "Hello"} as "user: Hello"."""
-    who = next((str(value[name]) for name in _SPEAKERS if value.get(name)), "")
-    said = next((value[name] for name in _SAID if isinstance(value.get(name), str)), None)
-    if said is None:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return f"{who}: {' '.join(said.split())}" if who else " ".join(said.split())

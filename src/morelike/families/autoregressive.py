@@ -18,7 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.core.tokens import Manner, counted
 from morelike.nn.causal import Cache, Design, Stack, stack
 from morelike.nn.prefix import Prefix
-from morelike.samplers.ancestral import Dice, Pen, ancestral
+from morelike.samplers.ancestral import Dice, Pen, ancestral, lawful
 
 NETS = ("transformer", "lstm", "gru", "rnn")
 HEAD = 32  # numbers per head of attention
@@ -142,33 +142,39 @@ class Model(Family):
         begins[:, 0] = False
         return begins.cumsum(1) if bool(begins.any()) else None
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
+    def hidden(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """What each prediction is made from (B, T, width), what is to be predicted, and which count (B, T)."""
         before, after, counts = self._read(batch)
         x, prefix = self.embed(before), self.prefix(batch.given, len(before))
         if prefix is None:
-            return self.head(self.stack(x, self._segments(before, after))), after, counts
+            return self.stack(x, self._segments(before, after)), after, counts
         c, there = prefix
         segments = None
         if not bool(there.all()):
             segments = F.pad(there.long() - 1, (0, x.shape[1]))  # -1 where nothing is, 0 elsewhere
         h = self.stack(torch.cat([c.to(x.dtype), x], 1), segments)
-        return self.head(h[:, c.shape[1] :]), after, counts
+        return h[:, c.shape[1] :], after, counts
 
-    def surprise(self, batch: Batch) -> Tensor:
-        """-log p of every token (B, T) in nats, 0 where it does not count."""
-        logits, after, counts = self.logits(batch)
-        return F.cross_entropy(logits.float().transpose(1, 2), after, reduction="none") * counts
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
+        h, after, counts = self.hidden(batch)
+        return self.head(h), after, counts
+
+    def surprise(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """-log p of every token in nats, 0 where it does not count, and which count: (B, T) each."""
+        h, after, counts = self.hidden(batch)
+        logits = self.head(h[counts]).float()  # no words for the room that is left
+        nats = F.cross_entropy(logits, after[counts], reduction="none")
+        return nats.new_zeros(counts.shape).masked_scatter(counts, nats), counts
 
     def play(self, batch: Batch) -> Iterator[Move]:
-        nats = self.surprise(batch)
-        _, _, counts = self._read(batch)
+        nats, counts = self.surprise(batch)
         yield Move("model", nats.sum(1), {"nats": nats.detach().sum() / counts.sum().clamp_min(1)})
 
     @torch.no_grad()
     def token_log_probs(self, batch: Batch) -> Tensor:
         """(B, T) like `batch.x`: position i is log p(x[i] | before) in nats, 0 where nothing is predicted."""
-        found = -self.surprise(batch)
+        found = -self.surprise(batch)[0]
         return found if self.spec.end is None else F.pad(found, (1, 0))
 
     def log_prob(self, batch: Batch) -> Tensor:
@@ -192,7 +198,7 @@ class Model(Family):
         if self.spec.end is None:
             length = min(length, most)
         reader = Reader(self, given, rows)
-        pen = Pen(manner, Dice(seeds, device), prompt, self.spec.end)
+        pen = Pen(lawful(self.spec, manner), Dice(seeds, device), prompt, self.spec.end)
         return ancestral(lambda: reader.begin(self._opened(prompt)), reader.step, pen, length)
 
     def _opened(self, prompt: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.core.tokens import Manner, counted
 from morelike.nn.causal import Cache, Design, Memory, Stack, stack
 from morelike.nn.prefix import Prefix
-from morelike.samplers.ancestral import Dice, Pen, ancestral
+from morelike.samplers.ancestral import Dice, Pen, ancestral, lawful
 from morelike.samplers.beam import Search, beam_search
 
 NETS = ("transformer", "lstm", "gru", "rnn")
@@ -158,7 +158,7 @@ class Model(Family):
         manner: Manner = AS_IT_COMES,
     ) -> Iterator[Tensor]:  # fmt: skip
         """After a prompt (B, P) or (1, P), the next tokens (B,); a search with a beam tells them when it is over."""
-        rows, device = len(seeds), self.embed.weight.device
+        rows, device, manner = len(seeds), self.embed.weight.device, lawful(self.spec, manner)
         prompt = torch.zeros(1, 0, dtype=torch.long) if prompt is None else prompt.long()
         prompt = prompt.to(device).expand(rows, -1)
         length = min(manner.length or self.context, max(1, self.context - prompt.shape[1]))

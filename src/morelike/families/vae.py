@@ -15,6 +15,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn import net
 from morelike.nn.condition import Condition
 from morelike.nn.mixture import GaussianMixture
+from morelike.samplers.mcmc.refine import Refined, refine
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ class Model(Family):
     def log_prob(self, batch: Batch, k: int = 64) -> Tensor:
         """The importance-weighted bound with k samples: (B,) in nats."""
         return self.bound(batch, self.posterior(batch), k)
+
+    def refine(self, batch: Batch, k: int = 4, levels: int = 50, seed: int = 0) -> Refined:
+        """Codes carried from q(z|x) to p(z|x) by Hamiltonian Monte Carlo, and a better bound on log p(x)."""
+        given = {name: value.repeat(k, *[1] * (value.dim() - 1)) for name, value in batch.given.items()}
+        x, q = batch.x.repeat(k, *[1] * (batch.x.dim() - 1)), self.posterior(batch)
+
+        def joint(z: Tensor) -> Tensor:
+            return Normal(torch.zeros_like(z), torch.ones_like(z)).log_prob(z) + self.likelihood(z, given).log_prob(x)
+
+        return refine(joint, q.mean.detach(), q.scale.detach(), torch.Generator().manual_seed(seed), k, levels)
 
     def encode(self, batch: Batch) -> Tensor:
         return self.posterior(batch).mean

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from morelike.core.distribution import Bernoulli, Categorical, DiscretisedLogistic
+from morelike.core.distribution import Bernoulli, Categorical, DiscretisedLogistic, Distribution
 from morelike.core.family import Family, HasLogProb
 from morelike.core.spec import Batch, Spec
 from morelike.measure.anchors import reference
@@ -20,6 +21,20 @@ NUMBERS = 400_000  # that fewer are looked at where they are larger than this al
 _CHUNK = 64
 _HISTOGRAM = 2_000  # training items that the trivial model learns from
 _BITS = math.log(2)
+
+
+@runtime_checkable
+class HasLaw(Protocol):
+    """Takes the numbers of an item for draws from a law of its own, whatever the data's head."""
+
+    law: Distribution
+
+
+@runtime_checkable
+class HasLogZ(Protocol):
+    """Has a normalising constant, known to lie between two numbers of nats; `log_prob` counts with the larger one."""
+
+    log_z: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ def likelihood(evidence: Evidence, family: Family, *, items: int | None = None, 
     if not isinstance(family, HasLogProb):
         return []
     spec, (held, held_labels, flatters) = family.spec, reference(evidence)
-    unit = unit_of(spec, evidence.train)
+    unit = unit_of(spec, evidence.train, family.law if isinstance(family, HasLaw) else None)
     figures = (Figure(unit.name, f"{unit.word.capitalize()} per number"),
                Figure("likelihood_gap", "Likelihood gap, new against known items", "even", ideal=0.0))  # fmt: skip
     reason = _missing(spec, evidence, held, flatters)
@@ -67,12 +82,13 @@ def likelihood(evidence: Evidence, family: Family, *, items: int | None = None, 
             for x, labels, rows in zip((held, evidence.train), (held_labels, evidence.train_labels), picks, strict=True)
         )
     alone = float(-trivial_log_probs(evidence.train, held[picks[0]], unit.levels).mean()) / scale
-    return [_bits(unit, _mean(new), alone, family.exact), _gap(unit, _mean(new), _mean(known))]
+    low, high = family.log_z if isinstance(family, HasLogZ) else (0.0, 0.0)
+    return [_bits(unit, _mean(new), alone, family.exact, (high - low) / scale), _gap(unit, _mean(new), _mean(known))]
 
 
-def unit_of(spec: Spec, x: Tensor) -> Unit:
-    """What the head of a spec counts, on items x (N, *shape)."""
-    law = spec.head(torch.zeros(1, *spec.head_shape))
+def unit_of(spec: Spec, x: Tensor, law: Distribution | None = None) -> Unit:
+    """What the head of a spec counts, or another law in its place, on items x (N, *shape)."""
+    law = law or spec.head(torch.zeros(1, *spec.head_shape))
     if isinstance(law, DiscretisedLogistic):
         return Unit("bits_per_dimension", "bits", _BITS, law.levels, "")
     if isinstance(law, Categorical):
@@ -147,14 +163,17 @@ def _mean(values: Tensor) -> Estimate:
     return Estimate(middle, middle - half, middle + half)
 
 
-def _bits(unit: Unit, new: Estimate, alone: float, exact: bool) -> Figure:
+def _bits(unit: Unit, new: Estimate, alone: float, exact: bool, slack: float) -> Figure:
+    """slack: by how much the figure would fall if the constant that it counts with is as small as it can be."""
     title = f"{unit.word.capitalize()} per number"
     if new.value is None:
         return Figure(unit.name, title, reason=new.reason)
     bound = "exactly" if exact else "at most, for the model knows a bound only,"
     says = f"New items cost {bound} {new.value:.3g} {unit.word} per number; a histogram of each number {alone:.3g}."
+    if slack:
+        says += f" The estimate from the other side is {new.value - slack:.4g}."
     baseline = alone if math.isfinite(alone) and unit.name != "cross_entropy" else None
-    return Figure(unit.name, title, value=new.value, low=new.low, high=new.high, baseline=baseline,
+    return Figure(unit.name, title, value=new.value, low=(new.low or 0.0) - slack, high=new.high, baseline=baseline,
                   says=says + unit.remark)  # fmt: skip
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from morelike.core.spec import Spec
 from morelike.core.tokens import Manner
 
 BLOCK = 64  # uniform numbers drawn at a time; another number would change what a seed means
@@ -27,6 +28,14 @@ class Dice:
             rows = [torch.rand(BLOCK, generator=generator) for generator in self.generators]
             self.ahead = list((1 - torch.stack(rows, 1).to(self.device))[..., None].flip(0).unbind(0))
         return self.ahead.pop()
+
+
+def lawful(spec: Spec, manner: Manner) -> Manner:
+    """The manner, in which no token follows that may follow in no item either."""
+    own, wished = spec.allowed, manner.allowed
+    if own is None:
+        return manner
+    return replace(manner, allowed=own if wished is None else lambda tokens: own(tokens) & wished(tokens))
 
 
 def narrowed(logits: Tensor, manner: Manner) -> Tensor:

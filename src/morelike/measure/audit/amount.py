@@ -21,10 +21,8 @@ def skipped(problems: Sequence[tuple[str, str]], total: int) -> list[Finding]:
     total  number of items, these among them
     """
     kinds = defaultdict(list)
-    mended = [one for one in problems if repaired(one[0])]
-    for name, why in problems:
-        if repaired(name):
-            continue
+    lost, mended = parted(problems)
+    for name, why in lost:
         kinds["truncated" if "truncat" in why else "unreadable"].append((name, why))
     words = {"truncated": ("file is cut short", "files are cut short"),
              "unreadable": ("file cannot be used", "files cannot be used")}  # fmt: skip
@@ -48,9 +46,12 @@ def skipped(problems: Sequence[tuple[str, str]], total: int) -> list[Finding]:
     ][: len(mended)]  # fmt: skip
 
 
-def repaired(name: str) -> bool:
-    """Whether a problem by this name left nothing out: a file whose characters were read as well as they can be."""
-    return name.endswith(" (encoding)")
+def parted(problems: Sequence[Sequence[str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What was left out, and what was only mended: files whose characters were read as well as they can be."""
+    found: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
+    for name, why in problems:
+        found[name.endswith(" (encoding)")].append((name, why))
+    return found
 
 
 def amount(train: int, held: int, distinct: int) -> list[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from morelike.measure.audit.amount import parted
 from morelike.measure.curves import Curve, charts, finite
 from morelike.measure.figure import Finding
 from morelike.measure.page.findings import SIGNS
@@ -25,7 +26,7 @@ SECRET = {
     "plan",
     "findings",
 }  # parts of a recipe that are shown elsewhere, or say nothing to a reader
-HIDDEN = {"digest", "skipped", "warnings", "together"}  # of its data
+HIDDEN = {"digest", "skipped", "mended", "warnings", "together"}  # of its data
 
 
 def sheet(run: Path) -> str:
@@ -81,7 +82,9 @@ def data(run: Path) -> str:
     problems, count = found.pop("problems", []), found.get("skipped", 0)
     labels = found.pop("labels", None) or {}
     shown = {name: value for name, value in found.items() if name not in HIDDEN}
-    return table(shown | labels) + listed(found.get("warnings") or []) + skipped(problems, count)
+    lost, mended = parted(problems)
+    counted = skipped(lost, count, "skipped") + skipped(mended, found.get("mended", 0), "mended")
+    return table(shown | labels) + listed(found.get("warnings") or []) + counted
 
 
 def audited(run: Path) -> list[Finding]:
@@ -97,14 +100,14 @@ def audited(run: Path) -> list[Finding]:
     return [one for one in found if one.severity in SIGNS]
 
 
-def skipped(problems: Sequence[Sequence[str]], count: int) -> str:
-    """The items that could not be read, by name, as many as one cares to read."""
+def skipped(problems: Sequence[Sequence[str]], count: int, word: str) -> str:
+    """The items that could not be read, or only in part, by name, as many as one cares to read."""
     if not problems:
         return ""
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(why)}</td></tr>" for name, why in problems[:SHOWN])
     count = max(count, len(problems))
     rest = f"<p>and {count - SHOWN:,} more</p>" if count > SHOWN else ""
-    return f"<details open><summary>{count:,} skipped</summary><table>{rows}</table>{rest}</details>"
+    return f"<details open><summary>{count:,} {word}</summary><table>{rows}</table>{rest}</details>"
 
 
 def quick_cost(run: Path) -> str:

@@ -14,7 +14,7 @@ from morelike.core.errors import OptionError
 from morelike.samplers.mcmc.kernel import Density, Kernel, Tuning
 from morelike.samplers.mcmc.metric import Metric
 
-UPDATES = (0.025, 0.05, 0.1, 0.175, 0.3, 0.5, 0.7, 0.9)  # shares of the warm-up after which the metric is learnt anew
+UPDATES = (0.025, 0.05, 0.1, 0.175, 0.3, 0.5, 0.8)  # shares of the warm-up after which the metric is learnt anew
 SEEN = 1 / 3  # a metric is learnt from what came after this share of the steps before it
 DENSE = 1000  # most dimensions of a dense metric, where the choice is left to us
 ENOUGH = 3  # draws for every dimension that a dense metric takes
@@ -89,16 +89,17 @@ def warm(
     target = plan.target or kernel.target
     if target is not None:
         tuning = first_step(kernel, density, state, tuning, rng, target)
-    updates = {max(2, round(plan.steps * share)) for share in UPDATES} if plan.metric != "unit" else set()
+    shaped = plan.metric != "unit" and not kernel.discrete
+    updates = {max(2, round(plan.steps * share)) for share in UPDATES} if shaped else set()
     tuner = DualAveraging(float(tuning.step), target or 0.5)
-    longer, seen = Ascent(), []
+    longer, seen = Ascent(), list[tuple[Tensor, Tensor]]()
     for i in range(1, plan.steps + 1):
         if hasattr(kernel, "step_and_slope"):
             state, info, slope = kernel.step_and_slope(density, state, tuning, rng)
             tuning = replace(tuning, length=torch.tensor(longer.update(float(tuning.length), slope)).to(state.q))
         else:
             state, info = kernel.step(density, state, tuning, rng)
-        seen.append((state.q, state.grad if kernel.gradient else None))
+        seen.append((state.q, state.grad if kernel.gradient else state.q[:0]))
         if target is not None:
             step = tuner.update(float(info.accept.nan_to_num(0.0).mean()))
             tuning = replace(tuning, step=torch.tensor(step).to(state.q))
@@ -137,16 +138,13 @@ def first_step(kernel: Kernel, density: Density, state: Any, tuning: Tuning, rng
     return tuning
 
 
-def learnt(seen: list[tuple[Tensor, Tensor | None]], tuning: Tuning, kind: str) -> Tuning:
-    """The tuning with the metric of these positions and gradients."""
-    q = torch.cat([a for a, _ in seen])
-    grad = None if seen[0][1] is None else torch.cat([b for _, b in seen])
-    if grad is not None:
+def learnt(seen: list[tuple[Tensor, Tensor]], tuning: Tuning, kind: str) -> Tuning:
+    """The tuning with the metric of these positions and gradients; empty gradients are none."""
+    q, grad = torch.cat([a for a, _ in seen]), torch.cat([b for _, b in seen])
+    if len(grad):
         fine = grad.isfinite().all(1)
         q, grad = q[fine], grad[fine]
-    if len(q) < 4:
-        return tuning
-    return replace(tuning, metric=estimate(q, grad, kind))
+    return replace(tuning, metric=estimate(q, grad if len(grad) else None, kind)) if len(q) >= 4 else tuning
 
 
 def estimate(q: Tensor, grad: Tensor | None, kind: str) -> Metric:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -89,16 +91,15 @@ class Posterior:
 
     def __call__(self, q: Tensor) -> Tensor:
         values = self.layout.values(q)
-        if not self.layout.named:
-            values = values[ALONE]
-        value = self.all(values)
+        value = self.all(values if self.layout.named else values[ALONE])
         jacobian = self.layout.log_det(q)
         return value if jacobian is None else value + jacobian
 
     def all(self, values: Any) -> Tensor:
         """log_prob of the parameters of every chain: (C, *shape) each -> (C,)."""
         one = (lambda v: self.log_prob(**v)) if self.layout.named else self.log_prob
-        return one(values) if self.batched else torch.func.vmap(one)(values)
+        with trusting():
+            return one(values) if self.batched else torch.func.vmap(one)(values)
 
     def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
@@ -106,6 +107,25 @@ class Posterior:
             value = self(q)
             (slope,) = torch.autograd.grad(value.sum(), q)
         return value.detach(), slope
+
+
+@contextmanager
+def trusting() -> Iterator[None]:
+    """torch.distributions without checks of their arguments: where these are invalid, a density is simply not a number.
+
+    The checks look at values, which can be neither traced nor done for all chains at once.
+    """
+    module = sys.modules.get("torch.distributions")
+    if module is None:
+        yield
+        return
+    law = module.Distribution
+    before = law._validate_args
+    law.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        law.set_default_validate_args(before)
 
 
 class Fast:

@@ -7,8 +7,9 @@ comes back is (*shape). It is NaN where a draw is NaN, or where there are too fe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from morelike.samplers.mcmc._ranks import Array, Ranked, at_quantile, beta_quant
 Values = Tensor | np.ndarray
 
 LEAST = 4  # draws of a chain: two in each half
+BFMI = 0.3  # below which it is bad
+MOMENTUM = {"", "hmc", "nuts", "chees"}  # kernels that draw a new momentum at each step, as BFMI presumes; or unknown
 BLOCK = 1 << 18  # numbers that are worked on at a time, so that they stay near the processor
 LIVE = 1 << 19  # numbers that a live display may look at; of more, only every k-th draw is
 
@@ -130,16 +133,16 @@ def bfmi(energy: Values) -> Array:
 
     Below 0.3, momenta carry too little energy to bring a chain through the whole density.
     """
-    e = _array(energy)
+    e = plain(energy)
     if e.shape[1] < 2:
         return np.full(len(e), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (np.diff(e, axis=1) ** 2).mean(1) / e.var(1, ddof=1)
 
 
-def share(flags: Values | None) -> Array | None:
-    """Share of steps of each chain at which something happened: divergences, saturated trees; (C, N) -> (C,)."""
-    return None if flags is None else _array(flags).mean(1)
+def has_momentum(about: Mapping[str, Any]) -> bool:
+    """Whether BFMI means anything for the kernel that made draws, as far as is known."""
+    return str(about.get("kernel") or "").rpartition(".")[2] in MOMENTUM
 
 
 def running(values: Mapping[str, Values]) -> Running:
@@ -166,7 +169,7 @@ def columns(values: Mapping[str, Values]) -> tuple[list[str], Array]:
     """Every number of every parameter by name, as in theta[2] or L[0,1], and its draws in float64: (P, C, N)."""
     names, rows = [], []
     for name, value in values.items():
-        x = _array(value)
+        x = plain(value)
         names += [name if not at else f"{name}[{','.join(map(str, at))}]" for at in np.ndindex(*x.shape[2:])]
         rows.append(_rows(x))
     return names, np.concatenate(rows) if rows else np.empty((0, 0, 0))
@@ -181,18 +184,19 @@ def autocovariance(x: Array) -> Array:
     return torch.fft.irfft(power, n=m).numpy()[:, :n] / n
 
 
-def _array(values: Values) -> Array:
-    plain = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    return plain.astype(np.float64, copy=False)
+def plain(values: Values) -> Array:
+    """As an array of float64."""
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return array.astype(np.float64, copy=False)
 
 
 def _rows(x: Array) -> Array:
     """(C, N, *shape) -> (P, C, N), each row in one piece."""
-    return np.ascontiguousarray(np.moveaxis(x.reshape(*x.shape[:2], -1), 2, 0))
+    return np.ascontiguousarray(np.moveaxis(x.reshape(*x.shape[:2], math.prod(x.shape[2:])), 2, 0))
 
 
 def _each(values: Values, f: Callable[[Array], tuple[Array, ...]], count: int = 1) -> list[Array]:
-    x = _array(values)
+    x = plain(values)
     return [found.reshape(x.shape[2:]) for found in _blocks(_rows(x), f, count)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from morelike.core.errors import DataError, OptionError, missing_extra, unknown
 from morelike.samplers.mcmc.summary import Summary, summarise
+from morelike.samplers.mcmc.verdict import Verdict, judge
 
 ARVIZ = {  # names of per-step statistics that ArviZ and its plots look for
     "accept": "acceptance_rate", "evals": "n_steps", "depth": "tree_depth", "saturated": "reached_max_treedepth",
@@ -87,13 +87,20 @@ class Draws:
         """Mean, sd, quantiles and what they are worth, a row for each number; `print` it."""
         return summarise(self.values)
 
+    def verdict(self, precision: float | Mapping[str, float] | None = None) -> Verdict:
+        """Whether the draws can be used, in plain language; `print` it.
+
+        precision  the largest standard error of a mean that will do: as a share of the sd, or by name of the parameter
+        """
+        return judge(self.values, self.stats, self.about, precision)
+
     def save(self, path: str | Path) -> Path:
         """Write all of it as safetensors, whole or not at all, and return where."""
         note = json.dumps({"values": list(self.values), "stats": list(self.stats), "about": dict(self.about)})
         tensors = {f"{kind}/{name}": one.detach().cpu().contiguous().clone()
                    for kind in ("values", "stats") for name, one in getattr(self, kind).items()}  # fmt: skip
         target = Path(path)
-        _write(target, save(tensors, {"draws": note}))
+        write_whole(target, save(tensors, {"draws": note}))
         return target
 
     @classmethod
@@ -125,20 +132,16 @@ class Draws:
         return arviz.from_dict(groups) if int(arviz.__version__.split(".")[0]) else arviz.from_dict(**groups)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Beside the target first, so that whoever looks sees the old file or the new one."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write beside the target first, so that whoever looks sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+        part.write_bytes(data)
+        os.replace(part, path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise OptionError(
             f"{path} cannot be written: {error.strerror}", "A place with room that you may write to",
             "Free some space or choose another path",

@@ -10,6 +10,8 @@ from torch import Generator, Tensor
 
 from morelike.samplers.mcmc.metric import Metric
 
+NONE = torch.empty(0)
+
 
 class Density(Protocol):
     """An unnormalised log density of real vectors (or whole numbers), of many chains at once."""
@@ -26,12 +28,12 @@ class State(NamedTuple):
 
     q     (C, D) positions, one row for each chain
     logp  (C,) log density there
-    grad  (C, D) its gradient; None for kernels that use none
+    grad  (C, D) its gradient; empty for kernels that use none
     """
 
     q: Tensor
     logp: Tensor
-    grad: Tensor | None = None
+    grad: Tensor = NONE
 
 
 class Info(NamedTuple):
@@ -90,7 +92,7 @@ def begin(density: Density, q: Tensor, gradient: bool) -> State:
 def choose(accepted: Tensor, new: State, old: State) -> State:
     """New where accepted, else old: the states of chains one by one; accepted: (C,)."""
     row = accepted[:, None]
-    grad = None if new.grad is None or old.grad is None else torch.where(row, new.grad, old.grad)
+    grad = torch.where(row, new.grad, old.grad) if new.grad.numel() else new.grad
     return State(torch.where(row, new.q, old.q), torch.where(accepted, new.logp, old.logp), grad)
 
 

@@ -75,7 +75,7 @@ class Kernel:
 
     max_depth: int = 10
 
-    target: ClassVar[float | None] = 0.8
+    target: ClassVar[float | None] = 0.9
     gradient: ClassVar[bool] = True
     discrete: ClassVar[bool] = False
 

@@ -15,14 +15,15 @@ from morelike.samplers.mcmc.support import Support
 
 TRIES = 40  # starts that are tried for each chain; the later, the nearer to the point given
 Point = Tensor | float | Mapping[str, Any]
+Init = Point | Sequence[Point]
 
 
-def layout_of(init: Point | Sequence[Point], supports: Mapping[str, Support], kernel: Kernel) -> Layout:
+def layout_of(init: Init, supports: Mapping[str, Support], kernel: Kernel) -> Layout:
     """Names and shapes of the parameters, as the point (or the first of several) has them."""
     point = init[0] if isinstance(init, list | tuple) and init else init
     if isinstance(point, list | tuple):
         raise OptionError("init is empty", "A tensor, a number, or a mapping from names to them", 'Try {"mu": 0.0}')
-    values = point if isinstance(point, Mapping) else {ALONE: point}
+    values: Mapping[str, Any] = point if isinstance(point, Mapping) else {ALONE: point}
     for name, value in values.items():
         whole = isinstance(value, Tensor) and not value.is_floating_point()
         if whole and not kernel.discrete:
@@ -35,15 +36,15 @@ def layout_of(init: Point | Sequence[Point], supports: Mapping[str, Support], ke
     return Layout(shapes, dict(supports), named=isinstance(point, Mapping))
 
 
-def spread(init: Point | Sequence[Point], layout: Layout, kernel: Kernel, chains: int) -> tuple[Tensor, bool]:
+def spread(init: Init, layout: Layout, chains: int) -> tuple[Tensor, bool]:
     """Unconstrained starts, (C, D), and whether they are points that were given for each chain."""
-    points = list(init) if isinstance(init, list | tuple) else [init] * chains
+    points: list[Any] = list(init) if isinstance(init, list | tuple) else [init] * chains
     if len(points) != chains:
         raise OptionError(
             f"{len(points)} starts are given for {chains} chains", "One for each chain, or one for all",
             f"Say chains={len(points)}, or give one point",
         )  # fmt: skip
-    rows = [_row(point, layout, kernel) for point in points]
+    rows = [_row(point, layout) for point in points]
     q = torch.cat(rows)
     bad = (~q.isfinite()).nonzero()
     if len(bad):
@@ -56,25 +57,25 @@ def spread(init: Point | Sequence[Point], layout: Layout, kernel: Kernel, chains
     return q, isinstance(init, list | tuple)
 
 
-def _row(point: Point, layout: Layout, kernel: Kernel) -> Tensor:
+def _row(point: Point, layout: Layout) -> Tensor:
     values = point if isinstance(point, Mapping) else {ALONE: point}
     if set(values) != set(layout.shapes):
         raise OptionError(
             f"A start has the parameters {sorted(values)}", f"All starts have {sorted(layout.shapes)}", "Name the same"
         )
-    found = {name: _number(value, kernel)[None] for name, value in values.items()}
+    found = {name: _number(value)[None] for name, value in values.items()}
     for name, value in found.items():
         if tuple(value.shape[1:]) != layout.shapes[name]:
             raise OptionError(
                 f'Parameter "{name}" starts with shape {tuple(value.shape[1:])}',
                 f"{layout.shapes[name]}, as in the first start", "Give all starts the same shapes",
             )  # fmt: skip
-    return found[ALONE].flatten(1) if kernel.discrete and not layout.named else layout.join(found)
+    return layout.join(found)
 
 
-def _number(value: Any, kernel: Kernel) -> Tensor:
-    tensor = torch.as_tensor(value)
-    return tensor if tensor.is_floating_point() or kernel.discrete else tensor.to(torch.get_default_dtype())
+def _number(value: Any) -> Tensor:
+    tensor = torch.as_tensor(value)  # kernels of whole numbers hold these as floating-point ones, for their gradients
+    return tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
 
 
 def scattered(density: Posterior, q: Tensor, given: bool, gradient: bool, rng: Generator) -> Tensor:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from morelike.samplers.mcmc import diagnostics
+from morelike.samplers.mcmc._evidence import ESS, RHAT
 
-RHAT, ESS = 1.01, 100  # above which R-hat, and below which an effective size for each chain is too bad to rely on
 SHOWN = 60  # rows that are printed
 HEAD = ("", "mean", "sd", "mcse", "5 %", "50 %", "95 %", "R-hat ", "bulk ESS ", "tail ESS ", "")
 
@@ -30,9 +30,10 @@ class Row(NamedTuple):
     ess_bulk: float
     ess_tail: float
 
-    def doubts(self, chains: int) -> frozenset[str]:
-        """Names of the figures that are too bad (Vehtari et al. 2021, section 5): unknown ones are."""
-        bad = {name for name in ("ess_bulk", "ess_tail") if not getattr(self, name) >= ESS * chains}
+    @property
+    def doubts(self) -> frozenset[str]:
+        """Names of the figures that are too bad to rely on (Vehtari et al. 2021, section 5): unknown ones are."""
+        bad = {name for name in ("ess_bulk", "ess_tail") if not getattr(self, name) >= ESS}
         return frozenset(bad | ({"rhat"} if not self.rhat <= RHAT else set()))
 
 
@@ -65,7 +66,7 @@ class Summary:
 
     def __str__(self) -> str:
         """The table; figures that are too bad are marked, and values have the digits that their error allows."""
-        cells = [HEAD, *(_cells(row, self.chains) for row in self.rows[:SHOWN])]
+        cells = [HEAD, *(_cells(row) for row in self.rows[:SHOWN])]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ["  ".join(_padded(line, widths)).rstrip() for line in cells]
         if len(self.rows) > SHOWN:
@@ -92,14 +93,14 @@ def digits(row: Row) -> int:
 def rounded(value: float, decimals: int) -> str:
     """A number with so many decimals, or as a power of ten where there would be too many."""
     if not math.isfinite(value):
-        return "–" if math.isnan(value) else str(value)
+        return "–" if math.isnan(value) else "∞" if value > 0 else "-∞"
     if decimals > 6:
         return f"{value:.2e}"
     return f"{round(value, decimals) + 0.0:,.{max(0, decimals)}f}"
 
 
-def _cells(row: Row, chains: int) -> tuple[str, ...]:
-    d, bad = digits(row), row.doubts(chains)
+def _cells(row: Row) -> tuple[str, ...]:
+    d, bad = digits(row), row.doubts
     numbers = [rounded(value, d) for value in (row.mean, row.sd)]
     numbers += [rounded(row.mcse, d + 1), *(rounded(value, d) for value in (row.q5, row.q50, row.q95))]
     judged = [("rhat", rounded(row.rhat, 3 if row.rhat < 10 else 0)),

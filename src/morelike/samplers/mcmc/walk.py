@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from morelike.core.errors import OptionError, TrainingError, unknown
+from morelike.core.errors import OptionError, TrainingError
+from morelike.samplers.mcmc import kernel_of
 from morelike.samplers.mcmc.adaptation import Warmup, warm
 from morelike.samplers.mcmc.density import Fast, Posterior, check
 from morelike.samplers.mcmc.draws import Draws
 from morelike.samplers.mcmc.kernel import Kernel, Tuning
 from morelike.samplers.mcmc.metric import Metric
-from morelike.samplers.mcmc.starts import Point, layout_of, scattered, spread
+from morelike.samplers.mcmc.starts import Init, layout_of, scattered, spread
 from morelike.samplers.mcmc.support import Support
 
 ALONE = 2e-3  # seconds of an evaluation up to which one thread is the fastest
@@ -54,17 +53,6 @@ class LogProb:
     compile: bool = False
 
 
-def kernel_of(kernel: str | Kernel) -> Kernel:
-    """A kernel by the name of its file, with its usual options, or itself."""
-    if not isinstance(kernel, str):
-        return kernel
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    known = [p.stem for p in files if "class Kernel:" in p.read_text(encoding="utf-8")]
-    if kernel not in known:
-        raise unknown("kernel", kernel, known)
-    return import_module(f"morelike.samplers.mcmc.{kernel}").Kernel()
-
-
 class Walk:
     """A run; iterate over it to make it, and ask for its `draws` whenever you like.
 
@@ -77,7 +65,7 @@ class Walk:
     def __init__(
         self,
         log_prob: Callable[..., Tensor] | LogProb,
-        init: Point | Sequence[Point],
+        init: Init,
         kernel: str | Kernel = "nuts",
         draws: int = 1000,
         warmup: int | Warmup = 1000,
@@ -93,7 +81,7 @@ class Walk:
                 raise OptionError(f"{what} is {number}", "A positive number", "Correct it and run again")
         self.steps, self.seed, self.started = draws, seed, time.perf_counter()
         self.layout = layout_of(init, supports or {}, self.kernel)
-        q, given = spread(init, self.layout, self.kernel, chains)
+        q, given = spread(init, self.layout, chains)
         self.rng = torch.Generator(q.device).manual_seed(seed)
         plain = Posterior(law.function, self.layout, law.batched)
         with torch.no_grad():
