@@ -183,7 +183,6 @@ class Kernel:
 
     def step(self, density: Density, state: State, tuning: Tuning, rng: Generator) -> tuple[State, Info]:
         q, logp, grad = state.q, state.logp, state.grad
-        assert grad is not None
         variables = q.shape[1] // (self.levels if self.onehot else 1)
         most = min(self.flips, max(1, variables // 4))
         noise = q.new_empty(len(q), variables).exponential_(generator=rng)

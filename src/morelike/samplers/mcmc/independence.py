@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from morelike.core.errors import OptionError
-from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, normal
+from morelike.samplers.mcmc.kernel import NONE, Density, Info, State, Tuning, normal
 from morelike.samplers.mcmc.metropolis import decide
 
 
@@ -18,7 +18,7 @@ class Located(NamedTuple):
 
     q: Tensor
     logp: Tensor
-    grad: Tensor | None
+    grad: Tensor
     location: Tensor
 
 
@@ -52,7 +52,7 @@ class Kernel:
 
     def init(self, density: Density, q: Tensor) -> Located:
         where = q.mean(0) if self.location is None else self.location.to(q)
-        return Located(q, density(q), None, where)
+        return Located(q, density(q), NONE, where)
 
     def step(self, density: Density, state: Located, tuning: Tuning, rng: Generator) -> tuple[Located, Info]:
         r = self._draw(state.q, rng)

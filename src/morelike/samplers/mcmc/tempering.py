@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from morelike.core.errors import OptionError
 from morelike.samplers.mcmc import metropolis
 from morelike.samplers.mcmc.bridge import Bridge
-from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, uniform
+from morelike.samplers.mcmc.kernel import NONE, Density, Info, State, Tuning, uniform
 
 
 class Ladder(NamedTuple):
@@ -26,7 +26,7 @@ class Ladder(NamedTuple):
 
     q: Tensor
     logp: Tensor
-    grad: Tensor | None
+    grad: Tensor
     inner: Any
     odd: Tensor
     accepted: Tensor
@@ -120,7 +120,7 @@ class Kernel:
         return Bridge(density, base, beta, (torch.ones_like(beta) if plain else beta.rsqrt())[:, None, None])
 
     def _state(self, inner: Any, chains: int, odd: Tensor, accepted: Tensor, tried: Tensor) -> Ladder:
-        grad = inner.grad[:chains] if self.gradient else None
+        grad = inner.grad[:chains] if self.gradient else NONE
         return Ladder(inner.q[:chains], inner.logp[:chains], grad, inner, odd, accepted, tried)
 
     def _height(self, bridge: Bridge, inner: Any, q: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class Kernel:
         if bridge.base is not None or type(inner) is not State:
             return self.inner.init(bridge, z)
         logp = height.flatten()[row] * bridge.beta.repeat_interleave(chains)
-        if inner.grad is None:
+        if not self.gradient:
             return State(z, logp)
         width = (bridge.beta * bridge.scale[:, 0, 0]).repeat_interleave(chains)[:, None]
         return State(z, logp, (inner.grad / width)[row] * width)
