@@ -135,7 +135,7 @@ def jump(grid: Grid, most: int) -> Function:
         new, back = changed(grid, q, chosen, level, used)
         new_logp, new_grad = density.grad(new)
         there = log_path(change, chosen, level, used)
-        again = log_path(changes(grid, new, new_grad), chosen.flip(1), back.flip(1), used.flip(1))
+        again = log_path(changes(grid, new, new_grad), chosen, back, used)
         return decided(q, logp, grad, new, new_logp, new_grad, again - there, v)
 
     return run
@@ -154,7 +154,8 @@ def decided(
 @dataclass(frozen=True)
 class Kernel:
     """Change a variable, drawn from q(q' | q) ~ exp((q' - q) . grad log p(q) / 2), then accept or stay (Grathwohl et
-    al. 2021, algorithm 1 and eq. 3); or a path of several, all drawn by one gradient (Sun et al. 2022, path auxiliary).
+    al. 2021, algorithm 1 and eq. 3); or a path of several, all drawn by one gradient (after Sun et al. 2022, who carry
+    the path along as an auxiliary variable). The path back changes the same variables in the same order.
 
     Gibbs sampling asks each variable in turn, and most want to stay as they are; this asks the gradient which ones want
     to change. How many change is random, from 1 to `flips`: after an even number always, some states are out of reach.
