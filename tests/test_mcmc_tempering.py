@@ -110,7 +110,7 @@ def test_bits_are_tempered_too() -> None:
 
     def law(q: Tensor) -> Tensor:
         near = (q - pattern.to(q)).square().sum(1)
-        return torch.logaddexp(-3.0 * near, -3.0 * (12 - near) + 0.8)
+        return torch.logaddexp(-4.0 * near, -4.0 * (12 - near) + 0.8)
 
     start = pattern.repeat(64, 1)
     density, kernel = Law(law), tempering.Kernel(discrete.Kernel(), rungs=6, hottest=0.1)
