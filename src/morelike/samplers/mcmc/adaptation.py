@@ -85,7 +85,7 @@ def warm(
     kernel: Kernel, density: Density, state: Any, rng: Generator, plan: Warmup
 ) -> Iterator[tuple[Any, Tuning, Any]]:
     """Walk `plan.steps` steps, and yield after each the state, what has been learnt, and the info of the step."""
-    tuning = Tuning(Metric.unit(state.q), torch.tensor(plan.step).to(state.q))
+    tuning = Tuning(Metric.unit(state.q), torch.tensor(plan.step).to(state.q), centre=state.q.mean(0))
     target = plan.target or kernel.target
     if target is not None:
         tuning = first_step(kernel, density, state, tuning, rng, target)
@@ -139,12 +139,14 @@ def first_step(kernel: Kernel, density: Density, state: Any, tuning: Tuning, rng
 
 
 def learnt(seen: list[tuple[Tensor, Tensor]], tuning: Tuning, kind: str) -> Tuning:
-    """The tuning with the metric of these positions and gradients; empty gradients are none."""
+    """The tuning with the metric and centre of these positions and gradients; empty gradients are none."""
     q, grad = torch.cat([a for a, _ in seen]), torch.cat([b for _, b in seen])
     if len(grad):
         fine = grad.isfinite().all(1)
         q, grad = q[fine], grad[fine]
-    return replace(tuning, metric=estimate(q, grad if len(grad) else None, kind)) if len(q) >= 4 else tuning
+    if len(q) < 4:
+        return tuning
+    return replace(tuning, metric=estimate(q, grad if len(grad) else None, kind), centre=q.mean(0))
 
 
 def estimate(q: Tensor, grad: Tensor | None, kind: str) -> Metric:

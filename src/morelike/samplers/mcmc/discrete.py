@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -68,49 +68,75 @@ def options(levels: int, onehot: bool) -> Grid:
     return Grid(levels, onehot)
 
 
-def pick(logits: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """One entry of each row with probability softmax(logits), by inversion, and its log: (C, n), (C,) in (0, 1]."""
-    top = logits.max(1, keepdim=True).values
-    reached = (logits - top).exp().cumsum(1)
-    total = reached[:, -1:]
-    choice = (reached < u[:, None] * total).sum(1, keepdim=True)
-    return choice[:, 0], (logits.gather(1, choice) - top - total.log())[:, 0]
+class Change(NamedTuple):
+    """What variables might become: weights are exp((f(q') - f(q)) / 2) for f = log p, guessed by its slopes.
 
-
-def changes(grid: Grid, q: Tensor, grad: Tensor) -> Tensor:
-    """(f(q') - f(q)) / 2 of every change of one variable, guessed by the slopes: (C, n).
-
-    Bits have one change each; variables of K levels have K, of which staying is given -inf.
+    each    (C, V, K) log weight of every level of a variable, -inf for the one that it has; (C, V, 1) for bits
+    total   (C, V) log weight of a change of the variable
     """
+
+    each: Tensor
+    total: Tensor
+
+
+def changes(grid: Grid, q: Tensor, grad: Tensor) -> Change:
+    """The weights of all changes of one variable at q: (C, D)."""
     if grid == Grid():
-        return (0.5 - q) * grad
+        half = (0.5 - q) * grad
+        return Change(half[:, :, None], half)
     index, slope = grid.index(q)[:, :, None], grid.slopes(grad)
     half = (slope - slope.gather(2, index)) / 2
-    return half.masked_fill(torch.arange(grid.levels, device=grad.device) == index, -torch.inf).flatten(1)
+    half = half.masked_fill(torch.arange(grid.levels, device=grad.device) == index, -torch.inf)
+    return Change(half, half.logsumexp(2))
 
 
-def changed(grid: Grid, q: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
-    """q after a change, and which change leads back: (C, D), (C,) -> (C, D), (C,)."""
+def log_path(change: Change, chosen: Tensor, level: Tensor, used: Tensor) -> Tensor:
+    """log probability of changing these variables to these levels, one after another, each at most once: (C,).
+
+    chosen, level, used  (C, R): the variables in their order, their entries of `change.each`, and which of them count
+    """
+    weight = change.total.gather(1, chosen).masked_fill(~used, -torch.inf)
+    kept = torch.where(used, -torch.inf, change.total.gather(1, chosen))
+    rest = change.total.scatter(1, chosen, kept).logsumexp(1, keepdim=True)
+    left = torch.cat([rest, weight.flip(1)], 1).logcumsumexp(1)[:, 1:].flip(1)  # weight of all that could yet be chosen
+    rows = chosen[:, :, None].expand(-1, -1, change.each.shape[2])
+    taken = change.each.gather(1, rows).gather(2, level[:, :, None])[:, :, 0]
+    return torch.where(used, taken - left, 0.0).sum(1)
+
+
+def drawn(change: Change, noise: Tensor, u: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Variables, the first ones by the Gumbel trick (Kool et al. 2019), and a level for each: (C, R), (C, R)."""
+    chosen = (change.total - noise.log()).topk(most, 1).indices
+    if change.each.shape[2] == 1:
+        return chosen, torch.zeros_like(chosen)
+    options = change.each.gather(1, chosen[:, :, None].expand(-1, -1, change.each.shape[2]))
+    reached = options.softmax(2).cumsum(2)
+    return chosen, (reached < (1 - u)[:, :, None] * reached[:, :, -1:]).sum(2)
+
+
+def changed(grid: Grid, q: Tensor, chosen: Tensor, level: Tensor, used: Tensor) -> tuple[Tensor, Tensor]:
+    """q with these variables changed, and the levels that lead back: (C, D), (C, R)."""
     if grid == Grid():
-        here = torch.arange(q.shape[1], device=q.device) == choice[:, None]
-        return torch.where(here, 1 - q, q), choice
-    index, variable = grid.index(q), (choice // grid.levels)[:, None]
-    here = torch.arange(index.shape[1], device=q.device) == variable
-    back = variable * grid.levels + index.gather(1, variable)
-    return grid.place(torch.where(here, (choice % grid.levels)[:, None], index), q), back[:, 0]
+        return q.scatter(1, chosen, (q.gather(1, chosen) - used.to(q)).abs()), level
+    index = grid.index(q)
+    before = index.gather(1, chosen)
+    return grid.place(index.scatter(1, chosen, torch.where(used, level, before)), q), before
 
 
 @cache
-def flip(grid: Grid) -> Function:
+def jump(grid: Grid, most: int) -> Function:
     """One transition as a function of tensors alone."""
 
-    def run(density: Density, q: Tensor, logp: Tensor, grad: Tensor, u: Tensor) -> tuple[Tensor, ...]:
-        choice, there = pick(changes(grid, q, grad), 1 - u[0])
-        new, back = changed(grid, q, choice)
+    def run(
+        density: Density, q: Tensor, logp: Tensor, grad: Tensor, noise: Tensor, u: Tensor, used: Tensor, v: Tensor
+    ) -> tuple[Tensor, ...]:
+        change = changes(grid, q, grad)
+        chosen, level = drawn(change, noise, u, most)
+        new, back = changed(grid, q, chosen, level, used)
         new_logp, new_grad = density.grad(new)
-        log_q = torch.log_softmax(changes(grid, new, new_grad), 1)
-        again = log_q.gather(1, back[:, None])[:, 0]
-        return decided(q, logp, grad, new, new_logp, new_grad, again - there, u[1])
+        there = log_path(change, chosen, level, used)
+        again = log_path(changes(grid, new, new_grad), chosen, back, used)
+        return decided(q, logp, grad, new, new_logp, new_grad, again - there, v)
 
     return run
 
@@ -127,20 +153,22 @@ def decided(
 
 @dataclass(frozen=True)
 class Kernel:
-    """Change one variable, drawn from q(q' | q) ~ exp((q' - q) . grad log p(q) / 2), then accept or stay (Grathwohl et
-    al. 2021, algorithm 1 and eq. 3).
+    """Change a variable, drawn from q(q' | q) ~ exp((q' - q) . grad log p(q) / 2), then accept or stay (Grathwohl et
+    al. 2021, algorithm 1 and eq. 3); or a path of several, all drawn by one gradient (after Sun et al. 2022, who carry
+    the path along as an auxiliary variable). The path back changes the same variables in the same order.
 
-    Gibbs sampling asks each variable in turn, and most want to stay as they are; this asks the gradient which one wants
-    to change, for the price of one gradient.
+    Gibbs sampling asks each variable in turn, and most want to stay as they are; this asks the gradient which ones want
+    to change. How many change is random, from 1 to `flips`: after an even number always, some states are out of reach.
 
     levels  of each variable: q is floating-point whole numbers, 0 .. levels - 1
     onehot  q is blocks of `levels` noughts with a single one, for levels without an order
-    flips   such changes in one step
+    flips   most variables that change in one step, and never more than a quarter of them, for what the gradient says of
+            each holds while the others stay; 1 is the algorithm of Grathwohl et al.
     """
 
     levels: int = 2
     onehot: bool = False
-    flips: int = 1
+    flips: int = 32
 
     target: ClassVar[float | None] = None
     gradient: ClassVar[bool] = True
@@ -149,19 +177,18 @@ class Kernel:
     def __post_init__(self) -> None:
         options(self.levels, self.onehot)
         if self.flips < 1:
-            raise OptionError(f"flips is {self.flips}", "A whole number from 1", "Leave it out for one")
+            raise OptionError(f"flips is {self.flips}", "A whole number from 1", "Leave it out, or say 1")
 
     def init(self, density: Density, q: Tensor) -> State:
         return begin(density, Grid(self.levels, self.onehot).checked(q), gradient=True)
 
     def step(self, density: Density, state: State, tuning: Tuning, rng: Generator) -> tuple[State, Info]:
-        run, total = flip(Grid(self.levels, self.onehot)), torch.zeros_like(state.logp)
-        u = torch.rand(self.flips, 2, len(total), dtype=total.dtype, device=total.device, generator=rng)
         q, logp, grad = state.q, state.logp, state.grad
-        assert grad is not None
-        for one in u:
-            q, logp, grad, accept = call(run, density, q, logp, grad, one)
-            total = total + accept
-        calm = torch.zeros_like(total, dtype=torch.bool)
-        info = Info(total / self.flips, -logp, calm, torch.full_like(total, self.flips))
-        return State(q, logp, grad), info
+        variables = q.shape[1] // (self.levels if self.onehot else 1)
+        most = min(self.flips, max(1, variables // 4))
+        noise = q.new_empty(len(q), variables).exponential_(generator=rng)
+        u = torch.rand(len(q), most + 2, dtype=q.dtype, device=q.device, generator=rng)
+        used = torch.arange(most, device=q.device) <= u[:, :1] * most
+        run = jump(Grid(self.levels, self.onehot), most)
+        q, logp, grad, accept = call(run, density, q, logp, grad, noise, u[:, 2:], used, u[:, 1])
+        return State(q, logp, grad), Info(accept, -logp, accept < 0, torch.ones_like(accept))

@@ -92,7 +92,6 @@ class Kernel:
 
     def step(self, density: Density, state: State, tuning: Tuning, rng: Generator) -> tuple[State, Info]:
         q, logp, grad = state.q, state.logp, state.grad
-        assert grad is not None
         width = q.shape[1] // (self.levels if self.onehot else 1)
         u, v = (torch.rand(s, dtype=q.dtype, device=q.device, generator=rng) for s in ((len(q),), (len(q), width)))
         run = leap(Grid(self.levels, self.onehot), self.adjusted)

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
 from morelike.core.errors import OptionError
-from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, normal
+from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin, normal
 from morelike.samplers.mcmc.metropolis import decide
-
-
-class Located(NamedTuple):
-    """A `State` with the place that proposals spread around: location (D,)."""
-
-    q: Tensor
-    logp: Tensor
-    grad: Tensor | None
-    location: Tensor
 
 
 @dataclass(frozen=True)
@@ -32,7 +23,7 @@ class Kernel:
 
     df        degrees of freedom, a whole number; None: normal proposals
     width     of the proposals, in units of the metric
-    location  (D,); None: the mean of the chains where they begin
+    location  (D,); None: where warm-up has seen the chains, or nought without one
     """
 
     target: ClassVar[float | None] = None
@@ -50,18 +41,21 @@ class Kernel:
                 "Leave them out, or choose for instance df=5, width=1.1",
             )
 
-    def init(self, density: Density, q: Tensor) -> Located:
-        where = q.mean(0) if self.location is None else self.location.to(q)
-        return Located(q, density(q), None, where)
+    def init(self, density: Density, q: Tensor) -> State:
+        return begin(density, q, self.gradient)
 
-    def step(self, density: Density, state: Located, tuning: Tuning, rng: Generator) -> tuple[Located, Info]:
+    def step(self, density: Density, state: State, tuning: Tuning, rng: Generator) -> tuple[State, Info]:
+        location = self._location(tuning, state.q)
         r = self._draw(state.q, rng)
-        q = state.location + self.width * tuning.metric.forth(r)
+        q = location + self.width * tuning.metric.forth(r)
         new = State(q, density(q))
-        old_r = self._whiten(tuning, state.q - state.location)
-        log_ratio = new.logp - state.logp - self._log_g(r) + self._log_g(old_r)
-        kept, info = decide(State(state.q, state.logp), new, log_ratio, rng)
-        return Located(*kept, state.location), info
+        old_r = self._whiten(tuning, state.q - location)
+        return decide(state, new, new.logp - state.logp - self._log_g(r) + self._log_g(old_r), rng)
+
+    def _location(self, tuning: Tuning, q: Tensor) -> Tensor:
+        if self.location is not None:
+            return self.location.to(q)
+        return tuning.centre if tuning.centre.numel() else torch.zeros_like(q[0])
 
     def _draw(self, like: Tensor, rng: Generator) -> Tensor:
         r = normal(rng, like)

@@ -58,11 +58,13 @@ class Tuning:
     step    size of a step, in units of the metric: ()
     metric  the shape of the density, as far as it is known
     length  integration time of kernels that have one: ()
+    centre  where the chains have been, on average: (D,); empty where that is unknown
     """
 
     metric: Metric
     step: Tensor = field(default_factory=lambda: torch.tensor(0.1))
     length: Tensor = field(default_factory=lambda: torch.tensor(1.0))
+    centre: Tensor = NONE
 
 
 class Kernel(Protocol):

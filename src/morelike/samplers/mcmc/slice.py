@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from morelike.core.errors import OptionError
-from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin, uniform
+from morelike.samplers.mcmc.graph import Function, call
+from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin
 
 LEFT, RIGHT, SHRINK = 0, 1, 2
 
 
-class _Search(NamedTuple):
+class Search(NamedTuple):
     """Where every chain stands in its sweep; all entries (C,) but q (C, D).
 
     axis        the one that it searches
@@ -70,30 +72,39 @@ class Kernel:
         dims = state.q.shape[1]
         axes = tuning.metric.forth(torch.eye(dims, dtype=state.q.dtype, device=state.q.device))  # (D, D), row k is L_k
         evals = torch.zeros_like(state.logp)
-        nought = torch.zeros_like(state.logp, dtype=torch.int64)
-        search = self._begin(state.q, state.logp, nought, rng)
+        axis = torch.zeros_like(state.logp, dtype=torch.int64)
+        search = begun(self.width, self.out, state.q, state.logp, axis, self._uniform(state.logp, rng))
+        run = onward(self.width, self.out)
         for _ in range(1000 * dims):  # an interval halves about once a round, so this ends none but broken densities
-            going = search.axis < dims
+            going = search[2] < dims
             if not going.any():
                 break
             evals = evals + going
-            search = self._round(density, search, axes, going, rng)
-        state = State(search.q, search.logp)
-        calm = torch.zeros_like(going)
-        return state, Info(torch.ones_like(state.logp), -state.logp, calm, evals)
+            search = call(run, density, *search, axes, self._uniform(state.logp, rng))
+        q, logp = search[:2]
+        calm = torch.zeros_like(logp, dtype=torch.bool)
+        return State(q, logp), Info(torch.ones_like(logp), -logp, calm, evals)
 
-    def _begin(self, q: Tensor, logp: Tensor, axis: Tensor, rng: Generator) -> _Search:
-        """A new level, and an interval that lies at random around q."""
-        level = logp + (1 - uniform(rng, logp)).log()
-        low = -self.width * uniform(rng, logp)
-        left = (uniform(rng, logp) * (self.out + 1)).long()
-        phase = torch.full_like(axis, LEFT)
-        return _Search(q, logp, axis, phase, level, low, low + self.width, left, self.out - left)
+    def _uniform(self, like: Tensor, rng: Generator) -> Tensor:
+        return torch.rand(4, len(like), dtype=like.dtype, device=like.device, generator=rng)
 
-    def _round(self, density: Density, s: _Search, axes: Tensor, going: Tensor, rng: Generator) -> _Search:
-        """One point for each chain that still goes: an end of its interval, or a draw inside it."""
+
+def begun(width: float, out: int, q: Tensor, logp: Tensor, axis: Tensor, u: Tensor) -> tuple[Tensor, ...]:
+    """A `Search` with a new level, and an interval that lies at random around q; u: (4, C), of which three are used."""
+    level = logp + (1 - u[0]).log()
+    low = -width * u[1]
+    left = (u[2] * (out + 1)).long()
+    return q, logp, axis, torch.full_like(axis, LEFT), level, low, low + width, left, out - left
+
+
+@cache
+def onward(width: float, out: int) -> Function:
+    """One round as a function of tensors alone: an end of the interval, or a draw inside it."""
+
+    def run(density: Density, *args: Tensor) -> tuple[Tensor, ...]:
+        s, (axes, u) = Search(*args[:-2]), args[-2:]
         leftwards, rightwards, inwards = s.phase == LEFT, s.phase == RIGHT, s.phase == SHRINK
-        within = s.low + (s.high - s.low) * uniform(rng, s.low)
+        within = s.low + (s.high - s.low) * u[3]
         t = torch.where(leftwards, s.low, torch.where(rightwards, s.high, within))
         q = s.q + t[:, None] * axes[s.axis.clamp_max(len(axes) - 1)]
         logp = density(q)
@@ -101,12 +112,14 @@ class Kernel:
 
         further_left, further_right = leftwards & inside & (s.left > 0), rightwards & inside & (s.right > 0)
         miss = inwards & ~inside
-        low = torch.where(miss & (t < 0), t, s.low - self.width * further_left)
-        high = torch.where(miss & (t >= 0), t, s.high + self.width * further_right)
+        low = torch.where(miss & (t < 0), t, s.low - width * further_left)
+        high = torch.where(miss & (t >= 0), t, s.high + width * further_right)
         phase = s.phase + (leftwards & ~further_left).long() + (rightwards & ~further_right).long()
-        same = s._replace(phase=phase, low=low, high=high, left=s.left - further_left.long(),
-                          right=s.right - further_right.long())  # fmt: skip
-        found = going & inwards & inside
-        fresh = self._begin(q, logp, s.axis + 1, rng)
+        left, right = s.left - further_left.long(), s.right - further_right.long()
+        same = Search(s.q, s.logp, s.axis, phase, s.level, low, high, left, right)
+        found = (s.axis < len(axes)) & inwards & inside
+        fresh = begun(width, out, q, logp, s.axis + 1, u)
         rows = [found[:, None] if a.dim() == 2 else found for a in same]
-        return _Search(*(torch.where(row, a, b) for row, a, b in zip(rows, fresh, same, strict=True)))
+        return tuple(torch.where(row, a, b) for row, a, b in zip(rows, fresh, same, strict=True))
+
+    return run

@@ -91,7 +91,7 @@ def scattered(density: Posterior, q: Tensor, given: bool, gradient: bool, rng: G
         value, slope = density.grad(at) if gradient else (density(at), torch.zeros_like(at))
         missing = ~(value.isfinite() & slope.isfinite().all(1))
         if not bool(missing.any()):
-            return _leaning(density, at, slope, gradient)
+            return at if given else _leaning(density, at, slope, gradient)  # at a given point a slope may be 0
         radius = 0.0 if given or attempt > TRIES - 3 else radius * 0.8
     chain = int(missing.nonzero()[0])
     raise _impossible(density, at[chain : chain + 1], float(value[chain]), slope[chain], chain)
