@@ -226,5 +226,3 @@ def swap(path: Tempered, betas: Tensor, state: Stand, odd: bool, noise: Noise) -
     low, high = order[first], order[first + 1]
     order[first], order[first + 1] = torch.where(trade, high, low), torch.where(trade, low, high)
     return Stand(*(part[order.flatten()] for part in state))
-
-
