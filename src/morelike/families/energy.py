@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, History, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.families._energy_net import Potential
-from morelike.families._energy_training import TRAININGS
-from morelike.families._energy_walk import Held, SeededNoise, Step, cooled, downhill, walk, wander
+from morelike.nn.chains import Chains
+from morelike.nn.potential import Potential
+from morelike.nn.scores import denoising, mean_square, shaped, sliced
+from morelike.nn.transport import paired
+from morelike.samplers.descent import Held, SeededNoise, Step, cooled, downhill, walk
+from morelike.samplers.mcmc.ais import Bracket
 from morelike.samplers.mcmc.compose import Boltzmann
+from morelike.samplers.mcmc.energies import evidence, wander
 
 AT_ONCE = 250  # items that are drawn together
+FRESH = 0.05  # share of the chains that begin anew in each turn (Du & Mordatch 2019, section 3.2)
 CHAINS, NUMBERS = 2048, 4_000_000  # most chains that persist, and most numbers in all of them
 
 
@@ -38,6 +43,7 @@ class Config:
     steps        from noise to an item
     settle       further steps at the temperature of the model
     kernel       what takes them: langevin, or any kernel that uses gradients
+    polish       last steps without noise; None: 10 for what has space, where noise would be seen
     """
 
     training: Literal["matching", "pcd", "denoising", "sliced"] = "matching"
@@ -52,35 +58,14 @@ class Config:
     steps: Count = 50
     settle: int = 20
     kernel: str = "langevin"
-
-
-class Chains(nn.Module):
-    """Markov chains that persist from turn to turn, each with its conditions; part of the state of training."""
-
-    def __init__(self, spec: Spec, n: int) -> None:
-        super().__init__()
-        self.names = list(spec.given)
-        self.register_buffer("x", torch.zeros(n, *spec.shape))
-        self.register_buffer("born", torch.zeros(n, dtype=torch.bool))
-        for i, one in enumerate(spec.given.values()):
-            kind = torch.long if one.tokens is not None else torch.float32
-            self.register_buffer(f"given{i}", torch.zeros(n, *one.shape, dtype=kind))
-
-    def read(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Positions, conditions, and which of them have ever moved."""
-        given = {name: self.get_buffer(f"given{i}")[rows] for i, name in enumerate(self.names)}
-        return self.x[rows], given, self.born[rows]
-
-    def write(self, rows: Tensor, x: Tensor, given: Mapping[str, Tensor]) -> None:
-        self.x[rows], self.born[rows] = x.to(self.x.dtype), True
-        for i, name in enumerate(self.names):
-            self.get_buffer(f"given{i}")[rows] = given[name]
+    polish: int | None = None
 
 
 class Model(Family):
     """p(x | c) ~ exp(-V(x | c) / T) (LeCun et al. 2006, eq. 2), V a net."""
 
     needs = "log_prob"
+    examples = 70_000  # a slope of a slope costs three times as much as a slope, and says more
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -89,15 +74,11 @@ class Model(Family):
         self.spec, self.config = spec, config
         self.potential = Potential(spec, config.net, config.width)
         contrasts = config.training == "pcd" or (config.training == "matching" and config.sharpen > 0)
-        n = max(64, min(CHAINS, NUMBERS // math.prod(spec.shape))) if contrasts else 0
-        self.chains = Chains(spec, n)
+        self.chains = Chains(spec, max(64, min(CHAINS, NUMBERS // math.prod(spec.shape))) if contrasts else 0)
         self.mixes = config.training in ("matching", "pcd")  # noise is paired within a batch, chains are shared
 
     def optimizers(self) -> dict[str, Optim]:
         return {"model": Optim("adamw", 2e-3, (0.9, 0.99), schedule="cosine", clip=1.0)}
-
-    def players(self) -> dict[str, nn.Module]:
-        return {"model": self}
 
     def energy(self, batch: Batch) -> Tensor:
         """-log p(x | c) up to a constant, in nats: (B,)."""
@@ -108,9 +89,73 @@ class Model(Family):
         energy = lambda x: self.potential(x, given)  # noqa: E731
         return Boltzmann(energy, self.spec.shape, self.config.temperature, held)
 
+    @torch.no_grad()
+    def log_z(self, given: Mapping[str, Tensor] = {}, steps: int = 2000, chains: int = 200, seed: int = 0) -> Bracket:
+        """log Z, so that log p(x | c) = -energy - log Z, between two bounds: tight in a few dimensions, loose in many.
+
+        given  one condition, (1, *shape) each
+        """
+        samples = self.sample(range(seed, seed + chains), given).flatten(1)
+        return evidence(self.density(given), samples, steps, self.config.size, seed)
+
     def play(self, batch: Batch) -> Iterator[Move]:
-        loss, log = TRAININGS[self.config.training](self, batch)
-        yield Move("model", loss, log)
+        x, heat = batch.x, self.config.temperature
+        if self.config.training == "denoising":
+            yield Move("model", denoising(lambda x: self.potential.slope(x, batch.given, learn=True), x, heat))
+        elif self.config.training == "sliced":
+            yield Move("model", sliced(lambda x: self.potential(x, batch.given), x, heat))
+        elif self.config.training == "pcd":
+            yield self.persistent(batch)
+        else:
+            yield self.matching(batch)
+
+    def persistent(self, batch: Batch) -> Move:
+        """E(x) - E(x-) + a (E(x)^2 + E(x-)^2), x- from chains that persist (Tieleman 2008; Du & Mordatch 2019)."""
+        made, _ = self.negatives(batch, torch.randn_like(batch.x))
+        real, fake = self.energy(batch), self.energy(made)
+        loss = real - fake + self.config.magnitude * (real.square() + fake.square())
+        return Move("model", loss, _told(batch.x, made.x, real, fake))
+
+    def matching(self, batch: Batch) -> Move:
+        """|-grad V(x_t) - (x_1 - x_0)|^2 with x_t = (1 - t) x_0 + t x_1, paired by optimal transport; at the end of
+        training also w (E(x) - E(x-)), which makes exp(-V / T) the density near the data (Balcerak et al. 2025).
+        """
+        x_1, given = batch.x, batch.given
+        x_0 = paired(torch.randn_like(x_1), x_1, given)
+        t = shaped(torch.rand(len(x_1), device=x_1.device), x_1)
+        flow = mean_square(self.potential.slope((1 - t) * x_0 + t * x_1, given, learn=True) + x_1 - x_0)
+        log = {"flow": flow.detach().mean()}
+        if self.fraction < 1 - self.config.sharpen:
+            return Move("model", flow, log)
+        made, arrived = self.negatives(batch, x_1)
+        real, fake = self.energy(batch), self.energy(made)
+        contrast = self.config.contrast * (real - fake) * arrived / x_1[0].numel()
+        return Move("model", flow + contrast, {**log, **_told(x_1, made.x, real, fake)})
+
+    @torch.no_grad()
+    def negatives(self, batch: Batch, first: Tensor) -> tuple[Batch, Tensor]:
+        """Samples of the model by chains that persist, one for each example, and which of them have arrived, (B,).
+
+        With `matching`, a chain that begins anew comes down the flow first, some steps in each turn.
+
+        first  where the chains that never moved stand
+        """
+        c, n = self.config, min(len(batch.x), len(self.chains.x))
+        rows = torch.randperm(len(self.chains.x), device=first.device)[:n]
+        x, given, age = self.chains.read(rows)
+        way = c.steps if c.training == "matching" else 0
+        fresh = (torch.rand(len(batch.x), device=first.device) < FRESH)[:n]
+        x = torch.where(shaped(fresh, x), torch.randn_like(x), torch.where(shaped(age < 0, x), first[:n], x))
+        given = {k: torch.where(shaped(fresh | (age < 0), v), batch.given[k][:n], v) for k, v in given.items()}
+        age = torch.where(fresh, 0, torch.where(age < 0, way, age))
+        for _ in range(c.k):
+            flows = shaped(age < way, x)
+            size = torch.where(flows, 1 / c.steps, c.size)
+            noise = (2 * size * c.temperature).sqrt() * torch.randn_like(x)
+            x = x - size * self.potential.slope(x, given) + torch.where(flows, 0.0, noise)
+            age = age + 1
+        self.chains.write(rows, x, given, age)
+        return Batch(x, given), age > way
 
     def schedule(self) -> list[Step]:
         """The steps from noise to an item."""
@@ -125,7 +170,7 @@ class Model(Family):
 
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
-        """Items that agree with x where mask is true, one for each seed: x (B, *shape), mask (B, *shape) or (*shape)."""
+        """Items that agree with x (B, *shape) where mask is true, one for each seed; mask (B, *shape) or (*shape)."""
         return self._drawn(seeds, given, (mask.bool().expand_as(x), x))
 
     def _drawn(self, seeds: Sequence[int], given: Mapping[str, Tensor], held: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -142,9 +187,17 @@ class Model(Family):
         start = noise()
         keep = _kept(start, *held) if held is not None else None
         slope = lambda x: self.potential.slope(x, given)  # noqa: E731
-        x = walk(slope, start, self.schedule(), noise, *([keep] if keep else []))
-        if self.config.kernel == "langevin" or not self.config.settle:
-            return x
+        keeping = [keep] if keep else []
+        x = walk(slope, start, self.schedule(), noise, *keeping)
+        if self.config.kernel != "langevin":
+            x = self._wandered(x, seeds, given, held)
+        polish = (10 if self.spec.dims else 0) if self.config.polish is None else self.config.polish
+        return walk(slope, x, [Step(self.config.size, 0.0)] * polish, noise, *keeping)
+
+    def _wandered(
+        self, x: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor], held: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """Each item moved on by the other kernel, alone, so that it depends on its seed only."""
         rows = []
         for i, seed in enumerate(seeds):
             one = {name: value if len(value) == 1 else value[i : i + 1] for name, value in given.items()}
@@ -168,6 +221,17 @@ class Model(Family):
                 f"data do. Try --set k={2 * self.config.k}, or --set temperature={2 * self.config.temperature:.2g}."
             )
         return None
+
+
+def _told(x: Tensor, made: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """What a contrast has to show."""
+    gap, energy = (fake - real).detach().mean(), real.detach().abs().mean()
+    return {"gap": gap, "energy": energy, "diversity": spread(made) / spread(x)}
+
+
+def spread(x: Tensor) -> Tensor:
+    """Mean absolute difference between neighbours in a batch: (B, *shape) -> ()."""
+    return (x - x.roll(1, 0)).abs().float().mean().detach() + 1e-6
 
 
 def _kept(start: Tensor, mask: Tensor, known: Tensor) -> Held:

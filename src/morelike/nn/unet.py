@@ -22,8 +22,8 @@ class Smooth(nn.Module):
         conv = _conv(dims)
         self.first, self.second = (conv(channels, channels, 3, padding=1) for _ in range(2))
         self.film = FiLM(given, channels)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for value in self.second.parameters():
+            nn.init.zeros_(value)
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
         return x + self.second(F.silu(self.film(self.first(F.silu(x)), c)))
@@ -72,6 +72,6 @@ class UNet(nn.Module):
         x = x + self.widen(F.silu(mixed))
         sizes = [*self.sizes[-2::-1], self.sizes[0]]
         levels = zip(self.up[::-1], self.after[::-1], sizes, strict=False)
-        for i, (up, block, size) in enumerate(levels):  # type: ignore[arg-type]
+        for i, (up, block, size) in enumerate(levels):
             x = _crop(up(F.silu(block(x if not i else x + kept[-1 - i], c))), size)
         return x, small.flatten(1)

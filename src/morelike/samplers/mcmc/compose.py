@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from morelike.core.spec import Batch
 
 Energy = Callable[[Tensor], Tensor]  # (C, *shape) -> (C,), log p(x) = -E(x) + constant
 
@@ -15,8 +18,8 @@ Energy = Callable[[Tensor], Tensor]  # (C, *shape) -> (C,), log p(x) = -E(x) + c
 def product(energies: Sequence[Energy], weights: Sequence[float] | None = None) -> Energy:
     """E(x) = sum_i w_i E_i(x): what all of them find likely, p(x) ~ prod_i p_i(x)^w_i (Hinton 2002, eq. 1).
 
-    A negative weight is a negation: likely for the others and unlikely for that one (Du, Li & Mordatch 2020, 3.2). It can
-    be normalised only where the others outweigh it.
+    A negative weight is a negation: likely for the others and unlikely for that one (Du, Li & Mordatch 2020, 3.2). It
+    can be normalised only where the others outweigh it.
     """
     shares = _shares(energies, weights)
 
@@ -83,3 +86,19 @@ class Boltzmann:
             logp = self(q)
             (slope,) = torch.autograd.grad(logp.sum(), q)
         return logp.detach(), slope
+
+
+@runtime_checkable
+class HasEnergy(Protocol):
+    """Knows -log p(x) up to a constant."""
+
+    def energy(self, batch: Batch) -> Tensor: ...  # (B,) in nats
+
+
+@runtime_checkable
+class HasInfill(Protocol):
+    """Can fill in what is missing of an item."""
+
+    def infill(
+        self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}
+    ) -> Tensor: ...  # x, mask (B, *shape), true where x is known -> (B, *shape)

@@ -12,7 +12,7 @@ from morelike.samplers.mcmc.graph import call
 from morelike.samplers.mcmc.kernel import Density, Info, State, Tuning, begin, choose, uniform
 from morelike.samplers.mcmc.leapfrog import LOST, energy, leapfrog
 
-ADJUSTED, UNADJUSTED = 0.574, 0.95
+UNADJUSTED = 0.95
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,13 @@ class Kernel:
 
     adjusted: bool = True
 
+    target: ClassVar[float | None] = 0.574
     gradient: ClassVar[bool] = True
     discrete: ClassVar[bool] = False
 
-    @property
-    def target(self) -> float:
-        return ADJUSTED if self.adjusted else UNADJUSTED
+    def __post_init__(self) -> None:
+        if not self.adjusted:
+            object.__setattr__(self, "target", UNADJUSTED)  # as the dataclass is frozen
 
     def init(self, density: Density, q: Tensor) -> State:
         return begin(density, q, gradient=True)
@@ -51,5 +52,6 @@ class Kernel:
 def propose(density: Density, state: State, tuning: Tuning, xi: Tensor) -> tuple[State, Tensor]:
     """Where a step with this noise leads, and the log of its ratio of Hastings: (C, D) -> state, (C,)."""
     eps = tuning.step.to(state.q).expand(len(xi), 1)
+    assert state.grad is not None
     q, r, grad, logp = call(leapfrog, density, state.q, xi, state.grad, eps, tuning.metric.scale)
     return State(q, logp, grad), energy(state.logp, xi) - energy(logp, r)

@@ -1,4 +1,4 @@
-"""How items come out of an energy model: downhill from noise, then about in the valleys at a temperature."""
+"""Downhill on a potential from noise, then about in its valleys: Langevin's equation in steps with a schedule."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-
-from morelike.samplers.mcmc.compose import Boltzmann
-from morelike.samplers.mcmc.kernel import Tuning
-from morelike.samplers.mcmc.metric import Metric
-from morelike.samplers.mcmc.walk import kernel_of
 
 Slope = Callable[[Tensor], Tensor]  # (B, *shape) -> gradient of V, (B, *shape)
 Noise = Callable[[int], Tensor]  # number of a step -> standard normal (B, *shape)
@@ -69,15 +64,3 @@ def downhill(flow: int, settle: int, size: float, heat: float) -> list[Step]:
 def cooled(steps: int, settle: int, size: float, heat: float) -> list[Step]:
     """Steps whose temperature falls from 1, that of the noise that they begin with, to the model's."""
     return [Step(size, heat ** (i / steps)) for i in range(steps)] + [Step(size, heat)] * settle
-
-
-@torch.no_grad()
-def wander(density: Boltzmann, x: Tensor, kernel: str, steps: int, size: float, seed: int) -> Tensor:
-    """Where one item comes to by another kernel, whose steps are of the length of Langevin's: (1, *shape) -> same."""
-    mover, q = kernel_of(kernel), x.flatten(1)
-    length = (2 * size * density.temperature) ** 0.5
-    tuning, rng = Tuning(Metric.unit(q), torch.tensor(length).to(q)), Generator(q.device).manual_seed(seed)
-    state = mover.init(density, q)
-    for _ in range(steps):
-        state, _ = mover.step(density, state, tuning, rng)
-    return density.join(state.q)

@@ -52,8 +52,9 @@ class Potential(nn.Module):
             raise unknown("net", name, known)
         self.condition = Condition(spec.given, EMBEDDED)
         given = self.condition.width
-        self.body = UNet(spec.shape, width, given) if name == "unet" else Around(name, spec.shape, width, given)
-        self.score = nn.Sequential(nn.Linear(self.body.code, 64), nn.SiLU(), nn.Linear(64, 1, bias=False))
+        body = UNet(spec.shape, width, given) if name == "unet" else Around(name, spec.shape, width, given)
+        self.body, code = body, body.code
+        self.score = nn.Sequential(nn.Linear(code, 64), nn.SiLU(), nn.Linear(64, 1, bias=False))
 
     def forward(self, x: Tensor, given: Mapping[str, Tensor]) -> Tensor:
         made, code = self.body(x, self.condition(given, len(x)))
