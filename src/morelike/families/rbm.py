@@ -353,8 +353,8 @@ class Model(Family):
             return None
         if abs(sum(gap) / 10) > 0.1 * self.bias.numel() and self.bits:
             return (
-                f"The free energies of the data and of the model's own samples are {abs(sum(gap) / 10):.0f} nats apart: "
-                "the chains do not follow the model. Try a smaller --set lr=0.02, or --set k=5."
+                f"The free energies of the data and of its own samples are {abs(sum(gap) / 10):.0f} nats apart: the "
+                "chains do not follow the model. Try a smaller --set lr=0.02, or --set k=5."
             )
         if self.fraction > 0.3 and sum(moved) / 10 < STUCK:
             return (

@@ -62,7 +62,9 @@ class Machine:
     def draw(self, natural: Tensor, noise: Noise, precision: Tensor | None) -> Tensor:
         """Visible units with the natural parameter given to them: (n, V)."""
         mean = self._mean(natural, precision)
-        return bernoulli(mean, noise, self.w.dtype) if precision is None else mean + noise.normal(mean) * precision.rsqrt()
+        if precision is None:
+            return bernoulli(mean, noise, self.w.dtype)
+        return mean + noise.normal(mean) * precision.rsqrt()
 
     def gibbs(self, v: Tensor, noise: Noise, steps: int) -> tuple[Tensor, Tensor]:
         """Block Gibbs sampling from v (n, V): the new v, and the hidden units (n, H) from which it was drawn."""

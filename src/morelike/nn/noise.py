@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-_BLOCK = 32_768  # numbers that are fetched for a row at once
-
 
 class Noise(Protocol):
     """Where the numbers of a sampler come from."""
@@ -49,17 +47,12 @@ class Streams:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.rngs = [Generator().manual_seed(int(seed)) for seed in seeds]
-        self.block = torch.empty(len(seeds), 0)
-        self.at = 0
 
     def uniform(self, like: Tensor) -> Tensor:
-        width = like.shape[1]
-        if self.at + width > self.block.shape[1]:
-            fetched = max(width, _BLOCK // width * width)
-            self.block = torch.stack([torch.rand(fetched, generator=rng) for rng in self.rngs])
-            self.at = 0
-        self.at += width
-        return self.block[:, self.at - width : self.at].to(like.device)
+        rows = torch.empty(like.shape)
+        for row, rng in zip(rows, self.rngs, strict=True):
+            torch.rand(like.shape[1], generator=rng, out=row)
+        return rows.to(like.device)
 
     def normal(self, like: Tensor) -> Tensor:
         u = self.uniform(like).double().clamp(2.0**-26, 1 - 2.0**-26)
