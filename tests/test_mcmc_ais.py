@@ -52,7 +52,7 @@ def test_annealing_finds_the_ratio_of_two_constants_from_either_side(annealed) -
     assert float(-down.log_ratio) == pytest.approx(truth, abs=4 * float(down.error))
     assert float(up.error) < 0.1 and float(down.error) < 0.1
     assert float(up.log_weights.mean()) < truth < float(-down.log_weights.mean()), "a bound from each side (Jensen)"
-    found = bracket(up, down, torch.tensor(2.0, dtype=torch.float64))
+    found = bracket(up, [down], torch.tensor(2.0, dtype=torch.float64))
     assert found.low < truth + 2 < found.high
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from morelike.core.distribution import Bernoulli, DiscretisedLogistic, Distribution, Normal
 from morelike.core.errors import OptionError
@@ -18,7 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.boltzmann import Machine, Stand, Tempered, centred_energy, swap
 from morelike.nn.condition import missing
 from morelike.nn.noise import Noise, Stream, Streams
-from morelike.samplers.mcmc.ais import Bracket, anneal, bracket
+from morelike.samplers.mcmc.ais import Annealed, Bracket, anneal, bracket, resampled
 
 CLASSES = 100  # most kinds that it can be conditioned on
 STUCK = 0.01  # of the way to another sample; chains that move less in a round hardly mix
@@ -265,7 +265,7 @@ class Model(Family):
 
         Else the first is by annealed importance sampling, the second by the same from samples of the model back to
         independent units (Grosse et al. 2015), both moved outwards by two standard errors. The second takes it that the
-        samples, from chains that have persisted, are good ones.
+        samples are good: the larger one counts of what annealed samples give, and chains that have persisted.
 
         temperatures  between independent units and the machine
         chains        in each direction, of all classes together
@@ -276,20 +276,24 @@ class Model(Family):
             plain = [Machine(m.w, m.eta.view(-1), m.c.view(-1), m.precision) for m in exact]
             return torch.stack([one.log_z() for one in plain]).expand(2, -1)
         noise = Stream(seed, self.bias.device)
-        found = [self._bracket(k, max(20, chains // len(classes)), temperatures, noise) for k in classes]
+        found = [self.annealed(k, max(20, chains // len(classes)), temperatures, noise)[1] for k in classes]
         return torch.stack([torch.stack([one.low for one in found]), torch.stack([one.high for one in found])])
 
-    def _bracket(self, k: int, n: int, temperatures: int, noise: Noise) -> Bracket:
-        """Annealing of n chains of class k, up and down."""
+    @torch.no_grad()
+    def annealed(self, k: int, n: int, temperatures: int, noise: Noise) -> tuple[Annealed[Stand], Bracket]:
+        """Annealing of n chains of class k: what those going up tell, and log Z between two numbers."""
         dtype = torch.float32 if self.bits else torch.float64
         path = self.path(torch.full((1,), k, device=self.bias.device), dtype)
         betas = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).tolist()
         up = anneal(path, path.start(n, noise), betas, noise)
-        own = self.chains[-self.count :][k :: len(self.mean)] if len(self.chains) else up.state.v
-        own = own[torch.arange(n, device=own.device) % len(own)].to(dtype)
-        v, _ = path.machine.gibbs(own, noise, self.config.walk)
-        down = anneal(path, path.stand(v), betas[::-1], noise)
-        return bracket(up, down, path.log_z0.squeeze().double())
+        rng = Generator(self.bias.device).manual_seed(k)
+        starts = [up.state.v[resampled(up, n, rng)]]
+        own = self.chains[-self.count :][k :: len(self.mean)].to(dtype)
+        if len(own):
+            starts.append(own[torch.arange(n, device=own.device) % len(own)])
+        ends = (path.machine.gibbs(v, noise, self.config.walk)[0] for v in starts)
+        downs = [anneal(path, path.stand(v), betas[::-1], noise) for v in ends]
+        return up, bracket(up, downs, path.log_z0.squeeze().double())
 
     @property
     def log_z(self) -> tuple[float, float]:

@@ -11,6 +11,9 @@ import torch
 from torch import Generator, Tensor
 
 
+_AHEAD = 2**21  # numbers that are fetched at once, for all rows together
+
+
 class Noise(Protocol):
     """Where the numbers of a sampler come from."""
 
@@ -47,12 +50,17 @@ class Streams:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.rngs = [Generator().manual_seed(int(seed)) for seed in seeds]
+        self.ready = torch.empty(len(seeds), 0)
 
     def uniform(self, like: Tensor) -> Tensor:
-        rows = torch.empty(like.shape)
-        for row, rng in zip(rows, self.rngs, strict=True):
-            torch.rand(like.shape[1], generator=rng, out=row)
-        return rows.to(like.device)
+        n, width = like.shape
+        if self.ready.shape[1] < width:  # what is left over comes first, so that it does not matter how much is fetched
+            fetched = torch.empty(n, max(width, _AHEAD // max(n, 1)))
+            for row, rng in zip(fetched, self.rngs, strict=True):
+                torch.rand(len(row), generator=rng, out=row)
+            self.ready = torch.cat([self.ready, fetched], 1)
+        drawn, self.ready = self.ready[:, :width], self.ready[:, width:]
+        return drawn.to(like.device)
 
     def normal(self, like: Tensor) -> Tensor:
         u = self.uniform(like).double().clamp(2.0**-26, 1 - 2.0**-26)
