@@ -32,7 +32,7 @@ def bits(path: Path) -> Tensor:
 
 
 def measured(model, train: Tensor, heldout: Tensor, temperatures: int) -> dict[str, float]:
-    """Mean log p in nats, from below and from above; the upper one of training images shows what was learnt by heart."""
+    """Mean log p in nats from below and from above, and of training images, which shows what was learnt by heart."""
     from morelike.core.spec import Batch
 
     low, high = (float(one) for one in model.bounds(temperatures, CHAINS)[:, 0])

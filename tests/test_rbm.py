@@ -19,7 +19,7 @@ from morelike.core.spec import Batch, Spec
 from morelike.families.rbm import Config, Model
 from morelike.measure.figure import Evidence
 from morelike.measure.likelihood import HasLogZ, likelihood
-from morelike.nn.boltzmann import Machine, Tempered, centred_energy, states, swap
+from morelike.nn.boltzmann import Machine, Offsets, Tempered, centred_energy, states, swap
 from morelike.nn.noise import Stream, Streams
 from morelike.samplers.mcmc.ais import anneal, bracket, resampled
 from morelike.train.budget import Plan
@@ -73,7 +73,7 @@ def test_the_centred_gradient_is_that_of_the_centred_machine() -> None:
     centred = -(x @ (b - w @ lam)) - F.softplus(x @ w + c - mu @ w).sum(1)
     (centred * g).sum().backward()
     plain = [t.float().requires_grad_() for t in (one.w, one.eta, one.c)]
-    energy = centred_energy(Machine(*plain), x.float(), (mu.float(), lam.float()), torch.float32)
+    energy = centred_energy(Machine(*plain), x.float(), Offsets(mu.float(), lam.float()), torch.float32)
     torch.testing.assert_close(energy, -one.log_prob(x).float(), rtol=1e-5, atol=1e-5)
     (energy * g.float()).sum().backward()
     # a step of the centred parameters moves the plain ones by d eta = d b - d w lam, d c = d c' - mu d w
@@ -85,7 +85,7 @@ def test_the_centred_gradient_is_that_of_the_centred_machine() -> None:
 def test_without_offsets_it_is_the_gradient_of_the_free_energy() -> None:
     one, x, y = machine(5, 4), torch.rand(6, 5).round(), torch.arange(6) % 2
     leaves = [t.float().requires_grad_() for t in (one.w, one.eta, one.c, torch.randn(2, 5), torch.randn(2, 4))]
-    zero = (torch.zeros(5), torch.zeros(4))
+    zero = Offsets(torch.zeros(5), torch.zeros(4))
     w, eta, c, d, e = leaves
     found = torch.autograd.grad(
         centred_energy(Machine(w, eta, c), x, zero, torch.float32, (d[y], e[y])).square().sum(), leaves

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-
 _AHEAD = 2**21  # numbers that are fetched at once, for all rows together
 
 
