@@ -23,7 +23,8 @@ from morelike.samplers.mcmc.ais import Annealed, Bracket, anneal, bracket, resam
 
 CLASSES = 100  # most kinds that it can be conditioned on
 STUCK = 0.01  # of the way to another sample; chains that move less in a round hardly mix
-ANNEALED, FEWEST, MOST = 100, 100, 5000  # chains that estimate log Z; temperatures, one for ANNEALED steps of training
+CHAINS, FEWEST, MOST = 100, 200, 5000  # chains that estimate log Z; temperatures, one for EACH steps of training
+EACH = 30
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class Model(Family):
         return self.bounds(FEWEST)
 
     @torch.no_grad()
-    def bounds(self, temperatures: int, chains: int = ANNEALED, seed: int = 0) -> Tensor:
+    def bounds(self, temperatures: int, chains: int = CHAINS, seed: int = 0) -> Tensor:
         """log Z of each class between two numbers, equal where all states can be gone through: (2, classes) float64.
 
         Else the first is by annealed importance sampling, the second by the same from samples of the model back to
@@ -263,7 +264,7 @@ class Model(Family):
         parts = [(self.read(b.x, self.noise()), self.classes(b.given, len(b.x))) for b in batches]
         v, y = torch.cat([v for v, _ in parts]), torch.cat([y for _, y in parts])
         self.chains.learn(v, y)
-        self.log_z_bounds.copy_(self.bounds(min(MOST, max(FEWEST, self.step // ANNEALED))))
+        self.log_z_bounds.copy_(self.bounds(min(MOST, max(FEWEST, self.step // EACH))))
         self.fitted.fill_(1)
 
     @torch.no_grad()

@@ -44,7 +44,10 @@ class DrawsItems(Protocol):
 
 @runtime_checkable
 class DrawsSlowly(Protocol):
-    """Needs as long for an item as for `draw_cost` examples of training, because its items come from long chains."""
+    """Needs as long for an item as for `draw_cost` examples of training, because its items come from long chains.
+
+    They can be drawn without what is fitted after training.
+    """
 
     draw_cost: float
 
@@ -116,7 +119,7 @@ class Trail:
     def _drawn(self, family: Family, ahead: Peeking) -> Tensor:
         """Items of the family, or of a copy with all that is fitted to the data after training."""
         assert self.draws is not None
-        if isinstance(family, HasFinish):
+        if isinstance(family, HasFinish) and not isinstance(family, DrawsSlowly):
             family = copy.deepcopy(family)
             cast(HasFinish, family).finish(ahead.peek(max(1, FIT // self.batch)))
         room = BYTES // max(1, math.prod(family.spec.shape))
