@@ -9,21 +9,22 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from morelike.core.distribution import Bernoulli, DiscretisedLogistic, Distribution, Normal
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, History, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.boltzmann import Machine, Stand, Tempered, centred_energy, swap
+from morelike.nn.boltzmann import Machine, Offsets, Stand, Tempered, centred_energy
+from morelike.nn.boltzmann_chains import Chains, Sizes
 from morelike.nn.condition import missing
 from morelike.nn.noise import Noise, Stream, Streams
-from morelike.samplers.mcmc.ais import Bracket, anneal, bracket
+from morelike.samplers.mcmc.ais import Annealed, Bracket, anneal, bracket, resampled
 
 CLASSES = 100  # most kinds that it can be conditioned on
 STUCK = 0.01  # of the way to another sample; chains that move less in a round hardly mix
-FORGETS = 0.01  # share of a running mean that a step renews
-ANNEALED, FEWEST, MOST = 100, 300, 5000  # chains that estimate log Z; temperatures, one for ANNEALED steps of training
+CHAINS, FEWEST, MOST = 100, 200, 5000  # chains that estimate log Z; temperatures, one for EACH steps of training
+EACH = 30
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Model(Family):
 
     needs = "log_prob"
     batch = 200
+    draw_cost = 500.0
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -73,30 +75,19 @@ class Model(Family):
         self.weight = nn.Parameter(0.01 * torch.randn(size, hidden))
         self.bias, self.hidden_bias = nn.Parameter(torch.zeros(size)), nn.Parameter(torch.zeros(hidden))
         self.log_sigma = None if self.bits else nn.Parameter(torch.full((size,), -0.7))
-        labelled = bool(self.kinds)
-        self.class_bias = nn.Parameter(torch.zeros(classes, size)) if labelled else None
-        self.class_hidden = nn.Parameter(torch.zeros(classes, hidden)) if labelled else None
-        each = -(-config.chains // classes) if config.training != "cd" else 0
-        levels = config.temperatures if config.training == "pt" else 1
-        first = torch.rand(levels * each * classes, size)
-        self.register_buffer("chains", (first < 0.5).float() if self.bits else first - 0.5)
-        self.register_buffer("mean", torch.full((classes, size), 0.5 if self.bits else 0.0))
-        self.register_buffer("spread", torch.full((classes, size), 0.3))
-        self.register_buffer("active", torch.full((hidden,), 0.5))
+        self.class_bias = nn.Parameter(torch.zeros(classes, size)) if self.kinds else None
+        self.class_hidden = nn.Parameter(torch.zeros(classes, hidden)) if self.kinds else None
+        chains = 0 if config.training == "cd" else config.chains
+        temperatures = config.temperatures if config.training == "pt" else 1
+        self.chains = Chains(Sizes(size, hidden, classes, chains, temperatures, self.bits))
         self.register_buffer("log_z_bounds", torch.zeros(2, classes))
         self.register_buffer("fitted", torch.zeros(()))
         self.register_buffer("fresh", torch.ones(()))
-        self.register_buffer("change", torch.ones(()))
         self._advanced = -1
 
-    mean: Tensor
-    spread: Tensor
-    active: Tensor
-    chains: Tensor
     log_z_bounds: Tensor
     fitted: Tensor
     fresh: Tensor
-    change: Tensor
 
     def optimizers(self) -> dict[str, Optim]:
         if self.bits:
@@ -129,11 +120,11 @@ class Model(Family):
 
     def path(self, y: Tensor, dtype: torch.dtype, known: tuple[Tensor, Tensor] | None = None) -> Tempered:
         """From independent units with the means that the data have, or the chains, to the machine; rows as in y."""
-        mean = self.mean[y].to(dtype)
+        mean = self.chains.mean[y].to(dtype)
         if self.bits:
             eta, precision = torch.logit(mean, 1e-3), None
         else:
-            precision = 1 / self.spread[y].to(dtype)
+            precision = 1 / self.chains.spread[y].to(dtype)
             eta = mean * precision
         machine = self.machine(y).cast(dtype)
         return Tempered(machine, Machine(machine.w, eta, machine.c, precision), known)
@@ -154,15 +145,12 @@ class Model(Family):
             y = y * kinds + given[name].expand(n)
         return y
 
-    def chain_classes(self, n: int) -> Tensor:
-        """Classes of n chains, which take turns: (n,)."""
-        return torch.arange(n, device=self.bias.device) % len(self.mean)
-
     def free_energy(self, v: Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
         """F(v) = -log sum_h exp(-E(v, h)): (n, V) -> (n,)."""
         if not self.bits:
             return -self.machine(y).log_prob(v)
-        at = (self.mean.mean(0), self.active) if self.config.centre else (0 * self.bias.detach(), 0 * self.active)
+        at = Offsets(self.chains.mean.mean(0), self.chains.active)
+        at = at if self.config.centre else Offsets(0 * at.mu, 0 * at.lam)
         rows = [None if one is None else one[y] for one in (self.class_bias, self.class_hidden)]
         return centred_energy(self.machine(), v, at, dtype, (rows[0], rows[1]))
 
@@ -179,8 +167,7 @@ class Model(Family):
         if self.bits:
             mean = (x if self.spec.tokens is not None else (x + 1) / 2).mean(0).clamp(0.01, 0.99)
             self.bias.copy_(torch.logit(mean))
-            self.mean.copy_(mean.expand_as(self.mean))
-            self.chains.copy_(self.noise().uniform(self.chains) < mean)
+            self.chains.restart(mean, self.noise())
 
     def noise(self) -> Stream:
         """Numbers that depend on torch's own seed."""
@@ -193,65 +180,27 @@ class Model(Family):
             self.begin(batch.x.flatten(1).float())
         y, noise = self.classes(batch.given, len(batch.x)), self.noise()
         if self.config.training != "cd" and self._advanced != self.step:  # once, however many microbatches there are
-            before = self.chains[-self.count :].clone()
-            self.advance(self.chains, Stream(torch.initial_seed() ^ (self.step + 1), self.bias.device), dtype)
-            self.change.copy_(self.moved(before, self.chains[-self.count :]))
+            self.advance(Stream(torch.initial_seed() ^ (self.step + 1), self.bias.device), dtype)
             self._advanced = self.step
         v = self.read(batch.x, noise)
         if self.config.training == "cd":
-            made, _ = self.walk(v, y, noise, self.config.k, dtype)
-            ours, theirs = self.free_energy(torch.cat([v, made]), y.repeat(2), dtype).chunk(2)
-            return ours - theirs, {"moved": self.moved(v, made)}
-        made = self.chains[-self.count :]
-        both = self.free_energy(torch.cat([v, made]), torch.cat([y, self.chain_classes(len(made))]), dtype)
-        ours, theirs = both.split([len(v), len(made)])
-        return ours - theirs.view(-1, len(self.mean)).mean(0)[y], {"moved": self.change}
+            made, theirs = self.chains.walk(self.machine(y), v, noise, self.config.k, dtype), y
+        else:
+            made, theirs = self.chains.own, self.chains.classes(len(self.chains.own))
+        both = self.free_energy(torch.cat([v, made]), torch.cat([y, theirs]), dtype)
+        data, model = both.split([len(v), len(made)])
+        if self.config.training != "cd":
+            model = model.view(-1, len(self.chains.mean)).mean(0)[y]
+        return data - model, {"moved": self.chains.moved.clone()}
 
-    def moved(self, before: Tensor, after: Tensor) -> Tensor:
-        """How far a round has taken samples, where 1 is as far as two samples lie apart that do not know each other."""
-        mean = self.mean.mean(0)
-        apart = mean * (1 - mean) if self.bits else self.spread.mean(0)
-        return (before - after).square().mean() / (2 * apart.mean()).clamp_min(1e-6)
-
-    @property
-    def count(self) -> int:
-        """Chains at the temperature of the model."""
-        return len(self.chains) // (self.config.temperatures if self.config.training == "pt" else 1)
-
-    @torch.no_grad()
-    def walk(self, v: Tensor, y: Tensor, noise: Noise, steps: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Gibbs steps from v, whose means are then taken into the running ones."""
-        machine = self.machine(y)
-        if dtype == torch.bfloat16:
-            machine = Machine(machine.w.to(dtype), machine.eta, machine.c)
-        v, h = machine.gibbs(v, noise, steps)
-        v, h = v.to(self.mean.dtype), h.to(self.mean.dtype)
-        self.remember(v, h)
-        return v, h
-
-    @torch.no_grad()
-    def advance(self, chains: Tensor, noise: Noise, dtype: torch.dtype) -> None:
-        """One round of the chains, at all their temperatures."""
-        if self.config.training == "pcd":
-            chains.copy_(self.walk(chains, self.chain_classes(len(chains)), noise, self.config.k, dtype)[0])
-            return
-        betas = torch.linspace(0, 1, self.config.temperatures, device=chains.device)
-        row = betas.repeat_interleave(self.count)[:, None]
-        path = self.path(self.chain_classes(len(chains)), torch.float32)
-        state = path.stand(chains)
-        for i in range(self.config.k):
-            state = path.move(row, state, noise)
-            state = swap(path, betas, state, (self.step + i) % 2 == 1, noise)
-        chains.copy_(state.v)
-        self.remember(state.v[-self.count :], torch.sigmoid(state.inputs + path.machine.c)[-self.count :])
-
-    def remember(self, v: Tensor, h: Tensor) -> None:
-        """Take samples of the model into the running means."""
-        if self.config.training != "cd" or not self.kinds:  # the classes of chains take turns, those of data do not
-            parts = v.view(-1, *self.mean.shape)
-            self.mean.lerp_(parts.mean(0), FORGETS)
-            self.spread.lerp_((parts - self.mean).square().mean(0).clamp(1e-4, 1e2), FORGETS)
-        self.active.lerp_(h.mean(0), FORGETS)
+    def advance(self, noise: Noise, dtype: torch.dtype) -> None:
+        """One round of the chains."""
+        if self.config.training == "pt":
+            odd = self.step % 2 == 1
+            self.chains.tempered_round(lambda y: self.path(y, torch.float32), noise, self.config.k, odd)
+        else:
+            y = self.chains.classes(len(self.chains.v))
+            self.chains.round(self.machine(y), noise, self.config.k, dtype)
 
     def labelled_log_z(self) -> Tensor:
         """log Z of each class from below and from above, in nats, as far as it is known: (2, classes)."""
@@ -260,36 +209,40 @@ class Model(Family):
         return self.bounds(FEWEST)
 
     @torch.no_grad()
-    def bounds(self, temperatures: int, chains: int = ANNEALED, seed: int = 0) -> Tensor:
+    def bounds(self, temperatures: int, chains: int = CHAINS, seed: int = 0) -> Tensor:
         """log Z of each class between two numbers, equal where all states can be gone through: (2, classes) float64.
 
         Else the first is by annealed importance sampling, the second by the same from samples of the model back to
         independent units (Grosse et al. 2015), both moved outwards by two standard errors. The second takes it that the
-        samples, from chains that have persisted, are good ones.
+        samples are good: the larger one counts of what annealed samples give, and chains that have persisted.
 
         temperatures  between independent units and the machine
         chains        in each direction, of all classes together
         """
-        classes = range(len(self.mean))
+        classes = range(len(self.chains.mean))
         if self.exact:
             exact = [self.machine(torch.tensor([k], device=self.bias.device)) for k in classes]
             plain = [Machine(m.w, m.eta.view(-1), m.c.view(-1), m.precision) for m in exact]
             return torch.stack([one.log_z() for one in plain]).expand(2, -1)
         noise = Stream(seed, self.bias.device)
-        found = [self._bracket(k, max(20, chains // len(classes)), temperatures, noise) for k in classes]
+        found = [self.annealed(k, max(20, chains // len(classes)), temperatures, noise)[1] for k in classes]
         return torch.stack([torch.stack([one.low for one in found]), torch.stack([one.high for one in found])])
 
-    def _bracket(self, k: int, n: int, temperatures: int, noise: Noise) -> Bracket:
-        """Annealing of n chains of class k, up and down."""
+    @torch.no_grad()
+    def annealed(self, k: int, n: int, temperatures: int, noise: Noise) -> tuple[Annealed[Stand], Bracket]:
+        """Annealing of n chains of class k: what those going up tell, and log Z between two numbers."""
         dtype = torch.float32 if self.bits else torch.float64
         path = self.path(torch.full((1,), k, device=self.bias.device), dtype)
         betas = torch.linspace(0, 1, temperatures + 1, dtype=torch.float64).tolist()
         up = anneal(path, path.start(n, noise), betas, noise)
-        own = self.chains[-self.count :][k :: len(self.mean)] if len(self.chains) else up.state.v
-        own = own[torch.arange(n, device=own.device) % len(own)].to(dtype)
-        v, _ = path.machine.gibbs(own, noise, self.config.walk)
-        down = anneal(path, path.stand(v), betas[::-1], noise)
-        return bracket(up, down, path.log_z0.squeeze().double())
+        rng = Generator(self.bias.device).manual_seed(k)
+        starts = [up.state.v[resampled(up, n, rng)]]
+        own = self.chains.own[k :: len(self.chains.mean)].to(dtype)
+        if len(own):
+            starts.append(own[torch.arange(n, device=own.device) % len(own)])
+        ends = (path.machine.gibbs(v, noise, self.config.walk)[0] for v in starts)
+        downs = [anneal(path, path.stand(v), betas[::-1], noise) for v in ends]
+        return up, bracket(up, downs, path.log_z0.squeeze().double())
 
     @property
     def log_z(self) -> tuple[float, float]:
@@ -310,11 +263,8 @@ class Model(Family):
         """Learn the means of the data, from which annealing begins, and estimate log Z along it."""
         parts = [(self.read(b.x, self.noise()), self.classes(b.given, len(b.x))) for b in batches]
         v, y = torch.cat([v for v, _ in parts]), torch.cat([y for _, y in parts])
-        for k in range(len(self.mean)):
-            own = v[y == k]
-            if len(own) > 1:
-                self.mean[k], self.spread[k] = own.mean(0), own.var(0).clamp(1e-4, 1e2)
-        self.log_z_bounds.copy_(self.bounds(min(MOST, max(FEWEST, self.step // ANNEALED))))
+        self.chains.learn(v, y)
+        self.log_z_bounds.copy_(self.bounds(min(MOST, max(FEWEST, self.step // EACH))))
         self.fitted.fill_(1)
 
     @torch.no_grad()
@@ -353,8 +303,8 @@ class Model(Family):
             return None
         if abs(sum(gap) / 10) > 0.1 * self.bias.numel() and self.bits:
             return (
-                f"The free energies of the data and of the model's own samples are {abs(sum(gap) / 10):.0f} nats apart: "
-                "the chains do not follow the model. Try a smaller --set lr=0.02, or --set k=5."
+                f"The free energies of the data and of its own samples are {abs(sum(gap) / 10):.0f} nats apart: the "
+                "chains do not follow the model. Try a smaller --set lr=0.02, or --set k=5."
             )
         if self.fraction > 0.3 and sum(moved) / 10 < STUCK:
             return (

@@ -62,9 +62,9 @@ class Machine:
     def draw(self, natural: Tensor, noise: Noise, precision: Tensor | None) -> Tensor:
         """Visible units with the natural parameter given to them: (n, V)."""
         mean = self._mean(natural, precision)
-        return (
-            bernoulli(mean, noise, self.w.dtype) if precision is None else mean + noise.normal(mean) * precision.rsqrt()
-        )
+        if precision is None:
+            return bernoulli(mean, noise, self.w.dtype)
+        return mean + noise.normal(mean) * precision.rsqrt()
 
     def gibbs(self, v: Tensor, noise: Noise, steps: int) -> tuple[Tensor, Tensor]:
         """Block Gibbs sampling from v (n, V): the new v, and the hidden units (n, H) from which it was drawn."""
@@ -167,12 +167,20 @@ class Tempered:
         return self.base.log_base(self.base.eta) + self.machine.w.shape[1] * math.log(2)
 
 
+class Offsets(NamedTuple):
+    """About the means of the visible units, mu (V,), and of the hidden ones, lam (H,)."""
+
+    mu: Tensor
+    lam: Tensor
+
+
 class _Centred(torch.autograd.Function):
     """-v.(eta + d) - sum_j softplus(c_j + e_j + v.w_j), whose gradient is that of the centred machine."""
 
     @staticmethod
-    def forward(ctx: Any, w: Tensor, eta: Tensor, c: Tensor, d: Tensor | None, e: Tensor | None, v: Tensor,
-                at: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:  # fmt: skip
+    def forward(ctx: Any, w: Tensor, eta: Tensor, c: Tensor, d: Tensor | None, e: Tensor | None,
+                data: tuple[Tensor, torch.dtype], at: Offsets) -> Tensor:  # fmt: skip
+        v, dtype = data
         bits = v.to(dtype)
         inputs = (bits @ w.to(dtype)).float().add_(c if e is None else c + e)
         ctx.save_for_backward(v, bits, torch.sigmoid(inputs), *at)
@@ -188,11 +196,11 @@ class _Centred(torch.autograd.Function):
         off = (h - lam).mul_(g[:, None])  # (n, H)
         w = (bits.T @ off.to(bits.dtype)).float().addr_(mu, off.sum(0), alpha=-1)
         eta, c = g @ v - w @ lam, g @ h - mu @ w
-        return w, eta, c, *rows, None, None, None
+        return w, eta, c, *rows, None, None
 
 
 def centred_energy(
-    machine: Machine, v: Tensor, at: tuple[Tensor, Tensor], dtype: torch.dtype,
+    machine: Machine, v: Tensor, at: Offsets, dtype: torch.dtype,
     rows: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> Tensor:  # fmt: skip
     """The free energy of bits v, with the gradient of the centred machine (Montavon & Mueller 2012): (n, V) -> (n,).
@@ -201,11 +209,10 @@ def centred_energy(
     descent that does not depend on whether a bit is coded 0 and 1 or 1 and 0. It is the gradient that the difference
     of two free energies has in the parameters of the centred machine, carried back to those of the plain one.
 
-    at     mu (V,) and lam (H,), about the means of the visible and of the hidden units
     dtype  in which matrices are multiplied
     rows   what each row adds to eta and c: (n, V) and (n, H)
     """
-    return _Centred.apply(machine.w, machine.eta, machine.c, *rows, v, at, dtype)
+    return _Centred.apply(machine.w, machine.eta, machine.c, *rows, (v, dtype), at)
 
 
 def swap(path: Tempered, betas: Tensor, state: Stand, odd: bool, noise: Noise) -> Stand:

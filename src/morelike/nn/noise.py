@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-_BLOCK = 32_768  # numbers that are fetched for a row at once
+_AHEAD = 2**21  # numbers that are fetched at once, for all rows together
 
 
 class Noise(Protocol):
@@ -49,17 +49,17 @@ class Streams:
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.rngs = [Generator().manual_seed(int(seed)) for seed in seeds]
-        self.block = torch.empty(len(seeds), 0)
-        self.at = 0
+        self.ready = torch.empty(len(seeds), 0)
 
     def uniform(self, like: Tensor) -> Tensor:
-        width = like.shape[1]
-        if self.at + width > self.block.shape[1]:
-            fetched = max(width, _BLOCK // width * width)
-            self.block = torch.stack([torch.rand(fetched, generator=rng) for rng in self.rngs])
-            self.at = 0
-        self.at += width
-        return self.block[:, self.at - width : self.at].to(like.device)
+        n, width = like.shape
+        if self.ready.shape[1] < width:  # what is left over comes first, so that it does not matter how much is fetched
+            fetched = torch.empty(n, max(width, _AHEAD // max(n, 1)))
+            for row, rng in zip(fetched, self.rngs, strict=True):
+                torch.rand(len(row), generator=rng, out=row)
+            self.ready = torch.cat([self.ready, fetched], 1)
+        drawn, self.ready = self.ready[:, :width], self.ready[:, width:]
+        return drawn.to(like.device)
 
     def normal(self, like: Tensor) -> Tensor:
         u = self.uniform(like).double().clamp(2.0**-26, 1 - 2.0**-26)

@@ -42,6 +42,16 @@ class DrawsItems(Protocol):
     def items(self, family: Family, n: int) -> Tensor: ...
 
 
+@runtime_checkable
+class DrawsSlowly(Protocol):
+    """Needs as long for an item as for `draw_cost` examples of training, because its items come from long chains.
+
+    They can be drawn without what is fitted after training.
+    """
+
+    draw_cost: float
+
+
 @dataclass(frozen=True)
 class Moment:
     """What was drawn after `step` steps, `seconds` after the run began, with `fraction` of its budget spent.
@@ -109,11 +119,12 @@ class Trail:
     def _drawn(self, family: Family, ahead: Peeking) -> Tensor:
         """Items of the family, or of a copy with all that is fitted to the data after training."""
         assert self.draws is not None
-        if isinstance(family, HasFinish):
+        if isinstance(family, HasFinish) and not isinstance(family, DrawsSlowly):
             family = copy.deepcopy(family)
             cast(HasFinish, family).finish(ahead.peek(max(1, FIT // self.batch)))
         room = BYTES // max(1, math.prod(family.spec.shape))
-        paid = int(SHARE * self.plan.revisions[0].steps * self.batch / MOMENTS)
+        cost = family.draw_cost if isinstance(family, DrawsSlowly) else 1.0
+        paid = int(SHARE * self.plan.revisions[0].steps * self.batch / MOMENTS / cost)
         return self.draws.items(family, max(FEWEST, min(MOST, room, paid) // 32 * 32))
 
 

@@ -60,7 +60,7 @@ class Annealed(Generic[S]):
 
 
 def anneal(path: Path[S], state: S, betas: Sequence[float], rng: Any) -> Annealed[S]:
-    """Carry chains along a path and weigh them, log w = sum_t log f_t(x_(t-1)) - log f_(t-1)(x_(t-1)) (Neal 2001, eq. 11).
+    """Carry chains along a path and weigh them, log w = sum_t log f_t(x_t-1) - log f_t-1(x_t-1) (Neal 2001, eq. 11).
 
     state   chains drawn from f at betas[0]; exactly, or E[w] is no longer the ratio
     betas   from 0 to 1 for the wanted constant. From 1 to 0, with samples of the target to begin from, for 1 / it: then
@@ -73,6 +73,11 @@ def anneal(path: Path[S], state: S, betas: Sequence[float], rng: Any) -> Anneale
     return Annealed(total, state)
 
 
+def resampled(up: Annealed[Any], n: int, rng: Generator | None = None) -> Tensor:
+    """Which chains to take as samples of the target, each as often as its weight says (Rubin 1987): (n,) indices."""
+    return torch.multinomial(torch.softmax(up.log_weights, 0), n, replacement=True, generator=rng)
+
+
 class Bracket(NamedTuple):
     """log Z between two numbers, in nats: `low` from annealing up and `high` from annealing down, each () or (K,)."""
 
@@ -80,15 +85,17 @@ class Bracket(NamedTuple):
     high: Tensor
 
 
-def bracket(up: Annealed[Any], down: Annealed[Any], log_z0: Tensor, errors: float = 2.0) -> Bracket:
+def bracket(up: Annealed[Any], downs: Sequence[Annealed[Any]], log_z0: Tensor, errors: float = 2.0) -> Bracket:
     """log Z of the target from both sides, each moved outwards by some standard errors.
 
-    up, down  annealed from the base to the target, and from samples of the target to the base
-    log_z0    log Z of the base: ()
+    up      annealed from the base to the target
+    downs   annealed from samples of the target to the base, each from samples of another kind: the highest counts, for
+            samples in which a part of the target is missing make the estimate too low
+    log_z0  log Z of the base: ()
     """
     low = log_z0 + up.log_ratio - errors * up.error
-    high = log_z0 - down.log_ratio + errors * down.error
-    return Bracket(low, torch.maximum(low, high))
+    highs = [log_z0 - down.log_ratio + errors * down.error for down in downs]
+    return Bracket(low, torch.stack([low, *highs]).amax(0))
 
 
 @dataclass(frozen=True)
