@@ -158,7 +158,8 @@ class Model(Family):
     def surprise(self, batch: Batch) -> Tensor:
         """-log p of every token (B, T) in nats, 0 where it does not count."""
         logits, after, counts = self.logits(batch)
-        return F.cross_entropy(logits.float().transpose(1, 2), after, reduction="none") * counts
+        flat = F.cross_entropy(logits.float().flatten(0, 1), after.flatten(), reduction="none")
+        return flat.view_as(after) * counts
 
     def play(self, batch: Batch) -> Iterator[Move]:
         nats = self.surprise(batch)
