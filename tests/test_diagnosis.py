@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -109,9 +111,9 @@ FAULTS: dict[str, tuple[Any, Any, dict[str, Any], str, str]] = {
         "60%", "--steps 4000",
     ),
     "too_small": (
-        VAE, measured(figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0),
-                      forecast={"twice": {"gain": 0.03, "gain_low": -0.2, "gain_high": 0.1}}), options(vae, width=8),
-        "50%", "--size 16",
+        {"model": (600.0, 600.0), "kl": (18.0, 18.0), "nll": (582.0, 582.0)},
+        measured(figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0)),
+        options(vae, width=8), "50%", "--size 16",
     ),
 }  # fmt: skip
 
@@ -122,6 +124,44 @@ def test_each_fault_is_named_with_its_evidence_and_an_option(tmp_path: Path, kin
     (finding,) = diagnose(run_folder(tmp_path / "run", curves), figures, known)
     assert finding.kind == kind and finding.title and finding.consequence
     assert number in finding.evidence and advice in finding.action
+
+
+def learning(path: Path, loss: Callable[[float], float], warmup: float = 0.0) -> Path:
+    """The folder of a VAE whose loss at a fraction of the run is this, and noise; its code is given weight slowly."""
+    run = run_folder(path, VAE)
+    noise, kl, lines = random.Random(0), 20.0, []
+    for place in range(1, 201):
+        at, off = place / 200, noise.gauss(0.0, 4.0)
+        weight = min(1.0, at / warmup) if warmup else 1.0
+        nll = loss(at) - kl + off
+        lines.append({"step": 9 * place, "model": nll + weight * kl, "nll": nll, "kl": kl})
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+CURVES: dict[str, tuple[Callable[[float], float], float, bool]] = {
+    # loss at a fraction of the run, warm-up of the weight of the code, whether the run has stopped improving
+    "falls and falls": (lambda t: 1900 + 40 / (t + 0.005), 0.0, False),
+    "steep at first, so that the end looks flat": (
+        lambda t: 1900 - 60 * math.log(t) + 5000 * math.exp(-90 * t),
+        0.0,
+        False,
+    ),
+    "while the code gains weight": (lambda t: 1900 - 15 * math.log(t), 1.0, False),
+    "flat since an eighth": (lambda t: 1900 + 5000 * math.exp(-60 * t), 0.0, True),
+    "flat since a half": (lambda t: 1900 + 400 * math.exp(-12 * t), 0.0, True),
+    "rises again": (lambda t: 1900 + 300 * (t - 0.4) ** 2, 0.2, True),
+}
+
+
+@pytest.mark.parametrize("kind", CURVES)
+def test_only_a_loss_on_its_plateau_has_stopped_improving(tmp_path: Path, kind: str) -> None:
+    """Whatever an unsure forecast says: the loss itself tells how far a model with a single player is."""
+    loss, warmup, stopped = CURVES[kind]
+    poor = (figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0))
+    for ahead in ({"twice": {"gain": 0.09, "gain_low": -1.7, "gain_high": 0.7}}, {"reason": "it has not fallen"}):
+        found = diagnose(learning(tmp_path / "run", loss, warmup), measured(*poor, forecast=ahead), options(vae))
+        assert kinds(found) == ["too_small"] * stopped
 
 
 @pytest.mark.parametrize(("ratio", "named"), [(0.87, True), (0.97, False)])

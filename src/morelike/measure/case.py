@@ -44,6 +44,19 @@ class Case:
         last = values[-(len(values) // 5) :]
         return values[0], sum(last) / len(last)
 
+    def objective(self) -> list[tuple[float, float]]:
+        """Step and loss of a model with a single player, its code weighed as at the end; [] for several players."""
+        names = list(self.optimizers)
+        if len(names) != 1:
+            return []
+        beta, found = self.options.get("beta", 1.0), []
+        for line in self.log:
+            parts = (line.get("nll"), line.get("kl"))  # while the weight of the code is raised, the loss grows by that
+            loss = parts[0] + beta * parts[1] if all(map(is_number, (*parts, beta))) else line.get(names[0])
+            if is_number(loss) and is_number(line.get("step")):
+                found.append((float(line["step"]), float(loss)))
+        return found
+
     def lower_rate(self, by: float) -> str:
         """The option that divides the learning rate."""
         rates = [one["lr"] for one in self.optimizers.values() if isinstance(one, dict) and is_number(one.get("lr"))]
