@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from morelike.families import gan, vae
+from morelike.core.tokens import Manner
+from morelike.families import autoregressive, gan, vae
 from morelike.measure.diagnosis import diagnose
 from morelike.measure.figure import Figure, Finding, Measured, Neighbours, Novelty, Verdict
 from morelike.recipes import Request, fit
@@ -110,6 +111,9 @@ FAULTS: dict[str, tuple[Any, Any, dict[str, Any], str, str]] = {
         GAN, measured(*HEALTHY, forecast={"twice": {"gain": 0.4, "gain_low": 0.1, "gain_high": 0.6}}), options(gan),
         "60%", "--steps 4000",
     ),
+    "loops": (
+        VAE, measured(figure("loops", 0.3, 0.01, low=0.2)), options(autoregressive), "30%", "--repetition 1.2",
+    ),
     "too_small": (
         {"model": (600.0, 600.0), "kl": (18.0, 18.0), "nll": (582.0, 582.0)},
         measured(figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0)),
@@ -164,6 +168,17 @@ def test_only_a_loss_on_its_plateau_has_stopped_improving(tmp_path: Path, kind: 
         assert kinds(found) == ["too_small"] * stopped
 
 
+@pytest.mark.parametrize(
+    ("value", "low", "floor", "severity"),
+    [(0.3, 0.2, 0.0, "warn"), (0.1, 0.06, 0.01, "note"), (0.04, 0.02, 0.0, ""), (0.3, 0.2, 0.25, "")],
+)
+def test_loops_are_told_where_real_texts_have_fewer(
+    tmp_path: Path, value: float, low: float, floor: float, severity: str
+) -> None:
+    found = diagnose(run_folder(tmp_path / "run", VAE), measured(figure("loops", value, floor, low=low)), options(vae))
+    assert [one.severity for one in found] == [severity] * bool(severity)
+
+
 @pytest.mark.parametrize(("ratio", "named"), [(0.87, True), (0.97, False)])
 def test_samples_nearer_to_training_items_are_learned_by_heart(tmp_path: Path, ratio: float, named: bool) -> None:
     """A copy machine is at 0.8 here, so that a quarter of the way to it is 0.95."""
@@ -195,7 +210,7 @@ def test_only_options_that_exist_are_advised(tmp_path: Path) -> None:
                     assert name in known, f"{kind}: {finding.action}"
                     assert given != {} or name in ("lr", "average"), f"{kind} was not told of {name}"
                 flags = set(re.findall(r"--(\w+)", finding.action)) - {"set"}
-                assert flags <= {one.name for one in fields(Request)}, finding.action
+                assert flags <= {one.name for one in (*fields(Request), *fields(Manner))}, finding.action
 
 
 def test_a_critic_whose_loss_is_no_probability_is_not_judged(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ EMPTY = 1.0  # nats that a code has to carry
 OUTPLAYED = (0.4, 2.0)  # critic's loss under, and generator's over, so many times their first values
 WORTH = (0.2, 0.35)  # share of the distance that twice the time has to take away for a note, and for a warning
 FLAT = 0.12  # share that it takes away at most, by the best guess, for a curve to be flat
+LOOPING, OFTEN = 0.05, 4  # share of samples in a loop from which it is told, and times that for a warning
 FEWEST, STEADY = 5, 0.1  # lines of the log, and share of the fall before, from which a loss is on its plateau
 SEEN = 3.0  # passes over the data under which a short run has not seen them
 SHORT = 2_000  # steps of a short run
@@ -87,6 +88,20 @@ def collapse(e: Case) -> Finding | None:
         "collapse", "stop" if severe else "warn", "The model repeats itself", _sentence(signs),
         "It makes some things again and again, and leaves others out.",
         f"Train again with {way}.",
+    )  # fmt: skip
+
+
+def looping(e: Case) -> Finding | None:
+    """Texts that go round in a loop, clearly more often than real ones do."""
+    one = e.figure("loops")
+    if one is None or (one.value or 0.0) < LOOPING or (one.low or 0.0) <= (one.floor or 0.0):
+        return None
+    return Finding(
+        "loops", "warn" if (one.value or 0.0) >= OFTEN * LOOPING else "note", "Texts go round in loops",
+        f"{one.value:.0%} of the samples say the same again and again; {one.floor or 0.0:.0%} of real texts do.",
+        "A loop makes itself likelier with each round, so the model does not find out of it.",
+        "When sampling, --repetition 1.2 makes what was written less likely, and a --temperature below 1 makes loops "
+        f"likelier; the model itself gets better by more data, or by training again with {e.longer(2)}.",
     )  # fmt: skip
 
 
@@ -227,10 +242,12 @@ def too_small(e: Case) -> Finding | None:
 
 
 CHECKS: tuple[Callable[[Case], Finding | None], ...] = (
-    diverged, collapse, posterior_collapse, critic_too_strong, average_too_long, memorised, under_trained, too_small,
+    diverged, collapse, looping, posterior_collapse, critic_too_strong, average_too_long, memorised, under_trained,
+    too_small,
 )  # fmt: skip
 MASKED_BY = {  # a finding that is only a consequence of another one is left out
-    "collapse": {"diverged", "posterior_collapse"}, "critic_too_strong": {"diverged"}, "average_too_long": {"diverged"},
+    "collapse": {"diverged", "posterior_collapse"}, "loops": {"diverged"},
+    "critic_too_strong": {"diverged"}, "average_too_long": {"diverged"},
     "under_trained": {"diverged", "memorised", "posterior_collapse"},
     "too_small": {"diverged", "memorised", "posterior_collapse", "collapse", "under_trained"},
 }  # fmt: skip
