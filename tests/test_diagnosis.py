@@ -168,6 +168,24 @@ def test_only_a_loss_on_its_plateau_has_stopped_improving(tmp_path: Path, kind: 
         assert kinds(found) == ["too_small"] * stopped
 
 
+@pytest.mark.parametrize(("fall", "stopped"), [(0.15, False), (0.0, True)])
+def test_texts_are_judged_by_the_held_out_loss(tmp_path: Path, fall: float, stopped: bool) -> None:
+    """The loss of a batch depends on how long its texts are, far more than on what was learned."""
+    run, noise, lines = run_folder(tmp_path / "run", {"model": (0.0, 0.0)}), random.Random(1), []
+    for place in range(1, 61):
+        line = {"step": place, "model": 250.0 + 60 * noise.random(), "nats": 5.0 + noise.random()}
+        nats = 6.0 - fall * math.log(place / 60) + 2.0 * math.exp(-place / 5) + 0.002 * noise.random()
+        lines.append(line | ({"held_out": nats} if place % 3 == 0 else {}))
+    poor = (figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0))
+
+    def told(kept: Sequence[dict[str, float]]) -> list[str]:
+        (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+        return kinds(diagnose(run, measured(*poor), options(autoregressive)))
+
+    assert told(lines) == ["too_small"] * stopped
+    assert told([{"step": line["step"], "model": line["model"]} for line in lines]) == []  # noise alone tells nothing
+
+
 @pytest.mark.parametrize(
     ("value", "low", "floor", "severity"),
     [(0.3, 0.2, 0.0, "warn"), (0.1, 0.06, 0.01, "note"), (0.04, 0.02, 0.0, ""), (0.3, 0.2, 0.25, "")],

@@ -20,8 +20,9 @@ EMPTY = 1.0  # nats that a code has to carry
 OUTPLAYED = (0.4, 2.0)  # critic's loss under, and generator's over, so many times their first values
 WORTH = (0.2, 0.35)  # share of the distance that twice the time has to take away for a note, and for a warning
 FLAT = 0.12  # share that it takes away at most, by the best guess, for a curve to be flat
+HIDES = 0.05  # share of the fall of a run from which an error hides whether it goes on
 LOOPING, OFTEN = 0.05, 4  # share of samples in a loop from which it is told, and times that for a warning
-FEWEST, STEADY = 5, 0.1  # lines of the log, and share of the fall before, from which a loss is on its plateau
+FEWEST, STEADY = 4, 0.1  # lines of the log, and share of the fall before, from which a loss is on its plateau
 SEEN = 3.0  # passes over the data under which a short run has not seen them
 SHORT = 2_000  # steps of a short run
 COPIES = 0.05  # copy rate that is let pass
@@ -281,16 +282,17 @@ def _settled(e: Case) -> bool:
 
     Every loss falls steeply first and then more slowly: one that is inversely proportional to the time falls by 0.4
     times as much from the third quarter to the last as from the second to the third. It is on its plateau where that
-    is no more than a tenth, or than twice its standard error.
+    is no more than a tenth, or than twice its standard error; but not where that is so large that it hides a fall.
     """
     curve = e.objective()
     end = curve[-1][0] if curve else 0.0
-    quarters = [[loss for step, loss in curve if q * end < 4 * step <= (q + 1) * end] for q in (1, 2, 3)]
+    quarters = [[loss for step, loss in curve if q * end < 4 * step <= (q + 1) * end] for q in range(4)]
     if min(map(len, quarters)) < FEWEST:
         return False
-    second, third, last = map(fmean, quarters)
-    noise = sum(_variance(one) / len(one) for one in quarters[1:]) ** 0.5
-    return third - last <= max(2 * noise, STEADY * (second - third))
+    first, second, third, last = map(fmean, quarters)
+    error = 2 * sum(_variance(one) / len(one) for one in quarters[2:]) ** 0.5
+    told = error <= max(last - third, HIDES * (first - last))
+    return told and third - last <= max(error, STEADY * (second - third))
 
 
 def _variance(values: Sequence[float]) -> float:
