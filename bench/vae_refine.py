@@ -3,8 +3,8 @@
     python bench/vae_refine.py --minutes 2 --folder OUT
 
 Trains a VAE on thresholded MNIST through the package, then bounds log p(x) of 100 held-out items from below in three
-ways: one sample of q(z|x), 64 samples (Burda et al. 2016), and 4 chains carried from q(z|x) to p(z|x) over 100 densities
-(Wu et al. 2017).
+ways: one sample of q(z|x), 64 samples (Burda et al. 2016), and 4 chains carried from q(z|x) to p(z|x) over
+100 densities (Wu et al. 2017).
 
 Expected: each bound above the one before it.
 """

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from morelike.families import gan, vae
+from morelike.core.tokens import Manner
+from morelike.families import autoregressive, gan, vae
 from morelike.measure.diagnosis import diagnose
 from morelike.measure.figure import Figure, Finding, Measured, Neighbours, Novelty, Verdict
 from morelike.recipes import Request, fit
@@ -108,10 +111,13 @@ FAULTS: dict[str, tuple[Any, Any, dict[str, Any], str, str]] = {
         GAN, measured(*HEALTHY, forecast={"twice": {"gain": 0.4, "gain_low": 0.1, "gain_high": 0.6}}), options(gan),
         "60%", "--steps 4000",
     ),
+    "loops": (
+        VAE, measured(figure("loops", 0.3, 0.01, low=0.2)), options(autoregressive), "30%", "--repetition 1.2",
+    ),
     "too_small": (
-        VAE, measured(figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0),
-                      forecast={"twice": {"gain": 0.03, "gain_low": -0.2, "gain_high": 0.1}}), options(vae, width=8),
-        "50%", "--size 16",
+        {"model": (600.0, 600.0), "kl": (18.0, 18.0), "nll": (582.0, 582.0)},
+        measured(figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0)),
+        options(vae, width=8), "50%", "--size 16",
     ),
 }  # fmt: skip
 
@@ -122,6 +128,73 @@ def test_each_fault_is_named_with_its_evidence_and_an_option(tmp_path: Path, kin
     (finding,) = diagnose(run_folder(tmp_path / "run", curves), figures, known)
     assert finding.kind == kind and finding.title and finding.consequence
     assert number in finding.evidence and advice in finding.action
+
+
+def learning(path: Path, loss: Callable[[float], float], warmup: float = 0.0) -> Path:
+    """The folder of a VAE whose loss at a fraction of the run is this, and noise; its code is given weight slowly."""
+    run = run_folder(path, VAE)
+    noise, kl, lines = random.Random(0), 20.0, []
+    for place in range(1, 201):
+        at, off = place / 200, noise.gauss(0.0, 4.0)
+        weight = min(1.0, at / warmup) if warmup else 1.0
+        nll = loss(at) - kl + off
+        lines.append({"step": 9 * place, "model": nll + weight * kl, "nll": nll, "kl": kl})
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+CURVES: dict[str, tuple[Callable[[float], float], float, bool]] = {
+    # loss at a fraction of the run, warm-up of the weight of the code, whether the run has stopped improving
+    "falls and falls": (lambda t: 1900 + 40 / (t + 0.005), 0.0, False),
+    "steep at first, so that the end looks flat": (
+        lambda t: 1900 - 60 * math.log(t) + 5000 * math.exp(-90 * t),
+        0.0,
+        False,
+    ),
+    "while the code gains weight": (lambda t: 1900 - 15 * math.log(t), 1.0, False),
+    "flat since an eighth": (lambda t: 1900 + 5000 * math.exp(-60 * t), 0.0, True),
+    "flat since a half": (lambda t: 1900 + 400 * math.exp(-12 * t), 0.0, True),
+    "rises again": (lambda t: 1900 + 300 * (t - 0.4) ** 2, 0.2, True),
+}
+
+
+@pytest.mark.parametrize("kind", CURVES)
+def test_only_a_loss_on_its_plateau_has_stopped_improving(tmp_path: Path, kind: str) -> None:
+    """Whatever an unsure forecast says: the loss itself tells how far a model with a single player is."""
+    loss, warmup, stopped = CURVES[kind]
+    poor = (figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0))
+    for ahead in ({"twice": {"gain": 0.09, "gain_low": -1.7, "gain_high": 0.7}}, {"reason": "it has not fallen"}):
+        found = diagnose(learning(tmp_path / "run", loss, warmup), measured(*poor, forecast=ahead), options(vae))
+        assert kinds(found) == ["too_small"] * stopped
+
+
+@pytest.mark.parametrize(("fall", "stopped"), [(0.15, False), (0.0, True)])
+def test_texts_are_judged_by_the_held_out_loss(tmp_path: Path, fall: float, stopped: bool) -> None:
+    """The loss of a batch depends on how long its texts are, far more than on what was learned."""
+    run, noise, lines = run_folder(tmp_path / "run", {"model": (0.0, 0.0)}), random.Random(1), []
+    for place in range(1, 61):
+        line = {"step": place, "model": 250.0 + 60 * noise.random(), "nats": 5.0 + noise.random()}
+        nats = 6.0 - fall * math.log(place / 60) + 2.0 * math.exp(-place / 5) + 0.002 * noise.random()
+        lines.append(line | ({"held_out": nats} if place % 3 == 0 else {}))
+    poor = (figure("density", 0.5), figure("coverage", 0.4), figure("kernel_distance", 9.0, 0.0))
+
+    def told(kept: Sequence[dict[str, float]]) -> list[str]:
+        (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+        return kinds(diagnose(run, measured(*poor), options(autoregressive)))
+
+    assert told(lines) == ["too_small"] * stopped
+    assert told([{"step": line["step"], "model": line["model"]} for line in lines]) == []  # noise alone tells nothing
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "floor", "severity"),
+    [(0.3, 0.2, 0.0, "warn"), (0.1, 0.06, 0.01, "note"), (0.04, 0.02, 0.0, ""), (0.3, 0.2, 0.25, "")],
+)
+def test_loops_are_told_where_real_texts_have_fewer(
+    tmp_path: Path, value: float, low: float, floor: float, severity: str
+) -> None:
+    found = diagnose(run_folder(tmp_path / "run", VAE), measured(figure("loops", value, floor, low=low)), options(vae))
+    assert [one.severity for one in found] == [severity] * bool(severity)
 
 
 @pytest.mark.parametrize(("ratio", "named"), [(0.87, True), (0.97, False)])
@@ -155,7 +228,7 @@ def test_only_options_that_exist_are_advised(tmp_path: Path) -> None:
                     assert name in known, f"{kind}: {finding.action}"
                     assert given != {} or name in ("lr", "average"), f"{kind} was not told of {name}"
                 flags = set(re.findall(r"--(\w+)", finding.action)) - {"set"}
-                assert flags <= {one.name for one in fields(Request)}, finding.action
+                assert flags <= {one.name for one in (*fields(Request), *fields(Manner))}, finding.action
 
 
 def test_a_critic_whose_loss_is_no_probability_is_not_judged(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from morelike.codecs import _ngram, text
+from morelike.codecs import _ngram, _reading, text
 from morelike.codecs._whole import whole
 from morelike.core.codec import Codec, Item
 from morelike.core.errors import DataError, OptionError
@@ -235,3 +235,28 @@ def test_the_vocabulary_suits_real_sets(name: str, make: str | None, kind: str) 
     assert codec.config.vocabulary == kind and "bits per byte" in codec.said
     some = list(source.items)[:50]
     assert [codec.vocabulary.decode(codec.prepare(one).tolist()) for one in some] == [one.load() for one in some]
+
+
+def test_characters_are_known_though_not_all_texts_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a text that is not held has a character of its own, that is spelt; else nothing is."""
+    monkeypatch.setattr(_reading, "_KEPT", 4_000)
+    plain = [f"a text of number {number}" for number in range(1_000)]
+    config = text.Config("characters", context=32)
+    assert not text.Codec(config).fit(items(plain)).config.spelling
+    odd = text.Codec(config).fit(items([f"{one} €" if place == 501 else one for place, one in enumerate(plain)]))
+    assert odd.config.spelling and odd.vocabulary.decode(odd.tokens("5 €").tolist()) == "5 €"
+    assert "€" not in odd.config.known
+
+
+def test_a_share_of_the_texts_settles_the_vocabulary_as_all_of_them_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = items([f"row {number} of the many rows that are read but not held" for number in range(2_000)])
+    whole = _reading.read(rows)
+    assert (len(whole.texts), whole.share, whole.whole) == (2_000, 1.0, True)
+    monkeypatch.setattr(_reading, "_KEPT", 20_000)
+    held = _reading.read(rows)
+    assert held.whole and held.letters == whole.letters and held.share < 0.25
+    assert sum(map(len, held.texts)) / held.share == pytest.approx(sum(map(len, whole.texts)), rel=0.01)
+    monkeypatch.setattr(_reading, "_READ", 40_000)
+    some = _reading.read(rows)
+    assert not some.whole
+    assert sum(map(len, some.texts)) / some.share == pytest.approx(sum(map(len, whole.texts)), rel=0.3)

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from morelike.core.spec import Batch, Spec
+from morelike.measure.anchors import Fold
 from morelike.measure.features import learn, random_features
 from morelike.measure.text import bits, documents, runs, verbatim, wording
 from morelike.measure.text.answers import answers, measures, nearest_source, rouge_l, tokenizer
+from morelike.measure.text.loops import loops
 from morelike.measure.usual import Usual
 
 WORDS = tuple("the cat dog sat on a mat and ran far away from old blue house in rain".split())  # noqa: SIM905
@@ -173,6 +175,38 @@ def test_without_new_documents_a_fixed_length_counts() -> None:
 def test_words_of_several_scripts() -> None:
     assert wording.words("Don't go, 床前明月!") == ["don't", "go", ",", "床", "前", "明", "月", "!"]
     assert wording.repeats(["a"] * 6) == (3, 2) and wording.repeats(["a"]) == (0, 0)
+
+
+LOOPS = {
+    "the cat ran and the dog sat, " + "and then he said " * 6: True,
+    "一只猫坐在地上。" + "明月光，" * 8: True,
+    "no " * 40: True,
+    "no " * 8: False,  # too short to be one
+    " ".join(
+        f"the {one} of the house"
+        for one in ["door", "roof", "wall", "lamp", "room", "yard", "gate", "well", "barn", "path"]
+    ): False,
+    "how much wood would a woodchuck chuck if a woodchuck could chuck wood as a woodchuck would": False,
+    " ".join(f"word{one}" for one in range(90)) + " and on and on and on and on and on and on and on": False,  # a sixth
+    "": False,
+}
+
+
+@pytest.mark.parametrize("text", LOOPS)
+def test_a_loop_is_told_from_what_only_returns(text: str) -> None:
+    assert loops(wording.words(text)) == LOOPS[text]
+
+
+def test_the_share_of_loops_stands_beside_that_of_real_texts() -> None:
+    """A third of the samples loop, and one in ten of the real texts."""
+    real = [one if row % 10 else "la la li lo " * 9 for row, one in enumerate(texts(120, 1))]
+    made = [one if row % 3 else "and then he said " * 9 for row, one in enumerate(texts(120, 2))]
+    half = [torch.arange(60), torch.arange(60, 120)]
+    pair = [Fold(made=a, real=b, fresh=a, copies=a, trivial=a) for a, b in (half, half[::-1])]
+    sets = [wording.Texts(one, frozenset("".join(real))) for one in (made, real, real, real)]
+    (found,) = (one for one in wording.wording(sets, pair) if one.name == "loops")
+    assert found.value == pytest.approx(1 / 3) and found.floor == pytest.approx(0.1)
+    assert found.low < found.value < found.high and "33 of 100 samples go round in a loop" in found.says
 
 
 # --- answers

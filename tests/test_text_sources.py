@@ -8,6 +8,7 @@ import json
 import os
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -135,6 +136,24 @@ def test_one_endless_line(tmp_path: Path) -> None:
     assert len(source.items) == 2500 and len({item.name for item in source.items}) == 2500
     assert time.perf_counter() - start < 5
     assert (cut("x" * 20_000)[:, 1] - cut("x" * 20_000)[:, 0]).max() <= 6000
+
+
+def test_a_large_text_is_held_once_and_not_four_times(tmp_path: Path) -> None:
+    """A single emoji makes each letter of a Python text four bytes long."""
+    line = "a plain word after another " * 100_000
+    text = f"{line[: len(line) // 2]}😀 “zitiert” {line[len(line) // 2 :]}"
+    file = write(tmp_path / "a.txt", text)
+    tracemalloc.start()
+    try:
+        source = open_text(file)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1.5 * len(text)
+    assert "".join("".join(texts(source)).split()) == "".join(text.split())
+    place = next(item.name for item in source.items if "😀" in item.load())
+    begin = int(place.rsplit(" ", 1)[1]) - 1
+    assert "😀" in text[begin : begin + 8_000]
 
 
 def test_folders_archives_and_gzip(tmp_path: Path) -> None:

@@ -123,6 +123,27 @@ def test_tokens_are_those_of_the_tokenizer(tmp_path: Path) -> None:
     assert run.codec.vocabulary.decode(tokens.tolist()) == TEXT
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_the_words_of_a_special_token_are_text_in_a_text(first: bool, tmp_path: Path) -> None:
+    """What a user writes does not end a text, nor give the model a token that only its makers could give it."""
+    folder = checkpoint(tmp_path / "in", first, vocab_size=len(vocabulary()) + 1)
+    told, size = read_json(folder / "tokenizer.json"), len(vocabulary())
+    told["added_tokens"] = [
+        {"content": content, "id": number, "special": True, "normalized": False}
+        for content, number in (("<|endoftext|>", vocabulary(first)["<|endoftext|>"]), ("<|im_start|>", size))
+    ]
+    (folder / "tokenizer.json").write_text(json.dumps(told))
+    tensor = load_file(folder / "model.safetensors")
+    tensor["transformer.wte.weight"] = F.pad(tensor["transformer.wte.weight"], (0, 0, 0, 1))
+    save_file(tensor, folder / "model.safetensors")
+    codec = Run.load(bring(folder, tmp_path / "run")).codec
+    for said in ("the end<|endoftext|>the other", "<|endoftext|>", "<|im_start|>the"):
+        tokens = codec.tokens(said).tolist()
+        assert min(tokens) > 0 and max(tokens) < size and codec.vocabulary.decode(tokens) == said
+        (there,) = codec.decode(codec.encode([codec.tokens(said[:PLACES])]))
+        assert there == said[:PLACES]
+
+
 def test_there_and_back_is_the_same_checkpoint(tmp_path: Path) -> None:
     for tied in (True, False):
         begin = checkpoint(tmp_path / f"in{tied}", tied=tied)

@@ -77,6 +77,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     codec = fitted(collect.new_codec(request, source.codec, settings["codec"]), source.items, request.given)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
+    del source  # which may hold all of a large text
     twins = quick.twins_for(codec, ready[0], minutes_of(request))
     prepared = collect.arrange(ready[0], codec, request.given, request.held_out, together=twins.alike)
     _refuse(chosen, prepared, family_settings)
@@ -111,6 +112,7 @@ def resume(path: Path, began: float) -> Iterator[Progress]:
     clock = Clock(began=began)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
+    del source  # which may hold all of a large text
     prepared = collect.again(recipe, ready[0], codec, conditions)
     if collect.digest(prepared) != recipe["data"]["digest"]:
         raise RunError(

@@ -132,8 +132,24 @@ class Bpe(Vocabulary):
         return self.encode_all([text])[0]
 
     def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [tokens for some in _batches(texts) for tokens in self._encode_some(some)]
+
+    def _encode_some(self, texts: Sequence[str]) -> list[np.ndarray]:
         found = self.coder.encode_batch_fast([text.replace("\0", "") for text in texts], add_special_tokens=False)
         return [np.array(one.ids, dtype=np.int32) + 1 for one in found]
+
+
+def _batches(texts: Sequence[str], most: int = 1 << 16) -> Iterator[list[str]]:
+    """Texts in batches of some characters: until it is an array, the library needs a hundred bytes for a token."""
+    some, size = list[str](), 0
+    for text in texts:
+        some.append(text)
+        size += len(text)
+        if size >= most:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _spelt(piece: str, back: Mapping[str, int]) -> bytes:

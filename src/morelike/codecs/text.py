@@ -15,6 +15,7 @@ from torch import Tensor
 
 from morelike.codecs import _text_blemishes, _text_looks, _text_twins, _texts
 from morelike.codecs._pattern import Pattern
+from morelike.codecs._reading import read
 from morelike.codecs._suited import by_bytes, learnt, suited
 from morelike.codecs._vocabulary import KINDS, Bpe, Characters, Vocabulary, characters
 from morelike.codecs._whole import Whole, whole
@@ -28,7 +29,6 @@ FORMS = ("NFC", "NFKC", "as is")
 END = 0
 SHORT, COVERED = 512, 0.98  # context up to which short documents are held whole, and the share of them that are
 LONG = 256  # context where documents are longer
-_READ = 64 << 20  # characters that `fit` reads at most
 _MEASURED = 2 << 20  # characters of the documents whose length in tokens is measured
 _SIZE = 2048  # of a BPE vocabulary where none is named
 
@@ -123,18 +123,19 @@ class Codec:
 
         Raises `DataError` when none of them holds text.
         """
-        texts, all_read = _read(items)
-        codec = self.fit_texts(texts)
-        if all_read or codec.config.vocabulary != "characters":
+        found = read(items)
+        codec = self.fit_texts(found.texts, found.share)
+        others = set(self.normal("".join(sorted(found.letters)))) - set(codec.config.known)
+        if codec.config.vocabulary != "characters" or (found.whole and not others):
             return codec
-        return Codec(replace(codec.config, spelling=True), codec.said)  # the others may have more characters
+        return Codec(replace(codec.config, spelling=True), codec.said)  # what was not read may have more characters
 
-    def fit_texts(self, texts: Iterable[str]) -> Codec:
-        """The same for texts that are there already, such as the values of a field."""
+    def fit_texts(self, texts: Iterable[str], share: float = 1.0) -> Codec:
+        """The same for texts that are there already, such as the values of a field; they are a share of all."""
         kept = [text for text in map(self.normal, texts) if text]
         if not kept:
             raise DataError("There is no text in any item", "At least two documents", "Look at the files")
-        config, said = _settled(self.config, kept)
+        config, said = _settled(self.config, kept, share)
         codec = Codec(config, said)
         if config.context is not None:
             return codec
@@ -280,30 +281,12 @@ def _documents(row: Sequence[int]) -> list[list[int]]:
     return found[:-1] if len(found) > 1 and not found[-1] else found
 
 
-def _read(items: Sequence[Item]) -> tuple[list[str], bool]:
-    """The texts of the items, or of as many of them, evenly chosen, as there is room for; and whether that is all."""
-    found, total, step = list[str](), 0, 1
-    for place, item in enumerate(items):
-        if place % step:
-            continue
-        try:
-            text = str(item.load())
-        except Exception:  # readers raise anything for broken files, which are named when they are prepared
-            continue
-        found.append(text)
-        total += len(text)
-        if total > _READ:
-            found, step = found[::2], 2 * step
-            total = sum(map(len, found))
-    return found, step == 1
-
-
-def _settled(config: Config, texts: Sequence[str]) -> tuple[Config, str]:
+def _settled(config: Config, texts: Sequence[str], share: float) -> tuple[Config, str]:
     """With the vocabulary that is named, or that suits the texts."""
     if config.vocabulary == "bytes" or config.known or config.merges:
         return config, ""
     if config.vocabulary == "auto" and config.size is None:
-        found, said = suited(texts)
+        found, said = suited(texts, share)
     elif config.vocabulary == "bpe" or (config.vocabulary == "auto" and len(characters(texts)) > (config.size or 0)):
         found, said = learnt(texts, config.size or _SIZE), ""
     else:

@@ -18,7 +18,7 @@ from morelike.data.shards import media_columns
 from morelike.data.text_aligned import aligned_files, read_aligned, stamp_of
 from morelike.data.text_cells import TEXT
 from morelike.data.text_columns import chosen, label_column, only_text, text_column
-from morelike.data.text_cut import UNITS, cut, line_numbers, section_size
+from morelike.data.text_cut import UNITS, cut, in_bytes, line_numbers, section_size
 from morelike.data.text_encoding import not_text
 from morelike.data.text_files import TABLES, File, Texts, gather, single
 from morelike.data.text_rows import Row, Table, read_table
@@ -140,7 +140,7 @@ def _plain(files: Sequence[File], unit: str, problems: list[tuple[str, str]], pa
         mine = cut(found.text, unit, section)
         if not len(mine):
             problems.append((file.name, "empty"))
-        spans.append(mine)
+        spans.append(np.concatenate([in_bytes(found.text, mine), mine[:, :1]], 1))
         places.append(np.full(len(mine), place))
         lines.append(np.array(line_numbers(found.text, mine[:, 0]), dtype=np.int64))
     if not spans:
@@ -152,7 +152,7 @@ def _plain(files: Sequence[File], unit: str, problems: list[tuple[str, str]], pa
 class _Pieces:
     """Makes the item of each piece of some files when it is asked for.
 
-    spans  (n, 2) where it begins and ends in its file
+    spans  (n, 3) where it begins and ends in its file, in bytes of UTF-8, and where it begins in characters
     files  (n,) which file that is
     lines  (n,) the number of its first line
     """
@@ -170,8 +170,8 @@ class _Pieces:
         name, label = self.texts.files[file].name, self.texts.files[file].label
         if not self.whole[row]:
             name += f", line {self.lines[row]}"
-            name += f", character {begin + 1}" if self.shared[row] else ""
-        return Item(name, lambda: self.texts[file][begin:end], {"label": label} if label else {})
+            name += f", character {self.spans[row, 2] + 1}" if self.shared[row] else ""
+        return Item(name, lambda: self.texts.piece(file, begin, end), {"label": label} if label else {})
 
 
 def of_tables(tables: Sequence[Table], make: str | None, name: str, stamp: str, guess: bool = True) -> Source:
@@ -243,7 +243,7 @@ def _is_text_file(file: File, make: str | None) -> bool:
             for one in columns
         )
         return not names_files and text_column(rows, columns) is not None
-    words = file.decoded().text[:_HEAD].split()
+    words = file.decoded(_HEAD).text.split()
     return not words or sum(bool(_NUMBER.match(word)) for word in words) < 0.7 * len(words)
 
 

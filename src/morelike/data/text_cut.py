@@ -6,6 +6,7 @@ Items are shuffled and held out one by one, so a book has to become many of them
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def cut(text: str, unit: str = "auto", section: int = SECTION) -> np.ndarray:
 
 def is_list(text: str) -> bool:
     """True for one thing on each line: names, molecules, sentences; not for prose, wrapped or not, nor for verse."""
-    lines = text.split("\n", _LOOK)[:_LOOK]
+    lines = text[: _LOOK * 2 * SHORT].split("\n", _LOOK)[:_LOOK]
     kept = [line for line in lines if line.strip()]
     while lines and not lines[-1].strip():
         lines.pop()
@@ -74,6 +75,15 @@ def line_numbers(text: str, places: np.ndarray) -> list[int]:
         numbers.append(line)
         before = place
     return numbers
+
+
+def in_bytes(text: str, spans: np.ndarray) -> np.ndarray:
+    """The same ascending spans (n, 2) as places in the text's UTF-8."""
+    if text.isascii():
+        return spans
+    ends = [0, *spans.ravel().tolist()]
+    sizes = [len(text[a:b].encode("utf-8", "surrogatepass")) for a, b in pairwise(ends)]
+    return np.cumsum(sizes, dtype=np.int64).reshape(-1, 2)
 
 
 def _sections(text: str, size: int) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ KINDS = {
 }  # fmt: skip
 TABLES = ("jsonl", "json", "csv", "tsv", "shard")
 MOST = 2 << 30  # bytes of a file once it is unpacked
-_KEPT = 64 << 20  # characters of texts that are kept for the items that are read next
+_KEPT = 64 << 20  # bytes of texts that are kept for the items that are read next
 
 
 class File(NamedTuple):
@@ -73,9 +73,9 @@ class File(NamedTuple):
         """Its path, or its bytes where it has none."""
         return self.path or self.content()
 
-    def decoded(self) -> Decoded:
-        """Its text without markup. Raises `DataError` where it is none."""
-        data = self.content()
+    def decoded(self, most: int | None = None) -> Decoded:
+        """Its text without markup, or that of its first bytes. Raises `DataError` where it is none."""
+        data = self.content()[:most]
         found = decode(data, declared(data) if self.kind == "html" else None)
         strip = {"html": html_text, "markdown": markdown_text}.get(self.kind or "")
         return found._replace(text=strip(found.text)) if strip else found
@@ -135,25 +135,30 @@ def _members(path: Path) -> tuple[list[File], list[tuple[str, str]]]:
 
 
 class Texts:
-    """The texts of some files, of which the last ones that were asked for are kept."""
+    """The texts of some files, of which the last ones that were asked for are kept.
+
+    They are kept in UTF-8, as one rare sign in a text of Python's makes each of its letters four bytes long.
+    """
 
     def __init__(self, files: Iterable[File]) -> None:
         self.files, self.lock = list(files), Lock()
-        self.kept: OrderedDict[int, str] = OrderedDict()
+        self.kept: OrderedDict[int, bytes] = OrderedDict()
 
-    def put(self, place: int, text: str) -> None:
+    def put(self, place: int, text: str) -> bytes:
         """Keep a text, and let go of those that were not asked for lately where that is too much."""
+        data = text.encode("utf-8", "surrogatepass")
         with self.lock:
-            self.kept[place] = text
+            self.kept[place] = data
             self.kept.move_to_end(place)
             while len(self.kept) > 1 and sum(map(len, self.kept.values())) > _KEPT:
                 self.kept.popitem(last=False)
+        return data
 
-    def __getitem__(self, place: int) -> str:
+    def piece(self, place: int, begin: int, end: int) -> str:
+        """The text of one file between two places, counted in bytes of UTF-8."""
         with self.lock:
-            if place in self.kept:
+            data = self.kept.get(place)
+            if data is not None:
                 self.kept.move_to_end(place)
-                return self.kept[place]
-        text = self.files[place].decoded().text
-        self.put(place, text)
-        return text
+        data = self.put(place, self.files[place].decoded().text) if data is None else data
+        return data[begin:end].decode("utf-8", "surrogatepass")

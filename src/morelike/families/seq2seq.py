@@ -146,7 +146,8 @@ class Model(Family):
     def token_log_probs(self, batch: Batch) -> Tensor:
         """(B, T) like `batch.x`: position i is log p(x[i] | before, source) in nats, 0 where nothing is predicted."""
         after, counts = batch.x[:, 1:].long(), counted(self.spec, batch.x[:, :-1], batch.x[:, 1:])
-        nats = F.cross_entropy(self.logits(batch).float().transpose(1, 2), after, reduction="none") * counts
+        flat = F.cross_entropy(self.logits(batch).float().flatten(0, 1), after.flatten(), reduction="none")
+        nats = flat.view_as(after) * counts
         return F.pad(-nats, (1, 0))
 
     def log_prob(self, batch: Batch) -> Tensor:

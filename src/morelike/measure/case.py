@@ -11,6 +11,8 @@ from typing import Any, TypeGuard
 
 from morelike.measure.figure import Figure, Measured
 
+MARKS = 19  # values from which a curve has a shape: a run looks at held-out items twenty times
+
 
 @dataclass(frozen=True)
 class Case:
@@ -44,6 +46,22 @@ class Case:
         last = values[-(len(values) // 5) :]
         return values[0], sum(last) / len(last)
 
+    def objective(self) -> list[tuple[float, float]]:
+        """Step and loss of a model with a single player, [] for several: what tells most clearly how far it is.
+
+        That is the loss on held-out items, else nats per token, else the loss with the code weighed as at the end:
+        while its weight is raised, the loss grows by that.
+        """
+        names, beta = list(self.optimizers), self.options.get("beta", 1.0)
+        if len(names) != 1:
+            return []
+        lines = [{**line, "whole": _sum(line, beta)} for line in self.log if is_number(line.get("step"))]
+        for name in ("held_out", "nats", "whole", names[0]):
+            found = [(float(line["step"]), float(line[name])) for line in lines if is_number(line.get(name))]
+            if len(found) >= MARKS:
+                return found
+        return []
+
     def lower_rate(self, by: float) -> str:
         """The option that divides the learning rate."""
         rates = [one["lr"] for one in self.optimizers.values() if isinstance(one, dict) and is_number(one.get("lr"))]
@@ -69,6 +87,12 @@ def read_case(run: Path, measured: Measured, options: Mapping[str, Any] | None) 
     recipe = _json(run / "recipe.json")
     known = {**part(recipe, "train"), **part(recipe, "config")} if options is None else options
     return Case(measured, list(_lines(run / "log.jsonl")), recipe, part(_json(run / "cost.json"), "optimizers"), known)
+
+
+def _sum(line: Mapping[str, Any], beta: Any) -> float | None:
+    """-log p(x | z) + beta KL of a line of the log, None where it has none."""
+    nll, kl = line.get("nll"), line.get("kl")
+    return nll + beta * kl if is_number(nll) and is_number(kl) and is_number(beta) else None
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from morelike.measure.case import Case, is_number, part, read_case
@@ -18,6 +20,9 @@ EMPTY = 1.0  # nats that a code has to carry
 OUTPLAYED = (0.4, 2.0)  # critic's loss under, and generator's over, so many times their first values
 WORTH = (0.2, 0.35)  # share of the distance that twice the time has to take away for a note, and for a warning
 FLAT = 0.12  # share that it takes away at most, by the best guess, for a curve to be flat
+HIDES = 0.05  # share of the fall of a run from which an error hides whether it goes on
+LOOPING, OFTEN = 0.05, 4  # share of samples in a loop from which it is told, and times that for a warning
+FEWEST, STEADY = 4, 0.1  # lines of the log, and share of the fall before, from which a loss is on its plateau
 SEEN = 3.0  # passes over the data under which a short run has not seen them
 SHORT = 2_000  # steps of a short run
 COPIES = 0.05  # copy rate that is let pass
@@ -84,6 +89,20 @@ def collapse(e: Case) -> Finding | None:
         "collapse", "stop" if severe else "warn", "The model repeats itself", _sentence(signs),
         "It makes some things again and again, and leaves others out.",
         f"Train again with {way}.",
+    )  # fmt: skip
+
+
+def looping(e: Case) -> Finding | None:
+    """Texts that go round in a loop, clearly more often than real ones do."""
+    one = e.figure("loops")
+    if one is None or (one.value or 0.0) < LOOPING or (one.low or 0.0) <= (one.floor or 0.0):
+        return None
+    return Finding(
+        "loops", "warn" if (one.value or 0.0) >= OFTEN * LOOPING else "note", "Texts go round in loops",
+        f"{one.value:.0%} of the samples say the same again and again; {one.floor or 0.0:.0%} of real texts do.",
+        "A loop makes itself likelier with each round, so the model does not find out of it.",
+        "When sampling, --repetition 1.2 makes what was written less likely, and a --temperature below 1 makes loops "
+        f"likelier; the model itself gets better by more data, or by training again with {e.longer(2)}.",
     )  # fmt: skip
 
 
@@ -201,11 +220,9 @@ def under_trained(e: Case) -> Finding | None:
 
 def too_small(e: Case) -> Finding | None:
     """A curve that is flat although the samples are not good yet, and nothing was learned by heart."""
-    twice, reason = e.measured.forecast.get("twice") or {}, str(e.measured.forecast.get("reason") or "")
-    flat = twice.get("gain", 1.0) < FLAT or "not fallen" in reason or _settled(e)
     kernel, gap = e.figure("kernel_distance"), e.figure("likelihood_gap")
     shares, test = (e.share("density"), e.share("coverage")), e.figure("two_sample")
-    if not flat or kernel is None or kernel.low is None or kernel.baseline is None:
+    if not _flat(e) or kernel is None or kernel.low is None or kernel.baseline is None:
         return None
     way = (kernel.low - (kernel.floor or 0.0)) / max(kernel.baseline - (kernel.floor or 0.0), 1e-12)
     told = test is not None and (test.low or 0.0) > TOLD
@@ -226,10 +243,12 @@ def too_small(e: Case) -> Finding | None:
 
 
 CHECKS: tuple[Callable[[Case], Finding | None], ...] = (
-    diverged, collapse, posterior_collapse, critic_too_strong, average_too_long, memorised, under_trained, too_small,
+    diverged, collapse, looping, posterior_collapse, critic_too_strong, average_too_long, memorised, under_trained,
+    too_small,
 )  # fmt: skip
 MASKED_BY = {  # a finding that is only a consequence of another one is left out
-    "collapse": {"diverged", "posterior_collapse"}, "critic_too_strong": {"diverged"}, "average_too_long": {"diverged"},
+    "collapse": {"diverged", "posterior_collapse"}, "loops": {"diverged"},
+    "critic_too_strong": {"diverged"}, "average_too_long": {"diverged"},
     "under_trained": {"diverged", "memorised", "posterior_collapse"},
     "too_small": {"diverged", "memorised", "posterior_collapse", "collapse", "under_trained"},
 }  # fmt: skip
@@ -250,17 +269,35 @@ def _passes(e: Case) -> float | None:
     return steps * batch / items if is_number(items) and items and is_number(batch) and is_number(steps) else None
 
 
+def _flat(e: Case) -> bool:
+    """Whether more time would change little: by the loss, where that tells how far a model is, else by the forecast."""
+    if len(e.optimizers) == 1:
+        return _settled(e)
+    twice, reason = e.measured.forecast.get("twice") or {}, str(e.measured.forecast.get("reason") or "")
+    return twice.get("gain", 1.0) < FLAT or "not fallen" in reason
+
+
 def _settled(e: Case) -> bool:
-    """Whether the loss of a model with a single player has hardly fallen in its last two fifths."""
-    names = list(e.optimizers)
-    if len(names) != 1:
+    """Whether the loss of a model with a single player has reached its plateau, as far as can be told.
+
+    Every loss falls steeply first and then more slowly: one that is inversely proportional to the time falls by 0.4
+    times as much from the third quarter to the last as from the second to the third. It is on its plateau where that
+    is no more than a tenth, or than twice its standard error; but not where that is so large that it hides a fall.
+    """
+    curve = e.objective()
+    end = curve[-1][0] if curve else 0.0
+    quarters = [[loss for step, loss in curve if q * end < 4 * step <= (q + 1) * end] for q in range(4)]
+    if min(map(len, quarters)) < FEWEST:
         return False
-    values = [float(line[names[0]]) for line in e.log if is_number(line.get(names[0]))]
-    if len(values) < 20:
-        return False
-    fifth = len(values) // 5
-    before, last = (sum(part) / fifth for part in (values[-2 * fifth : -fifth], values[-fifth:]))
-    return before - last < 0.01 * abs(values[0] - last)
+    first, second, third, last = map(fmean, quarters)
+    error = 2 * sum(_variance(one) / len(one) for one in quarters[2:]) ** 0.5
+    told = error <= max(last - third, HIDES * (first - last))
+    return told and third - last <= max(error, STEADY * (second - third))
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of the noise of a curve, from the differences of neighbours, so that its slope does not count (von Neumann)."""
+    return fmean((b - a) ** 2 for a, b in pairwise(values)) / 2
 
 
 def _sentence(signs: list[str]) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from morelike.measure.anchors import Anchored, Fold, Measure, Sets, anchored, mean
 from morelike.measure.figure import Estimate, Figure
 from morelike.measure.panel import Scale, figure, jackknife
+from morelike.measure.text.loops import loops
 
 UNITS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]")
 REPEATED = 4  # words of a run that repeats itself
@@ -26,17 +27,23 @@ SCALES = (
           "Of all pairs of words in the samples {value} of 100 are different ones; in as many real texts {floor}."),
     Scale("strange_characters", "Strange characters", "lower",
           "About {value} of 100 characters of the samples are in no training document; of real texts {floor}.", 0.0),
+    Scale("loops", "Loops", "lower",
+          "About {value} of 100 samples go round in a loop, which says the same again and again for a quarter of "
+          "their words or more; of real texts {floor}.", 0.0),
 )  # fmt: skip
 
 
 class Texts:
-    """Some texts as numbers: characters, runs of four words and those that came before, strange characters: (n, 4)."""
+    """Some texts as numbers (n, 6).
+
+    They are: characters, runs of four words, those that came before, strange characters, whether it loops, and 1.
+    """
 
     def __init__(self, texts: Sequence[str], known: frozenset[str]) -> None:
         self.words = [words(one) for one in texts]
-        rows = [(len(one), *repeats(own), sum(c not in known for c in one))
+        rows = [(len(one), *repeats(own), sum(c not in known for c in one), loops(own), 1)
                 for one, own in zip(texts, self.words, strict=True)]  # fmt: skip
-        self.numbers = torch.tensor(rows, dtype=torch.float64).reshape(len(texts), 4)
+        self.numbers = torch.tensor(rows, dtype=torch.float64).reshape(len(texts), 6)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -62,7 +69,7 @@ def wording(sets: Sequence[Texts], pair: Sequence[Fold]) -> list[Figure]:
     sets  samples, real texts, training texts, and those of the trivial model, in which the folds count
     """
     numbers = Sets(*(one.numbers for one in sets))
-    measures: tuple[Measure, ...] = (_length, _ratio(2, 1), _ratio(3, 0))
+    measures: tuple[Measure, ...] = (_length, _ratio(2, 1), _ratio(3, 0), _ratio(4, 5))
     found = [anchored(one, numbers, pair) for one in measures]
     found.insert(2, _distinct(sets, pair))
     return [_told(scale, one) for scale, one in zip(SCALES, found, strict=True) if one.value.value is not None]

@@ -53,4 +53,4 @@ def evidence(density: Boltzmann, end: Tensor, steps: int, size: float, seed: int
     begin = torch.randn(end.shape, generator=rng, device=end.device, dtype=end.dtype)
     up = anneal(path, path.place(begin), betas, rng)
     down = anneal(path, path.place(end), betas[::-1], rng)
-    return bracket(up, down, torch.zeros((), dtype=torch.float64, device=end.device))
+    return bracket(up, [down], torch.zeros((), dtype=torch.float64, device=end.device))

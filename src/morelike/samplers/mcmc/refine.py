@@ -33,29 +33,29 @@ class Refined(NamedTuple):
 class Standard:
     """The standard normal density of (C, L)."""
 
-    def __call__(self, u: Tensor) -> Tensor:
-        return -0.5 * (u.square() + math.log(2 * math.pi)).sum(1)
+    def __call__(self, q: Tensor) -> Tensor:
+        return -0.5 * (q.square() + math.log(2 * math.pi)).sum(1)
 
-    def grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        return self(u), -u
+    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
+        return self(q), -q
 
 
 @dataclass(frozen=True)
 class Whitened:
-    """log p(x, z) at z = mean + scale u, the change of variables included; rows may be of different items."""
+    """log p(x, z) at z = mean + scale q, the change of variables included; rows may be of different items."""
 
     joint: Callable[[Tensor], Tensor]
     mean: Tensor
     scale: Tensor
 
-    def __call__(self, u: Tensor) -> Tensor:
-        return self.joint(self.mean + self.scale * u) + self.scale.log().sum(1)
+    def __call__(self, q: Tensor) -> Tensor:
+        return self.joint(self.mean + self.scale * q) + self.scale.log().sum(1)
 
-    def grad(self, u: Tensor) -> tuple[Tensor, Tensor]:
+    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
-            u = u.detach().requires_grad_()
-            value = self(u)
-            (slope,) = torch.autograd.grad(value.sum(), u)
+            q = q.detach().requires_grad_()
+            value = self(q)
+            (slope,) = torch.autograd.grad(value.sum(), q)
         return value.detach(), slope
 
 
