@@ -320,7 +320,7 @@ def _kinds(spec: Spec) -> list[int]:
     plain = all(one.shape == () and one.tokens for one in spec.given.values())
     if not plain or math.prod(kinds) > CLASSES:
         raise OptionError(
-            f"The family rbm was given the conditions {', '.join(spec.given)}",
+            f"The family rbm was given conditions that are no labels, such as tokens: {', '.join(spec.given)}",
             f"It takes labels, of at most {CLASSES} kinds in all",
             "Use --family vae, or --given none",
         )
