@@ -6,27 +6,12 @@ import math
 
 import pytest
 import torch
+from mcmc_law import Law
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from morelike.core.errors import OptionError, TrainingError
 from morelike.samplers.mcmc import discrete, hmc, metropolis, slice, smc
-
-
-class Law:
-    """A log density and its gradient."""
-
-    def __init__(self, log_prob) -> None:
-        self.log_prob = log_prob
-
-    def __call__(self, q: Tensor) -> Tensor:
-        return self.log_prob(q)
-
-    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            q = q.detach().requires_grad_()
-            value = self.log_prob(q)
-            return value.detach(), torch.autograd.grad(value.sum(), q)[0]
 
 
 def rng() -> torch.Generator:

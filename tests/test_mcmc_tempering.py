@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mcmc_law import Law
 from torch import Tensor
 
 from morelike.core.errors import OptionError
 from morelike.samplers.mcmc import discrete, hmc, metropolis, tempering
 from morelike.samplers.mcmc.kernel import Kernel, Tuning
 from morelike.samplers.mcmc.metric import Metric
-
-
-class Law:
-    """A log density and its gradient."""
-
-    def __init__(self, log_prob, base=None) -> None:
-        self.log_prob = log_prob
-        if base is not None:
-            self.base = base
-
-    def __call__(self, q: Tensor) -> Tensor:
-        return self.log_prob(q)
-
-    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            q = q.detach().requires_grad_()
-            value = self.log_prob(q)
-            return value.detach(), torch.autograd.grad(value.sum(), q)[0]
 
 
 def two_hills(q: Tensor) -> Tensor:

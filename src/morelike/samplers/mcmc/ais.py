@@ -99,6 +99,17 @@ def bracket(up: Annealed[Any], downs: Sequence[Annealed[Any]], log_z0: Tensor, e
 
 
 @dataclass(frozen=True)
+class Standard:
+    """log N(q; 0, I), normalised: a base to anneal from, of chains (C, D)."""
+
+    def __call__(self, q: Tensor) -> Tensor:
+        return -0.5 * (q.square() + math.log(2 * math.pi)).sum(1)
+
+    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
+        return self(q), -q
+
+
+@dataclass(frozen=True)
 class Blend:
     """The density (1 - beta) log base + beta log target: a `Density` of chains (C, D)."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from morelike.core.spec import Batch
+from morelike.samplers.mcmc.kernel import differentiated
 
 Energy = Callable[[Tensor], Tensor]  # (C, *shape) -> (C,), log p(x) = -E(x) + constant
 
@@ -81,11 +82,7 @@ class Boltzmann:
         return logp - 0.5 * idle.square().flatten(1).sum(1)
 
     def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            q = q.detach().requires_grad_()
-            logp = self(q)
-            (slope,) = torch.autograd.grad(logp.sum(), q)
-        return logp.detach(), slope
+        return differentiated(self, q)
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from morelike.core.errors import OptionError, unknown
 from morelike.samplers.mcmc.graph import Quick, call
+from morelike.samplers.mcmc.kernel import differentiated
 from morelike.samplers.mcmc.support import Real, Support
 
 ALONE = "x"  # the name of a parameter that has none
@@ -102,11 +103,7 @@ class Posterior:
             return one(values) if self.batched else torch.func.vmap(one)(values)
 
     def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            q = q.detach().requires_grad_()
-            value = self(q)
-            (slope,) = torch.autograd.grad(value.sum(), q)
-        return value.detach(), slope
+        return differentiated(self, q)
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Generator, Tensor
 
-from morelike.samplers.mcmc.ais import Bracket, Geometric, anneal, bracket
+from morelike.samplers.mcmc.ais import Bracket, Geometric, Standard, anneal, bracket
 from morelike.samplers.mcmc.compose import Boltzmann
 from morelike.samplers.mcmc.kernel import Tuning
 from morelike.samplers.mcmc.langevin import Kernel as Langevin
@@ -27,26 +25,13 @@ def wander(density: Boltzmann, x: Tensor, kernel: str, steps: int, size: float, 
     return density.join(state.q)
 
 
-class Gaussian:
-    """log N(q; 0, s^2 I), normalised, as a density of chains (C, D)."""
-
-    def __init__(self, scale: float) -> None:
-        self.scale = scale
-
-    def __call__(self, q: Tensor) -> Tensor:
-        return -0.5 * (q / self.scale).square().sum(1) - q.shape[1] * math.log(self.scale * math.sqrt(2 * math.pi))
-
-    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        return self(q), -q / self.scale**2
-
-
 def evidence(density: Boltzmann, end: Tensor, steps: int, size: float, seed: int) -> Bracket:
     """log Z of exp(-V / T) between two bounds, by annealing from a Gaussian and back (Grosse et al. 2015).
 
     end    (C, D), samples of the density: the upper bound holds as far as they are
     steps  temperatures, one step of adjusted Langevin each
     """
-    base, rng = Gaussian(1.0), Generator(end.device).manual_seed(seed)
+    base, rng = Standard(), Generator(end.device).manual_seed(seed)
     length = torch.tensor((2 * size * density.temperature) ** 0.5).to(end)
     path = Geometric(base, density, Langevin(), Tuning(Metric.unit(end), length))
     betas = torch.linspace(0, 1, steps + 1).pow(3).tolist()  # slow where the density is wide

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -84,6 +85,15 @@ class Kernel(Protocol):
 
     def step(self, density: Density, state: Any, tuning: Tuning, rng: Generator) -> tuple[Any, Info]:
         """One transition of every chain."""
+
+
+def differentiated(log_prob: Callable[[Tensor], Tensor], q: Tensor) -> tuple[Tensor, Tensor]:
+    """A log density of rows that do not depend on each other, and its gradient: q (C, D) -> (C,), (C, D)."""
+    with torch.enable_grad():
+        q = q.detach().requires_grad_()
+        value = log_prob(q)
+        (slope,) = torch.autograd.grad(value.sum(), q)
+    return value.detach(), slope
 
 
 def begin(density: Density, q: Tensor, gradient: bool) -> State:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from morelike.samplers.mcmc.ais import Geometric, Place
+from morelike.samplers.mcmc.ais import Geometric, Place, Standard, anneal
 from morelike.samplers.mcmc.hmc import Kernel
-from morelike.samplers.mcmc.kernel import Tuning
+from morelike.samplers.mcmc.kernel import Tuning, differentiated
 from morelike.samplers.mcmc.metric import Metric
 
 ACCEPT = 0.8  # the probability of acceptance that the pilot looks for
@@ -30,17 +30,6 @@ class Refined(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Standard:
-    """The standard normal density of (C, L)."""
-
-    def __call__(self, q: Tensor) -> Tensor:
-        return -0.5 * (q.square() + math.log(2 * math.pi)).sum(1)
-
-    def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        return self(q), -q
-
-
-@dataclass(frozen=True)
 class Whitened:
     """log p(x, z) at z = mean + scale q, the change of variables included; rows may be of different items."""
 
@@ -52,11 +41,7 @@ class Whitened:
         return self.joint(self.mean + self.scale * q) + self.scale.log().sum(1)
 
     def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            q = q.detach().requires_grad_()
-            value = self(q)
-            (slope,) = torch.autograd.grad(value.sum(), q)
-        return value.detach(), slope
+        return differentiated(self, q)
 
 
 @torch.no_grad()
@@ -76,13 +61,9 @@ def refine(
     path = Geometric(Standard(), target, Kernel(length=0.6), tuning)
     betas = [(1 - math.cos(math.pi * i / levels)) / 2 for i in range(levels + 1)]
     path = _tuned(path, betas[:: max(1, levels // 10)], torch.randn(mean_k.shape, generator=rng).to(mean), rng)
-    state = path.place(torch.randn(mean_k.shape, generator=rng).to(mean))
-    weight = torch.zeros(len(mean_k), dtype=torch.float64, device=mean.device)
-    for now, then in zip(betas[:-1], betas[1:], strict=True):
-        weight += (path.log_prob(then, state) - path.log_prob(now, state)).double()
-        state = path.move(then, state, rng)
-    bound = weight.view(k, -1).logsumexp(0) - math.log(k)
-    return Refined((mean_k + scale_k * state.q).view(k, *mean.shape), bound.to(mean.dtype))
+    end = anneal(path, path.place(torch.randn(mean_k.shape, generator=rng).to(mean)), betas, rng)
+    bound = end.log_weights.view(k, -1).logsumexp(0) - math.log(k)
+    return Refined((mean_k + scale_k * end.state.q).view(k, *mean.shape), bound.to(mean.dtype))
 
 
 def _tuned(path: Geometric, betas: list[float], u: Tensor, rng: Generator) -> Geometric:
