@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -89,6 +90,7 @@ def main() -> None:
         met &= lost > 0 and draws.verdict().level != "good"
         print(f"eight schools centred: {lost} divergences. {draws.verdict().sentence}")
     print(f"{verdict(met)}; others used {watch.others():.0%}")
+    sys.exit(0 if met else 1)
 
 
 if __name__ == "__main__":
