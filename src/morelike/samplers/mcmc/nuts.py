@@ -155,7 +155,7 @@ def leaves(_: Density, u: Tensor, start: Tensor, *points: Tensor) -> tuple[Tenso
         q, r, grad, logp = points
         gain = start - energy(logp, r)  # (C,)
         lost = gain < -LOST
-        return (r, r, r, gain, q, logp, grad, ~lost, lost, gain.exp().clamp(max=1), torch.ones_like(gain))
+        return (r, r, r, gain, q, logp, grad, ~lost, lost, gain.exp().clamp(max=1), torch.full_like(gain, 1))
     q, r, grad, logp = (torch.stack(points[k::4]) for k in range(4))  # (n, C, D) or (n, C)
     gain = start - energy(logp, r)  # (n, C)
     chosen = (gain - (-u.clamp(min=1e-30).log()).log()).argmax(0)[None]  # a draw from softmax(gain), by Gumbel's trick
