@@ -71,7 +71,7 @@ class Layout:
         """log |dx/dq|, (C,); None where all parameters are real."""
         parts = self.parts(q)
         found = [s.log_det(parts[n]).reshape(len(q), -1).sum(1) for n, s in self.supports.items() if s != Real()]
-        return torch.stack(found).sum(0) if found else None
+        return sum(found[1:], found[0]) if found else None
 
 
 def _indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -102,8 +102,8 @@ class Posterior:
             return one(values) if self.batched else torch.func.vmap(one)(values)
 
     def grad(self, q: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            q = q.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            q = q.clone().detach().requires_grad_()
             value = self(q)
             (slope,) = torch.autograd.grad(value.sum(), q)
         return value.detach(), slope

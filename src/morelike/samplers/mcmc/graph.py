@@ -146,8 +146,9 @@ class Quick:
         key = (function, args[0].dtype, *map(SHAPE, args))
         run = self.made.get(key)
         if run is None:
-            example = [x.clone() for x in args]  # one tensor in two places would be traced as one argument
-            run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *example)
+            with torch.inference_mode(False):
+                example = [x.clone() for x in args]  # one tensor in two places would be traced as one argument
+                run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *example)
         return run(*args)
 
 

@@ -7,7 +7,7 @@ would have stopped within a doubling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar, NamedTuple
@@ -91,16 +91,17 @@ class Kernel:
         start = energy(state.logp, r)
         zero, yes = torch.zeros_like(start), torch.ones_like(start, dtype=torch.bool)
         tree, depth = Tree(r, r, r, zero, *state, yes, ~yes, zero, zero), zero
-        backward = forward = (state.q, r, state.grad)  # the ends of the trajectory, in time
+        ends, here = (state.q, r, state.grad) * 2, (state.q, r, state.grad)  # the two ends of the trajectory, in time
         path = Path(density, start, tuning, rng)
+        ahead = torch.rand((self.max_depth + 1, len(r)), device=r.device, generator=rng) < 0.5
+        sign = torch.where(ahead, 1.0, -1.0).to(r)[..., None]
         for j in range(self.max_depth):
-            u = torch.rand((2, len(r)), dtype=r.dtype, device=r.device, generator=rng)
             depth = depth + tree.going
-            *here, sign = call(turning, density, u, *backward, *forward)
-            new, end = path.follow(j, here, sign, tree.going)
-            *grows, backward, forward = _parts(call(grown, density, u, *tree, *new, *backward, *forward, *end))
-            tree = Tree(*grows)
-            if not bool(tree.going.any()):
+            new = path.follow(j, here, sign[j], tree.going)
+            u = torch.rand(start.shape, dtype=r.dtype, device=r.device, generator=rng)
+            found = call(new.grown, density, u, ahead[j : j + 2], start, *tree, *ends, *new.parts)
+            tree, ends, here = Tree(*found[:FIELDS]), found[FIELDS : FIELDS + 6], found[FIELDS + 6 :]
+            if not tree.going.any():
                 break
         info = NutsInfo(tree.accept / tree.steps, start, tree.lost, tree.steps, depth, tree.going)
         return State(tree.q, tree.logp, tree.grad), info
@@ -110,39 +111,44 @@ class Path:
     """Trajectories followed step by step, and looked at in blocks."""
 
     def __init__(self, density: Density, start: Tensor, tuning: Tuning, rng: Generator) -> None:
-        self.density, self.start, self.tuning, self.rng = density, start, tuning, rng
+        self.density, self.start, self.rng = density, start, rng
+        self.step, self.scale = tuning.step.to(start), tuning.metric.scale
 
-    def follow(self, j: int, here: Sequence[Tensor], sign: Tensor, growing: Tensor) -> tuple[Tree, tuple]:
-        """2^j steps on from q, r, grad; the tree of them, and where they end."""
+    def follow(self, j: int, here: Sequence[Tensor], sign: Tensor, growing: Tensor) -> Stretch:
+        """2^j steps on from q, r, grad."""
         if j <= BLOCK:
-            return self._block(1 << j, here, sign)
-        tree, end = self.follow(j - 1, here, sign, growing)
+            return Stretch(_grown_by_points, self._points(1 << j, here, sign))
+        tree, end = self._tree(j, here, sign, growing)
+        return Stretch(_grown_by_tree, (*tree, *end))
+
+    def _tree(self, j: int, here: Sequence[Tensor], sign: Tensor, growing: Tensor) -> tuple[Tree, Sequence[Tensor]]:
+        """The tree of 2^j steps, and q, r, grad where they end."""
+        if j <= BLOCK:
+            u, *points = self._points(1 << j, here, sign)
+            return Tree(*call(leaves, self.density, u, self.start, *points)), points[-4:-1]
+        tree, end = self._tree(j - 1, here, sign, growing)
         if not bool((tree.going & growing).any()):
             return tree, end
-        more, end = self.follow(j - 1, end, sign, growing)
+        more, end = self._tree(j - 1, end, sign, growing)
         u = torch.rand(self.start.shape, dtype=sign.dtype, device=sign.device, generator=self.rng)
         return Tree(*call(joined, self.density, u, *tree, *more)), end
 
-    def _block(self, n: int, here: Sequence[Tensor], sign: Tensor) -> tuple[Tree, tuple]:
+    def _points(self, n: int, here: Sequence[Tensor], sign: Tensor) -> list[Tensor]:
+        """Uniform numbers (n, C), then q, r, grad, log p of each of n steps."""
         q, r, grad = here
-        eps, scale, points = self.tuning.step.to(q) * sign, self.tuning.metric.scale, []
+        eps = self.step * sign
+        points = [torch.rand((n, len(q)), dtype=q.dtype, device=q.device, generator=self.rng)]
         for _ in range(n):
-            q, r, grad, logp = call(leapfrog, self.density, q, r, grad, eps, scale)
+            q, r, grad, logp = call(leapfrog, self.density, q, r, grad, eps, self.scale)
             points += [q, r, grad, logp]
-        u = torch.rand((n, len(q)), dtype=q.dtype, device=q.device, generator=self.rng)
-        return Tree(*call(leaves, self.density, u, self.start, *points)), (q, r, grad)
+        return points
 
 
-def _parts(flat: Sequence[Tensor]) -> list:
-    """A tree and the two ends of its trajectory, from `grown`."""
-    return [*flat[:FIELDS], tuple(flat[FIELDS : FIELDS + 3]), tuple(flat[FIELDS + 3 :])]
+class Stretch(NamedTuple):
+    """What has been followed in a doubling: parts, and the function by which a trajectory grows by them."""
 
-
-def turning(_: Density, u: Tensor, *ends: Tensor) -> tuple[Tensor, ...]:
-    """The end from which each chain goes on, and 1 or -1 for forwards or backwards (C, 1)."""
-    ahead = u[0, :, None] < 0.5
-    here = [torch.where(ahead, f, b) for b, f in zip(ends[:3], ends[3:], strict=True)]
-    return (*here, torch.where(ahead, 1.0, -1.0).to(u))
+    grown: Callable[..., tuple[Tensor, ...]]
+    parts: Sequence[Tensor]
 
 
 def leaves(_: Density, u: Tensor, start: Tensor, *points: Tensor) -> tuple[Tensor, ...]:
@@ -170,16 +176,34 @@ def leaves(_: Density, u: Tensor, start: Tensor, *points: Tensor) -> tuple[Tenso
 def ending(r: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
     """Whether 2^j points go straight on, and whether they are lost before any part of them turns back.
 
+    All products r_i.r_k are computed at once; what is looked at are sums of them.
+
     r: (n, C, D) momenta, lost: (n, C) points with too large an error -> (C,), (C,).
     """
-    n = len(r)
-    first, middle, last = (torch.tensor(x, device=r.device) for x in stretches(n))
-    upto = torch.cat([torch.zeros_like(r[:1]), r.cumsum(0)])  # sums of all before: (n + 1, C, D)
-    left, right = upto[middle + 1] - upto[first], upto[last + 1] - upto[middle + 1]  # (n - 1, C, D)
-    onward = _onward(r[first], r[middle], r[middle + 1], r[last], left + right, left, right)
-    turned_at = torch.where(onward, n, last[:, None]).amin(0)  # what lies behind was only followed because of the block
-    lost_at = torch.where(lost, torch.arange(n, device=r.device)[:, None], n).amin(0)
+    n, number = len(r), torch.arange(len(r), device=r.device)[:, None]
+    sums, last = (torch.tensor(x, device=r.device) for x in stretches(n))
+    rows = torch.where(lost[..., None], 0.0, r).transpose(0, 1)  # (C, n, D); infinite ones would spoil all sums
+    looks = (rows @ rows.transpose(1, 2)).flatten(1) @ sums.to(r)  # (C, K)
+    turned_at = torch.where(looks > 0, n, last).amin(1)  # what lies behind was only followed because of the block
+    lost_at = torch.where(lost, number, n).amin(0)
     return torch.minimum(turned_at, lost_at) == n, (lost_at < n) & (lost_at <= turned_at)
+
+
+@cache
+def stretches(n: int) -> tuple[list[list[float]], list[int]]:
+    """What is to be positive in all halvings of n = 2^j points: which r_i.r_k are summed (n n, K), and the last point.
+
+    Of a stretch with halves a..m and m+1..b: r_a.rho and r_b.rho, of the whole, of a..m+1 and of m..b.
+    """
+    found, last = [], []
+    for size in (1 << k for k in range(1, n.bit_length())):
+        for a in range(0, n, size):
+            m, b = a + size // 2 - 1, a + size - 1
+            for first, end in {(a, b), (a, m + 1), (m, b)}:
+                for at in (first, end):
+                    found.append([float(i == at and first <= k <= end) for i in range(n) for k in range(n)])
+                    last.append(b)
+    return [list(row) for row in zip(*found, strict=True)], last
 
 
 def _onward(first, before, after, last, total, left, right) -> Tensor:
@@ -190,18 +214,6 @@ def _onward(first, before, after, last, total, left, right) -> Tensor:
     return ((ends * sums).sum(-1) > 0).all(0)
 
 
-@cache
-def stretches(n: int) -> tuple[list[int], list[int], list[int]]:
-    """First, middle and last index of all halvings of n = 2^j points: stretches of 2, 4, .. n."""
-    found = [(a, a + size // 2 - 1, a + size - 1) for size in _powers(n) for a in range(0, n, size)]
-    first, middle, last = zip(*found, strict=True)
-    return list(first), list(middle), list(last)
-
-
-def _powers(n: int) -> list[int]:
-    return [1 << k for k in range(1, n.bit_length())]
-
-
 def joined(_: Density, u: Tensor, *both: Tensor) -> tuple[Tensor, ...]:
     """Two trees, one followed after the other; the point is drawn in proportion to their weights."""
     left, right = Tree(*both[:FIELDS]), Tree(*both[FIELDS:])
@@ -210,29 +222,46 @@ def joined(_: Density, u: Tensor, *both: Tensor) -> tuple[Tensor, ...]:
     return _merge(left, right, take)._replace(weight=weight)
 
 
-def grown(_: Density, u: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
-    """A trajectory after a doubling forwards or backwards, and its new ends; those which go no further stay.
+def _grown_by_points(_: Density, u: Tensor, ahead: Tensor, start: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
+    at = FIELDS + 6
+    points = args[at + 1 :]
+    return grown(u, ahead, Tree(*args[:FIELDS]), args[FIELDS:at], Tree(*leaves(_, args[at], start, *points)), points[-4:-1])
+
+
+def _grown_by_tree(_: Density, u: Tensor, ahead: Tensor, start: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
+    at = FIELDS + 6
+    return grown(u, ahead, Tree(*args[:FIELDS]), args[FIELDS:at], Tree(*args[at : at + FIELDS]), args[at + FIELDS :])
+
+
+def grown(
+    u: Tensor, ahead: Tensor, old: Tree, ends: Sequence[Tensor], new: Tree, end: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """A trajectory after a doubling, its two ends, and that one from which the next doubling goes on.
 
     A point of the new half is taken with probability min(1, its weight / the old one), if it goes straight on.
+
+    u      (C,) uniform
+    ahead  (2, C) whether this doubling goes forwards, and the next one
+    ends   q, r, grad at the first and at the last point in time; `end`: at the last point of the new half
     """
-    old, new, ends = Tree(*args[:FIELDS]), Tree(*args[FIELDS : 2 * FIELDS]), args[2 * FIELDS :]
-    ahead, going = u[0, :, None] < 0.5, old.going
-    take = (u[1].log() < new.weight - old.weight) & new.going & going
+    now, onward = ahead[0, :, None], ahead[1, :, None]
+    going = old.going
+    take = (u.log() < new.weight - old.weight) & new.going & going
     # seen in the direction of the doubling, the old trajectory comes first
-    facing = old._replace(first=torch.where(ahead, old.first, old.last), last=torch.where(ahead, old.last, old.first))
+    facing = old._replace(first=torch.where(now, old.first, old.last), last=torch.where(now, old.last, old.first))
     tree = _merge(facing, new, take)
+    back = [torch.where(now, b, e) for b, e in zip(ends[:3], end, strict=True)]
+    forth = [torch.where(now, e, f) for f, e in zip(ends[3:], end, strict=True)]
     tree = tree._replace(
-        first=torch.where(ahead, tree.first, tree.last),
-        last=torch.where(ahead, tree.last, tree.first),
+        first=back[1],
+        last=forth[1],
         weight=torch.logaddexp(old.weight, new.weight),
         going=tree.going & going,
         lost=old.lost | (new.lost & going),
         accept=old.accept + new.accept * going,
         steps=old.steps + new.steps * going,
     )
-    back = [torch.where(ahead, b, e) for b, e in zip(ends[:3], ends[6:], strict=True)]
-    forth = [torch.where(ahead, e, f) for f, e in zip(ends[3:6], ends[6:], strict=True)]
-    return (*tree, *back, *forth)
+    return (*tree, *back, *forth, *(torch.where(onward, f, b) for b, f in zip(back, forth, strict=True)))
 
 
 def _merge(left: Tree, right: Tree, take: Tensor) -> Tree:

@@ -100,7 +100,7 @@ class Walk:
         finally:
             torch.set_num_threads(threads)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _threads(self, most: int) -> int:
         """One, where an evaluation takes so little time that threads would only wait for each other."""
         evaluate = self.density.grad if self.kernel.gradient else self.density
@@ -110,7 +110,7 @@ class Walk:
         evaluate(self.start)
         return 1 if time.perf_counter() - began < ALONE else most
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _steps(self) -> Iterator[Progress]:
         state = self.kernel.init(self.density, self.start)
         steps = warm(self.kernel, self.density, state, self.rng, self.warmup)
