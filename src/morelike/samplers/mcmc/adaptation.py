@@ -17,7 +17,7 @@ from morelike.samplers.mcmc.metric import Metric
 UPDATES = (0.025, 0.05, 0.1, 0.175, 0.3, 0.5, 0.8)  # shares of the warm-up after which the metric is learnt anew
 SEEN = 1 / 3  # a metric is learnt from what came after this share of the steps before it
 DENSE = 1000  # most dimensions of a dense metric, where the choice is left to us
-ENOUGH = 3  # draws for every dimension that a dense metric takes
+ENOUGH = 1.3  # draws for every dimension that a dense metric takes, beside as many gradients
 
 
 @dataclass(frozen=True)

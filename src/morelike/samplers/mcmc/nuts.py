@@ -26,10 +26,12 @@ BLOCK = 4  # 2^4 steps are looked at together; longer trajectories may stop betw
 class Tree(NamedTuple):
     """A stretch of trajectory, from its first point to its last in the order in which it was followed.
 
+    A point is q, r, grad in one: (3, C, D).
+
     first, last  whitened momenta at its ends: (C, D)
     total        their sum over all its points: (C, D)
     weight       log of the sum of exp(H_0 - H): (C,)
-    q, logp, grad  a point drawn from it in proportion to exp(-H): (C, D), (C,), (C, D)
+    point, logp  drawn from it in proportion to exp(-H): (3, C, D), (C,)
     going        whether no part of it turns back: (C,)
     lost         whether the integrator lost it: (C,)
     accept       sum of min(1, exp(H_0 - H)) over its steps: (C,)
@@ -40,9 +42,8 @@ class Tree(NamedTuple):
     last: Tensor
     total: Tensor
     weight: Tensor
-    q: Tensor
+    point: Tensor
     logp: Tensor
-    grad: Tensor
     going: Tensor
     lost: Tensor
     accept: Tensor
@@ -90,8 +91,9 @@ class Kernel:
         r = tuning.metric.draw(state.q, rng)
         start = energy(state.logp, r)
         zero, yes = torch.zeros_like(start), torch.ones_like(start, dtype=torch.bool)
-        tree, depth = Tree(r, r, r, zero, *state, yes, ~yes, zero, zero), zero
-        ends, here = (state.q, r, state.grad) * 2, (state.q, r, state.grad)  # the two ends of the trajectory, in time
+        point = torch.stack([state.q, r, state.grad])
+        tree, depth = Tree(r, r, r, zero, point, state.logp, yes, ~yes, zero, zero), zero
+        ends, here = (point, point), (state.q, r, state.grad)  # of the trajectory, in time; where it goes on
         path = Path(density, start, tuning, rng)
         ahead = torch.rand((self.max_depth + 1, len(r)), device=r.device, generator=rng) < 0.5
         sign = torch.where(ahead, 1.0, -1.0).to(r)[..., None]
@@ -100,11 +102,11 @@ class Kernel:
             new = path.follow(j, here, sign[j], tree.going)
             u = torch.rand(start.shape, dtype=r.dtype, device=r.device, generator=rng)
             found = call(new.grown, density, u, ahead[j : j + 2], start, *tree, *ends, *new.parts)
-            tree, ends, here = Tree(*found[:FIELDS]), found[FIELDS : FIELDS + 6], found[FIELDS + 6 :]
+            tree, ends, here = Tree(*found[:FIELDS]), found[FIELDS : FIELDS + 2], found[FIELDS + 2 :]
             if not tree.going.any():
                 break
         info = NutsInfo(tree.accept / tree.steps, start, tree.lost, tree.steps, depth, tree.going)
-        return State(tree.q, tree.logp, tree.grad), info
+        return State(tree.point[0], tree.logp, tree.point[2]), info
 
 
 class Path:
@@ -119,7 +121,7 @@ class Path:
         if j <= BLOCK:
             return Stretch(_grown_by_points, self._points(1 << j, here, sign))
         tree, end = self._tree(j, here, sign, growing)
-        return Stretch(_grown_by_tree, (*tree, *end))
+        return Stretch(_grown_by_tree, (*tree, torch.stack(list(end))))
 
     def _tree(self, j: int, here: Sequence[Tensor], sign: Tensor, growing: Tensor) -> tuple[Tree, Sequence[Tensor]]:
         """The tree of 2^j steps, and q, r, grad where they end."""
@@ -156,21 +158,27 @@ def leaves(_: Density, u: Tensor, start: Tensor, *points: Tensor) -> tuple[Tenso
 
     u: (n, C) uniform, start: (C,) the energy at the beginning, points: q, r, grad (C, D) and logp (C,) of each.
     """
-    n = len(u)
-    if n == 1:
-        q, r, grad, logp = points
-        gain = start - energy(logp, r)  # (C,)
-        lost = gain < -LOST
-        return (r, r, r, gain, q, logp, grad, ~lost, lost, gain.exp().clamp(max=1), torch.full_like(gain, 1))
-    q, r, grad, logp = (torch.stack(points[k::4]) for k in range(4))  # (n, C, D) or (n, C)
+    return _leaves(u, start, *_stacked(points))
+
+
+def _stacked(points: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Points (n, 3, C, D), and their log densities (n, C)."""
+    path = torch.stack([x for i, x in enumerate(points) if i % 4 < 3])
+    return path.view(-1, 3, *path.shape[1:]), torch.stack(points[3::4])
+
+
+def _leaves(u: Tensor, start: Tensor, path: Tensor, logp: Tensor) -> Tree:
+    n, r = len(u), path[:, 1]
     gain = start - energy(logp, r)  # (n, C)
-    chosen = (gain - (-u.clamp(min=1e-30).log()).log()).argmax(0)[None]  # a draw from softmax(gain), by Gumbel's trick
-    row = chosen[..., None].expand(1, *q.shape[1:])
-    picked = (q.gather(0, row)[0], logp.gather(0, chosen)[0], grad.gather(0, row)[0])
-    accept = gain.exp().clamp(max=1).sum(0)
+    lost, accept = gain < -LOST, gain.exp().clamp(max=1).sum(0)
     number = torch.full_like(accept, n)
-    straight, lost = ending(r, gain < -LOST)
-    return (r[0], r[-1], r.sum(0), gain.logsumexp(0), *picked, straight, lost, accept, number)
+    if n == 1:
+        return Tree(r[0], r[0], r[0], gain[0], path[0], logp[0], ~lost[0], lost[0], accept, number)
+    chosen = (gain - (-u.clamp(min=1e-30).log()).log()).argmax(0)[None]  # a draw from softmax(gain), by Gumbel's trick
+    point = path.gather(0, chosen[:, None, :, None].expand(1, *path.shape[1:]))[0]
+    straight, cut = ending(r, lost)
+    weight = gain.logsumexp(0)
+    return Tree(r[0], r[-1], r.sum(0), weight, point, logp.gather(0, chosen)[0], straight, cut, accept, number)
 
 
 def ending(r: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
@@ -223,26 +231,24 @@ def joined(_: Density, u: Tensor, *both: Tensor) -> tuple[Tensor, ...]:
 
 
 def _grown_by_points(_: Density, u: Tensor, ahead: Tensor, start: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
-    at = FIELDS + 6
-    points = args[at + 1 :]
-    return grown(u, ahead, Tree(*args[:FIELDS]), args[FIELDS:at], Tree(*leaves(_, args[at], start, *points)), points[-4:-1])
+    old, back, forth, v, *points = Tree(*args[:FIELDS]), *args[FIELDS:]
+    path, logp = _stacked(points)
+    return grown(u, ahead, old, back, forth, _leaves(v, start, path, logp), path[-1])
 
 
 def _grown_by_tree(_: Density, u: Tensor, ahead: Tensor, start: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
-    at = FIELDS + 6
-    return grown(u, ahead, Tree(*args[:FIELDS]), args[FIELDS:at], Tree(*args[at : at + FIELDS]), args[at + FIELDS :])
+    old, back, forth, *new, end = Tree(*args[:FIELDS]), *args[FIELDS:]
+    return grown(u, ahead, old, back, forth, Tree(*new), end)
 
 
-def grown(
-    u: Tensor, ahead: Tensor, old: Tree, ends: Sequence[Tensor], new: Tree, end: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """A trajectory after a doubling, its two ends, and that one from which the next doubling goes on.
+def grown(u: Tensor, ahead: Tensor, old: Tree, back: Tensor, forth: Tensor, new: Tree, end: Tensor) -> tuple[Tensor, ...]:
+    """A trajectory after a doubling, its two ends, and q, r, grad of that from which the next doubling goes on.
 
     A point of the new half is taken with probability min(1, its weight / the old one), if it goes straight on.
 
-    u      (C,) uniform
-    ahead  (2, C) whether this doubling goes forwards, and the next one
-    ends   q, r, grad at the first and at the last point in time; `end`: at the last point of the new half
+    u            (C,) uniform
+    ahead        (2, C) whether this doubling goes forwards, and the next one
+    back, forth  the first and the last point in time; `end`: the last one of the new half, (3, C, D)
     """
     now, onward = ahead[0, :, None], ahead[1, :, None]
     going = old.going
@@ -250,8 +256,7 @@ def grown(
     # seen in the direction of the doubling, the old trajectory comes first
     facing = old._replace(first=torch.where(now, old.first, old.last), last=torch.where(now, old.last, old.first))
     tree = _merge(facing, new, take)
-    back = [torch.where(now, b, e) for b, e in zip(ends[:3], end, strict=True)]
-    forth = [torch.where(now, e, f) for f, e in zip(ends[3:], end, strict=True)]
+    back, forth = torch.where(now, back, end), torch.where(now, end, forth)
     tree = tree._replace(
         first=back[1],
         last=forth[1],
@@ -261,7 +266,7 @@ def grown(
         accept=old.accept + new.accept * going,
         steps=old.steps + new.steps * going,
     )
-    return (*tree, *back, *forth, *(torch.where(onward, f, b) for b, f in zip(back, forth, strict=True)))
+    return (*tree, back, forth, *torch.where(onward, forth, back).unbind())
 
 
 def _merge(left: Tree, right: Tree, take: Tensor) -> Tree:
@@ -273,9 +278,8 @@ def _merge(left: Tree, right: Tree, take: Tensor) -> Tree:
         right.last,
         total,
         left.weight,
-        torch.where(row, right.q, left.q),
+        torch.where(row, right.point, left.point),
         torch.where(take, right.logp, left.logp),
-        torch.where(row, right.grad, left.grad),
         left.going & right.going & onward,
         left.lost | (right.lost & left.going),
         left.accept + right.accept,
