@@ -7,6 +7,7 @@ differentiated anew each time, they take longer than the arithmetic by two order
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable
 from operator import attrgetter
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, fx
 
 from morelike.samplers.mcmc.peephole import constant, shorten
-from morelike.samplers.mcmc.tape import record
+from morelike.samplers.mcmc.tape import Recording, record
 
 aten = torch.ops.aten
 FILLED = {aten.ones_like.default: torch.ones, aten.zeros_like.default: torch.zeros}
@@ -46,7 +47,7 @@ def compiled(function: Function, *example: Tensor) -> Function:
     return lambda *args: tuple(run(*args))
 
 
-def simplify(module: fx.GraphModule) -> fx.GraphModule:
+def simplify(module: Recording) -> Recording:
     """Take out of a graph what does nothing, what is constant and what is computed twice."""
     nodes = module.graph.nodes
     if any(n.op == "call_function" and _schema(n) is not None and _schema(n).is_mutable for n in nodes):
@@ -54,10 +55,10 @@ def simplify(module: fx.GraphModule) -> fx.GraphModule:
     known: dict[fx.Node, Tensor] = {}
     _fold(module, known)
     _share(module)
+    module.graph.eliminate_dead_code()  # what nobody needs would count as a use
     shorten(module, known)
     _share(module)
     module.graph.eliminate_dead_code()
-    module.recompile()
     return module
 
 
@@ -65,7 +66,7 @@ def _schema(node: fx.Node) -> Any:
     return getattr(node.target, "_schema", None)
 
 
-def _fold(module: fx.GraphModule, known: dict[fx.Node, Tensor]) -> None:
+def _fold(module: Recording, known: dict[fx.Node, Tensor]) -> None:
     """Compute once what depends on no input."""
     for node in list(module.graph.nodes):
         if node.op == "get_attr":
@@ -90,7 +91,7 @@ def _constant(node: fx.Node, known: dict[fx.Node, Tensor]) -> Tensor | None:
     return value if isinstance(value, Tensor) else None
 
 
-def _share(module: fx.GraphModule) -> None:
+def _share(module: Recording) -> None:
     """One node for equal operations on equal inputs."""
     seen: dict[tuple, fx.Node] = {}
     for node in list(module.graph.nodes):
@@ -107,7 +108,7 @@ def _share(module: fx.GraphModule) -> None:
             seen[key] = node
 
 
-def _without_python(graph: fx.GraphModule, function: Function, example: tuple[Tensor, ...]) -> Function:
+def _without_python(graph: Recording, function: Function, example: tuple[Tensor, ...]) -> Function:
     """A graph run by TorchScript's interpreter: three times as fast as Python, and no compiler is needed.
 
     It is compared with the function at other values than it was traced at.
@@ -141,14 +142,17 @@ class Quick:
         self.density = density
         self.make = compiled if compile else flat
         self.made: dict[tuple, Function] = {}
+        self.seconds = 0.0  # spent on making them
 
     def __call__(self, function: Function, *args: Tensor) -> tuple[Tensor, ...]:
         key = (function, args[0].dtype, *map(SHAPE, args))
         run = self.made.get(key)
         if run is None:
+            began = time.perf_counter()
             with torch.inference_mode(False):
                 example = [x.clone() for x in args]  # one tensor in two places would be traced as one argument
                 run = self.made[key] = self.make(lambda *tensors: function(self.density, *tensors), *example)
+            self.seconds += time.perf_counter() - began
         return run(*args)
 
 

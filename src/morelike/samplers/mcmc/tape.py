@@ -14,13 +14,36 @@ aten = torch.ops.aten
 LOOKS = {aten._local_scalar_dense.default, aten.equal.default, aten.is_nonzero.default, aten.nonzero.default}
 
 
-def record(function: Callable[..., tuple[Tensor, ...]], *example: Tensor) -> fx.GraphModule:
+class Recording(nn.Module):
+    """A graph of operations and its constants, and how it is run; an `fx.GraphModule` would write Python code of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+
+    def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
+        known: dict[fx.Node, Any] = {}
+        given = iter(args)
+        for node in self.graph.nodes:
+            if node.op == "placeholder":
+                known[node] = next(given)
+            elif node.op == "get_attr":
+                known[node] = getattr(self, node.target)
+            else:
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+                if node.op == "output":
+                    return args[0]
+                known[node] = node.target(*args, **kwargs)
+        raise AssertionError("a graph ends with its output")
+
+
+def record(function: Callable[..., tuple[Tensor, ...]], *example: Tensor) -> Recording:
     """The operations below autograd and vmap as a flat graph; an error where the function looks at values."""
     tape = Tape(example)
     with tape:
         out = function(*example)
     tape.graph.output(tuple(tape.node(x) for x in out))
-    return fx.GraphModule(tape.root, tape.graph)
+    return tape.root
 
 
 class Tape(TorchDispatchMode):
@@ -28,7 +51,8 @@ class Tape(TorchDispatchMode):
 
     def __init__(self, inputs: tuple[Tensor, ...]) -> None:
         super().__init__()
-        self.root, self.graph = nn.Module(), fx.Graph()
+        self.root = Recording()
+        self.graph = self.root.graph
         self.known: dict[int, tuple[fx.Node, Tensor]] = {}  # tensors are kept, so that no id is given twice
         for i, x in enumerate(inputs):
             self._know(x, self.graph.placeholder(f"x{i}"))

@@ -163,5 +163,6 @@ class Walk:
             "warmup": asdict(self.warmup),
             "metric": "dense" if self.tuning.metric.dense else "diag",
             "step": float(self.tuning.step),
+            "tracing": round(self.density.quick.seconds, 3),
             "seconds": round(time.perf_counter() - self.started, 3),
         }
