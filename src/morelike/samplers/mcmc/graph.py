@@ -109,16 +109,24 @@ def _share(module: Recording) -> None:
 
 
 def _without_python(graph: Recording, function: Function, example: tuple[Tensor, ...]) -> Function:
-    """A graph run by TorchScript's interpreter: three times as fast as Python, and no compiler is needed.
+    """A graph run without Python: three times as fast as with it, and no compiler is needed.
 
-    It is compared with the function at other values than it was traced at.
+    TorchScript's static runtime is a quarter faster than its interpreter, but may be missing. What is taken gives the
+    values of the function elsewhere than it was traced, and leaves what it has given alone.
     """
     script = torch.jit.trace(lambda *args: graph.forward(*args), example, check_trace=False)  # constants and all
     fresh = [x + 0.1 * torch.randn_like(x) if x.is_floating_point() else x.clone() for x in example]
-    if not all(map(_alike, script(*fresh), function(*fresh))):
+    right = function(*fresh)
+    static = getattr(torch._C, "_jit_to_static_module", None)
+    if static is not None and all(x.device.type == "cpu" for x in example):
+        run = static(script.graph)
+        found = run(*fresh)
+        run(*example)
+        if isinstance(found, tuple) and all(map(_alike, found, right)):
+            return run
+    if not all(map(_alike, script(*fresh), right)):
         raise ValueError("the trace gives other values than the function")
-    for _ in range(2):  # its first calls are slow: it optimises what it has seen
-        script(*example)
+    script(*example)  # its first two calls are slow: it optimises what it has seen
     return script
 
 
