@@ -8,8 +8,8 @@ chains of 1,000 draws after 1,000 steps of warm-up, by NUTS with each library's 
 (`peers/mcmc_sampler.py`), told to use two threads; ours comes before every peer's, and ratios are of neighbours. The
 peers' Python has any of pyro-ppl, numpyro, blackjax, pymc and nutpie; what it lacks is left out.
 
-ESS is the smallest bulk ESS of all unconstrained numbers. Seconds begin at the model, in a process that has imported its library;
-"with" counts compiling and tracing, "without" does not. Figures are medians over the rounds.
+ESS is the smallest bulk ESS of all unconstrained numbers. Seconds begin at the model, in a process that has imported
+its library; "with" counts compiling and tracing, "without" does not. Figures are medians over the rounds.
 
 Expected with compiling: >= 25 x Pyro, and above every one of them; with 256 chains >= 3 x NumPyro and BlackJAX.
 """
@@ -48,7 +48,7 @@ class Speed(NamedTuple):
 
 
 def measure(python: str, library: str, problem: str, size: tuple[int, int, int], seed: int) -> Speed:
-    threads = {name: "2" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    threads = dict.fromkeys((f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")), "2")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "draws.npz"
         command = [python, str(RUNNER), library, problem, *map(str, (*size, seed)), str(out)]

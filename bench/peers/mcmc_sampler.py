@@ -3,8 +3,8 @@
     python mcmc_sampler.py LIBRARY gaussian|schools CHAINS WARMUP DRAWS SEED out.npz
 
 Writes the draws, (chains, draws, D), and prints one line of JSON: seconds from the model to the draws in a process that
-has imported the library, and those of them that went into compiling or tracing. All libraries see the same density; each
-keeps its own settings, except that JAX is told to use one device for each chain up to the number of cores.
+has imported the library, and those of them that went into compiling or tracing. All libraries see the same density;
+each keeps its own settings and precision, and JAX runs each of few chains on a device of its own.
 """
 
 from __future__ import annotations

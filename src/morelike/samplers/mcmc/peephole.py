@@ -16,8 +16,9 @@ from morelike.samplers.mcmc.tape import Recording
 
 aten = torch.ops.aten
 SAME = {aten.detach.default, aten.alias.default, aten.lift_fresh.default, aten.clone.default}
-SHAPES = {aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.expand.default, aten.unsqueeze.default}
 VIEWS = {aten.view.default, aten.reshape.default}
+SHAPES = VIEWS | {aten._unsafe_view.default, aten.expand.default, aten.unsqueeze.default}
+SIGN: dict[Any, int] = {aten.add.Tensor: 1, aten.sub.Tensor: -1}
 TIMES = {aten.mul.Tensor, aten.mul.Scalar}
 OVER = {aten.div.Tensor, aten.div.Scalar}
 
@@ -90,7 +91,7 @@ def scaled(node: fx.Node, module: Recording, known: dict) -> fx.Node | None:
 
 def added(node: fx.Node, module: Recording, known: dict) -> fx.Node | None:
     """x + a b, or x - a b, in one."""
-    sign = {aten.add.Tensor: 1, aten.sub.Tensor: -1}.get(node.target)
+    sign = SIGN.get(node.target)
     if sign is None or node.kwargs:
         return None
     x, product = node.args[0], _product(node.args[1], node, known)
@@ -110,12 +111,10 @@ def _product(x: Any, like: fx.Node, known: dict) -> tuple[fx.Node, Any] | None:
     """a and b where x is a b of two tensors of the same type, or of one and a constant, for one use."""
     if not isinstance(x, fx.Node) or x.op != "call_function" or len(x.users) > 1 or not _like(x, like):
         return None
-    found = _factor(x, known)
-    if found is None and x.target is aten.mul.Tensor:
-        found = x.args
-    if found is None or not _like(found[0], like):
+    pair: Any = _factor(x, known) or (x.args if x.target is aten.mul.Tensor else None)
+    if pair is None or not _like(pair[0], like):
         return None
-    a, b = found
+    a, b = pair
     if isinstance(b, fx.Node):
         return (a, b) if _like(b, like) else None
     return (a, b) if not isinstance(b, Tensor) or b.dtype == like.meta["val"].dtype else None
@@ -132,11 +131,12 @@ def _factor(node: Any, known: dict[fx.Node, Tensor]) -> tuple[fx.Node, Any] | No
         return None
     if not isinstance(node.meta.get("val"), Tensor) or not node.meta["val"].is_floating_point():
         return None
+    args: Any = node.args
     if node.target is aten.neg.default:
-        return node.args[0], -1.0
+        return args[0], -1.0
     if node.target not in TIMES | OVER:
         return None
-    x, c = (known.get(a, a) for a in node.args)  # a tensor or number where it is a constant
+    x, c = (known.get(a, a) for a in args)  # a tensor or number where it is a constant
     if isinstance(x, fx.Node) and not isinstance(c, fx.Node):
         return x, 1 / c if node.target in OVER else c
     return (c, x) if node.target in TIMES and isinstance(c, fx.Node) and not isinstance(x, fx.Node) else None

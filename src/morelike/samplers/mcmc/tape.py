@@ -32,7 +32,7 @@ class Recording(nn.Module):
             else:
                 args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
                 if node.op == "output":
-                    return args[0]
+                    return args[0]  # type: ignore[return-value]
                 known[node] = node.target(*args, **kwargs)
         raise AssertionError("a graph ends with its output")
 
@@ -59,7 +59,7 @@ class Tape(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled under it, and torch would import its whole compiler, for a second, to make sure of that."""
+        """Nothing is compiled under it; torch would import its whole compiler, for a second, to make sure of that."""
         return False
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
