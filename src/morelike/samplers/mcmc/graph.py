@@ -21,6 +21,7 @@ from morelike.samplers.mcmc.tape import Recording, record
 
 aten = torch.ops.aten
 FILLED = {aten.ones_like.default: torch.ones, aten.zeros_like.default: torch.zeros}
+LARGE = 1000  # operations from which on the static runtime loses to the interpreter
 SHAPE = attrgetter("shape")
 Function = Callable[..., tuple[Tensor, ...]]
 
@@ -111,14 +112,14 @@ def _share(module: Recording) -> None:
 def _without_python(graph: Recording, function: Function, example: tuple[Tensor, ...]) -> Function:
     """A graph run without Python: three times as fast as with it, and no compiler is needed.
 
-    TorchScript's static runtime is a quarter faster than its interpreter, but may be missing. What is taken gives the
-    values of the function elsewhere than it was traced, and leaves what it has given alone.
+    TorchScript's static runtime is a quarter faster than its interpreter on small graphs, but may be missing. What is
+    taken gives the values of the function elsewhere than it was traced, and leaves what it has given alone.
     """
     script = torch.jit.trace(lambda *args: graph.forward(*args), example, check_trace=False)  # constants and all
     fresh = [x + 0.1 * torch.randn_like(x) if x.is_floating_point() else x.clone() for x in example]
     right = function(*fresh)
     static = getattr(torch._C, "_jit_to_static_module", None)
-    if static is not None and all(x.device.type == "cpu" for x in example):
+    if static is not None and len(graph.graph.nodes) < LARGE and all(x.device.type == "cpu" for x in example):
         run = static(script.graph)
         found = run(*fresh)
         run(*example)
