@@ -201,6 +201,22 @@ def test_few_draws_of_many_dimensions_give_the_metric_of_a_gaussian() -> None:
     assert float(found.min()) > 0.7 and float(found.max()) < 1.4
 
 
+def test_chains_that_run_away_have_a_metric_of_scales_only() -> None:
+    rng = torch.Generator().manual_seed(0)
+    far = torch.randn(40, 2, dtype=DOUBLE, generator=rng) * torch.tensor([1e160, 1.0], dtype=DOUBLE)
+    for q, grad in ((far, torch.randn(40, 2, dtype=DOUBLE, generator=rng)), (far * 1e160, far), (far * 0, far * 0)):
+        scale = adaptation.estimate(q, grad, "auto").scale
+        assert scale.shape[0] == 2 and not scale.isnan().any()
+
+
+def test_a_start_far_out_is_passed_over() -> None:
+    """Of five points around the given one, that with the largest density: none begins 10,000 nats below the others."""
+    walk = Walk(lambda x: -1e5 * x[0].square() - x[1] ** 2, torch.tensor([0.0, 0.0], dtype=DOUBLE), chains=200)
+    away = walk.start.abs()
+    assert float(away[:, 0].mean()) == pytest.approx(1 / 6, abs=0.05)  # the least of five uniform numbers
+    assert float(away[:, 1].mean()) == pytest.approx(1 / 2, abs=0.08)
+
+
 def refused(law, init=None, supports=None, kernel="nuts", draws=100, warmup=100, kind=OptionError) -> str:
     with pytest.raises(kind) as caught:
         run(law, torch.zeros(2, dtype=DOUBLE) if init is None else init, kernel, draws, warmup, supports=supports)

@@ -126,7 +126,7 @@ class Walk:
 
     def _sound(self, state: Any, i: int) -> None:
         """Stop a run that leaves all bounds; looked at now and then."""
-        if i % 50:
+        if i % 10:
             return
         far = state.q.abs() > FAR * (1 + self.start.abs())
         lost = ~state.logp.isfinite()
