@@ -84,7 +84,7 @@ def morelike(job: Job) -> Outcome:
     return Outcome(named(found.values), seconds, found.about.get("tracing", 0.0))
 
 
-def pyro(job: Job) -> Outcome:
+def pyro(job: Job, jit: bool = False) -> Outcome:
     import pyro as library
     import torch
     from pyro import distributions as dist
@@ -103,10 +103,15 @@ def pyro(job: Job) -> Outcome:
         library.sample("y", dist.Normal(mu + tau * z, error).to_event(1), obs=y)
 
     began = time.perf_counter()
-    kernel = NUTS(gaussian if job.problem == "gaussian" else schools, jit_compile=True, ignore_jit_warnings=True)
+    kernel = NUTS(gaussian if job.problem == "gaussian" else schools, jit_compile=jit, ignore_jit_warnings=True)
     run = MCMC(kernel, num_samples=job.draws, warmup_steps=job.warmup, num_chains=job.chains, disable_progbar=True)
     run.run()
     return Outcome(named(run.get_samples(group_by_chain=True)), time.perf_counter() - began, 0.0)
+
+
+def pyro_jit(job: Job) -> Outcome:
+    """With an option that is off by default."""
+    return pyro(job, jit=True)
 
 
 def numpyro(job: Job) -> Outcome:
@@ -232,7 +237,7 @@ def nutpie(job: Job) -> Outcome:
     return Outcome(named(found.posterior), time.perf_counter() - began, compiled)
 
 
-RUN = {f.__name__: f for f in (morelike, pyro, numpyro, blackjax, pymc, nutpie)}
+RUN = {f.__name__: f for f in (morelike, pyro, pyro_jit, numpyro, blackjax, pymc, nutpie)}
 
 
 def main() -> None:
