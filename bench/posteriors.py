@@ -117,29 +117,31 @@ def gaussian_process(d: dict[str, Any]) -> Problem:
 
 
 def lotka_volterra(d: dict[str, Any]) -> Problem:
-    """Runge and Kutta's method of fourth order with 10 steps a year: one more halving moves no log density by 0.01."""
-    y, y0, steps = d["y"], d["y_init"], 10
+    """Runge and Kutta's method of fourth order with 5 steps a year; 80 change no log density by 0.001.
 
-    def slope(z: Tensor, theta: Tensor) -> Tensor:
-        u, v = z[0], z[1]
-        return torch.stack([(theta[0] - theta[1] * v) * u, (-theta[2] + theta[3] * u) * v])
+    d log z / dt = a + b z', where z' has the other species first: written so, a slope is three operations.
+    """
+    y, y0, steps = d["y"], d["y_init"], 5
+    h = 1 / steps
+
+    def slope(z: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return z * torch.addcmul(a, b, z.flip(0))
 
     def log_prob(theta: Tensor, z_init: Tensor, sigma: Tensor) -> Tensor:
         prior = Normal(1.0, 0.5).log_prob(theta[::2]).sum() + Normal(0.05, 0.05).log_prob(theta[1::2]).sum()
         prior = prior + LogNormal(-1.0, 1.0).log_prob(sigma).sum()
         prior = prior + LogNormal(torch.log(torch.tensor(10.0)), 1.0).log_prob(z_init).sum()
-        z, h, years = z_init, 1 / steps, []
+        rates = torch.stack([theta[0], -theta[2]]), torch.stack([-theta[1], theta[3]])
+        z, years = z_init, []
         for _ in range(len(y)):
             for _ in range(steps):
-                a = slope(z, theta)
-                b = slope(z + h / 2 * a, theta)
-                c = slope(z + h / 2 * b, theta)
-                z = z + h / 6 * (a + 2 * b + 2 * c + slope(z + h * c, theta))
+                k1 = slope(z, *rates)
+                k2 = slope(z + h / 2 * k1, *rates)
+                k3 = slope(z + h / 2 * k2, *rates)
+                z = z + h / 6 * (k1 + 2 * (k2 + k3) + slope(z + h * k3, *rates))
             years.append(z)
-        path = torch.stack(years)
-        return (
-            prior + LogNormal(z_init.log(), sigma).log_prob(y0).sum() + LogNormal(path.log(), sigma).log_prob(y).sum()
-        )
+        seen = LogNormal(z_init.log(), sigma).log_prob(y0).sum()
+        return prior + seen + LogNormal(torch.stack(years).log(), sigma).log_prob(y).sum()
 
     start = {"theta": torch.tensor([0.6, 0.03, 0.8, 0.03]), "z_init": y0, "sigma": torch.full((2,), 0.3)}
     return Problem(log_prob, start, dict.fromkeys(start, mcmc.positive))

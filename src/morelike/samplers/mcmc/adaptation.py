@@ -17,7 +17,7 @@ from morelike.samplers.mcmc.metric import Metric
 UPDATES = (0.025, 0.05, 0.1, 0.175, 0.3, 0.5, 0.8)  # shares of the warm-up after which the metric is learnt anew
 SEEN = 1 / 3  # a metric is learnt from what came after this share of the steps before it
 DENSE = 1000  # most dimensions of a dense metric, where the choice is left to us
-ENOUGH = 3  # draws for every dimension that a dense metric takes
+ENOUGH = 1.3  # draws for every dimension that a dense metric takes, beside as many gradients
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class DualAveraging:
     """Nesterov's dual averaging of the log of a step (Hoffman & Gelman 2014, eq. 6; gamma .05, t_0 10, kappa .75)."""
 
     def __init__(self, step: float, target: float) -> None:
-        self.target, self.mu = target, log(10 * step)
+        self.target, self.mu = target, log(10 * max(step, 1e-30))
         self.error = self.mean = 0.0
         self.t = 0
 
@@ -161,14 +161,17 @@ def estimate(q: Tensor, grad: Tensor | None, kind: str) -> Metric:
     if grad is not None:
         steep = grad.std(0)
         spread = torch.where(steep > 0, (spread / steep.clamp(min=1e-20)).sqrt(), spread)
+    spread = torch.where(spread.isfinite(), spread, 1.0)
     enough = n >= ENOUGH * dim and dim <= DENSE
     if dim == 1 or kind == "diag" or (kind == "auto" and not enough):
         return Metric(spread)
     few = min(1.0, dim / n) * (1e-3 if enough else 0.5)  # how much of the diagonal a covariance of few draws is given
     a = _covariance(q / spread, few)
-    if grad is not None:
-        a = mean_of(a, _covariance(grad * spread, few))
-    return Metric(spread[:, None] * torch.linalg.cholesky(a))
+    b = _covariance(grad * spread, few) if grad is not None else None
+    if not bool(a.isfinite().all()) or (b is not None and not bool(b.isfinite().all())):
+        return Metric(spread)
+    root, failed = torch.linalg.cholesky_ex(a if b is None else mean_of(a, b))
+    return Metric(spread if bool(failed) else spread[:, None] * root)  # chains that run away have no covariance
 
 
 def _covariance(x: Tensor, few: float) -> Tensor:

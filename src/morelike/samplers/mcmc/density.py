@@ -72,7 +72,7 @@ class Layout:
         """log |dx/dq|, (C,); None where all parameters are real."""
         parts = self.parts(q)
         found = [s.log_det(parts[n]).reshape(len(q), -1).sum(1) for n, s in self.supports.items() if s != Real()]
-        return torch.stack(found).sum(0) if found else None
+        return sum(found[1:], found[0]) if found else None
 
 
 def _indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

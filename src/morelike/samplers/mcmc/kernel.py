@@ -89,8 +89,8 @@ class Kernel(Protocol):
 
 def differentiated(log_prob: Callable[[Tensor], Tensor], q: Tensor) -> tuple[Tensor, Tensor]:
     """A log density of rows that do not depend on each other, and its gradient: q (C, D) -> (C,), (C, D)."""
-    with torch.enable_grad():
-        q = q.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        q = q.clone().detach().requires_grad_()  # a tensor of inference mode cannot be differentiated, its copy can
         value = log_prob(q)
         (slope,) = torch.autograd.grad(value.sum(), q)
     return value.detach(), slope

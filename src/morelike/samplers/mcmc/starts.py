@@ -14,6 +14,7 @@ from morelike.samplers.mcmc.kernel import Kernel
 from morelike.samplers.mcmc.support import Support
 
 TRIES = 40  # starts that are tried for each chain; the later, the nearer to the point given
+POINTS = 5  # starts that each chain has to choose from
 Point = Tensor | float | Mapping[str, Any]
 Init = Point | Sequence[Point]
 
@@ -84,7 +85,7 @@ def scattered(density: Posterior, q: Tensor, given: bool, gradient: bool, rng: G
     Points that were given for each chain stay. An error names the chain, the parameters and the value.
     """
     radius = 0.0 if given else 1.0
-    at, missing = q, torch.ones(len(q), dtype=torch.bool, device=q.device)
+    at, missing = q if given else _best(density, q, radius, rng), torch.zeros(len(q), dtype=torch.bool, device=q.device)
     for attempt in range(TRIES):
         noise = torch.rand(q.shape, dtype=q.dtype, device=q.device, generator=rng)
         at = torch.where(missing[:, None], q + radius * (2 * noise - 1), at)
@@ -95,6 +96,18 @@ def scattered(density: Posterior, q: Tensor, given: bool, gradient: bool, rng: G
         radius = 0.0 if given or attempt > TRIES - 3 else radius * 0.8
     chain = int(missing.nonzero()[0])
     raise _impossible(density, at[chain : chain + 1], float(value[chain]), slope[chain], chain)
+
+
+def _best(density: Posterior, q: Tensor, radius: float, rng: Generator) -> Tensor:
+    """For each chain that one of a few points around q where the density is largest.
+
+    A point far out may lie in the reach of a hill of no weight, which its chain would then not leave.
+    """
+    near = q.repeat(POINTS, 1)
+    noise = torch.rand(near.shape, dtype=q.dtype, device=q.device, generator=rng)
+    near = near + radius * (2 * noise - 1)
+    best = density(near).nan_to_num(-torch.inf, -torch.inf, -torch.inf).view(POINTS, -1).argmax(0)
+    return near.view(POINTS, *q.shape)[best, torch.arange(len(q), device=q.device)]
 
 
 def _leaning(density: Posterior, at: Tensor, slope: Tensor, gradient: bool) -> Tensor:

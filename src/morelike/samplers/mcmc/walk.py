@@ -100,7 +100,7 @@ class Walk:
         finally:
             torch.set_num_threads(threads)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _threads(self, most: int) -> int:
         """One, where an evaluation takes so little time that threads would only wait for each other."""
         evaluate = self.density.grad if self.kernel.gradient else self.density
@@ -110,7 +110,7 @@ class Walk:
         evaluate(self.start)
         return 1 if time.perf_counter() - began < ALONE else most
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _steps(self) -> Iterator[Progress]:
         state = self.kernel.init(self.density, self.start)
         steps = warm(self.kernel, self.density, state, self.rng, self.warmup)
@@ -126,7 +126,7 @@ class Walk:
 
     def _sound(self, state: Any, i: int) -> None:
         """Stop a run that leaves all bounds; looked at now and then."""
-        if i % 50:
+        if i % 10:
             return
         far = state.q.abs() > FAR * (1 + self.start.abs())
         lost = ~state.logp.isfinite()
@@ -163,5 +163,6 @@ class Walk:
             "warmup": asdict(self.warmup),
             "metric": "dense" if self.tuning.metric.dense else "diag",
             "step": float(self.tuning.step),
+            "tracing": round(self.density.quick.seconds, 3),
             "seconds": round(time.perf_counter() - self.started, 3),
         }
