@@ -154,10 +154,7 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Point:
-    """All mass on one value: the law of an implicit model, which can be sampled but has no density.
-
-    loc: (B, *shape).
-    """
+    """All mass on one value, loc (B, *shape): the law of an implicit model, which can be sampled but has no density."""
 
     loc: Tensor
 
