@@ -136,7 +136,7 @@ def row(name: str, config: Config, seconds: float, training: str) -> tuple[list[
     x = model.sample(range(N))
     took, real = time.perf_counter() - began, draw(N, rng)
     far, (found, share) = sliced_wasserstein(x, real), modes(x) if name == "gaussians" else (8, 1.0)
-    low, high = (float(bound) for bound in model.log_z())
+    low, high = (float(bound) for bound in model.bracket())
     energy = float(model.energy(Batch(real)).detach().mean())
     tell(
         "energy_2d", case=name, training=training, distance=far, floor=lowest, trivial=plain, modes=found, near=share,
@@ -160,7 +160,7 @@ def row(name: str, config: Config, seconds: float, training: str) -> tuple[list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--training", default="pcd")
+    parser.add_argument("--training", default="matching")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--case", choices=CASES)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")

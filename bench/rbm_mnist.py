@@ -62,7 +62,7 @@ def peer(path: Path, epochs: int):
         model.weight.copy_(torch.from_numpy(rbm.components_.T))
         model.bias.copy_(torch.from_numpy(rbm.intercept_visible_))
         model.hidden_bias.copy_(torch.from_numpy(rbm.intercept_hidden_))
-    model.mean.copy_(torch.from_numpy(x.mean(0, keepdims=True)))
+    model.chains.mean.copy_(torch.from_numpy(x.mean(0, keepdims=True)))
     return model, seconds
 
 

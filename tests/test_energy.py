@@ -51,7 +51,7 @@ def test_samples_and_constant_of_a_gaussian() -> None:
     model = gaussian()
     x = model.sample(range(2000))
     torch.testing.assert_close(covariance(x), COV, atol=0.03, rtol=0)
-    low, high = (float(bound) for bound in model.log_z(steps=300))
+    low, high = (float(bound) for bound in model.bracket(steps=300))
     exact = 0.5 * math.log((2 * math.pi) ** 2 * float(torch.linalg.det(COV)))
     assert low <= exact <= high and high - low < 0.5
     assert isinstance(model, HasEnergy) and isinstance(model, HasInfill)

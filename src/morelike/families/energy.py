@@ -90,7 +90,7 @@ class Model(Family):
         return Boltzmann(energy, self.spec.shape, self.config.temperature, held)
 
     @torch.no_grad()
-    def log_z(self, given: Mapping[str, Tensor] = {}, steps: int = 2000, chains: int = 200, seed: int = 0) -> Bracket:
+    def bracket(self, given: Mapping[str, Tensor] = {}, steps: int = 2000, chains: int = 200, seed: int = 0) -> Bracket:
         """log Z, so that log p(x | c) = -energy - log Z, between two bounds: tight in a few dimensions, loose in many.
 
         given  one condition, (1, *shape) each
@@ -129,7 +129,9 @@ class Model(Family):
             return Move("model", flow, log)
         made, arrived = self.negatives(batch, x_1)
         real, fake = self.energy(batch), self.energy(made)
-        contrast = self.config.contrast * (real - fake) * arrived / x_1[0].numel()
+        size = x_1[0].numel()
+        gap = (real - fake).clamp_min(-size)  # a sample that is a nat for each number less likely teaches nothing more
+        contrast = self.config.contrast * gap * arrived / size
         return Move("model", flow + contrast, {**log, **_told(x_1, made.x, real, fake)})
 
     @torch.no_grad()
