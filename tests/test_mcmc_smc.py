@@ -114,3 +114,21 @@ def test_what_cannot_be_is_named() -> None:
             smc.Plan(**wrong)
     with pytest.raises(TrainingError, match="every particle"):
         smc.smc(Law(lambda q: q[:, 0] * torch.nan), base(2, 1.0), rng(), smc.Plan(50))
+
+
+def test_the_evidence_of_a_model_is_that_of_the_closed_form() -> None:
+    from torch.distributions import Gamma, Normal
+
+    from morelike import mcmc
+
+    y = torch.tensor([1.2, 0.3, 2.2, 1.9], dtype=torch.float64)
+    joint = MultivariateNormal(torch.zeros(4).double(), torch.eye(4).double() + 4)  # mu ~ N(0, 2), y_i ~ N(mu, 1)
+
+    def model(mu: Tensor) -> Tensor:
+        return Normal(0.0, 2.0).log_prob(mu) + Normal(mu, 1.0).log_prob(y).sum()
+
+    found = mcmc.evidence(model, {"mu": torch.tensor(0.0).double()}, seed=1)
+    assert abs(found.log_z - float(joint.log_prob(y))) < max(4 * found.error, 0.02) and found.error < 0.1
+    bounded = mcmc.evidence(lambda t: Gamma(3.0, 2.0).log_prob(t) + 1.5, {"t": 1.0}, supports={"t": mcmc.positive})
+    assert abs(bounded.log_z - 1.5) < max(4 * bounded.error, 0.02)
+    assert bool((bounded.values["t"] > 0).all()) and abs(float(bounded.values["t"].mean()) - 1.5) < 0.1

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from morelike.mcmc.display import show
+from morelike.mcmc.evidence import Evidence, evidence
 from morelike.measure.chains.page import write as page
 from morelike.samplers.mcmc import kernel_of, kernels, support
 from morelike.samplers.mcmc.adaptation import Warmup
@@ -40,8 +41,9 @@ from morelike.samplers.mcmc.support import (
 from morelike.samplers.mcmc.walk import LogProb, Walk
 
 __all__ = [
-    "Draws", "LogProb", "Walk", "Warmup", "as_draws", "correlation_cholesky", "covariance_cholesky", "interval",
-    "kernel", "kernels", "lower", "ordered", "page", "positive", "real", "sample", "simplex", "support", "upper",
+    "Draws", "Evidence", "LogProb", "Walk", "Warmup", "as_draws", "correlation_cholesky", "covariance_cholesky",
+    "evidence", "interval", "kernel", "kernels", "lower", "ordered", "page", "positive", "real", "sample", "simplex",
+    "support", "upper",
 ]  # fmt: skip
 
 kernel = kernel_of
