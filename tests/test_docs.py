@@ -256,6 +256,12 @@ def test_runnable_blocks_run(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
+def test_the_chains_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = [one.text for one in blocks(ROOT / "README.md") if "mcmc.sample" in one.text]
+    exec(compile(text, "README.md", "exec"), {})
+    assert "R-hat" in capsys.readouterr().out
+
+
 def test_the_family_of_the_docs_keeps_the_contract(tmp_path: Path) -> None:
     """It joins the contract tests of all families by existing; having no nets, it has none to refuse."""
     path = package_with(blocks(DOCS / "new-family.md"), tmp_path)
