@@ -50,7 +50,7 @@ quiet_threads()
 class ReadOptions(TypedDict, total=False):
     """How a source is read.
 
-    codec     auto | image | text: what its items are
+    codec     auto | image | text | table: what its items are
     make      the column that is learnt, of several
     unit      auto | file | paragraph | line: how much of a text is one item
     image     size of the pictures in pixels, "28" or "64x48"; measured from the data if not given
