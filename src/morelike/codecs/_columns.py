@@ -253,12 +253,12 @@ def nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def as_date(parts: Sequence[int], dtype: str) -> datetime.date | datetime.time:
     """Year, month, day, hour, minute, second and microsecond; a day that the month lacks is its last."""
-    year, month, day, *clock = parts
+    year, month, day, hour, minute, second, micro = parts
     last = (datetime.date(year + month // 12, month % 12 + 1, 1) - datetime.timedelta(1)).day if year < 9999 else 28
     if dtype == "Time":
-        return datetime.time(*clock)
+        return datetime.time(hour, minute, second, micro)
     date = datetime.date(year, month, min(day, last))
-    return date if dtype == "Date" else datetime.datetime.combine(date, datetime.time(*clock))
+    return date if dtype == "Date" else datetime.datetime(date.year, date.month, date.day, hour, minute, second, micro)
 
 
 def filled(count: int, value: Any) -> np.ndarray:
@@ -295,7 +295,8 @@ def fresh(column: Column, numbers: Sequence[int] | np.ndarray) -> np.ndarray:
             alphabet = classes.get(mark, mark[1])
             rest, digit = divmod(rest, len(alphabet))
             letters.append(alphabet[digit])
-        found[row] = "".join(reversed(letters))
+        made = "".join(reversed(letters))
+        found[row] = int(made) if "Int" in column.dtype else made
     return found
 
 

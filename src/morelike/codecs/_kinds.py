@@ -22,8 +22,12 @@ WORDS, MOST, POOL = 8, 255, 1_000  # words among numbers; values of a category; 
 NUMERIC, UNIQUE, LEAST = 0.9, 0.95, 20  # shares of numbers, and of different cells; rows from which a key is one
 WORDY = re.compile(r"[^\W\d_]{2,}")
 HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-_NAMES = re.compile(r"(?:^|[\W_])(?:id|uid|zip|zipcode|plz|postcode|编号)$|[a-z]I[dD]$", re.I)  # of what numbers only name
-_ID = re.compile(r"(?:^|[\W_])(?:id|ids|uid|uuid|guid|key|index|idx|no|nr|rowid|udi|code|number)$|[a-z]I[dD]$|编号|序号", re.I)
+_NAMES = re.compile(
+    r"(?:^|[\W_])(?:id|uid|zip|zipcode|plz|postcode|编号)$|[a-z]I[dD]$", re.I
+)  # of what numbers only name
+_ID = re.compile(
+    r"(?:^|[\W_])(?:id|ids|uid|uuid|guid|key|index|idx|no|nr|rowid|udi|code|number)$|[a-z]I[dD]$|编号|序号", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def guess(name: str, cells: Any, wish: Wish) -> Column:
         cells = cells.cast(_polars().Float64)
     seen = see(name, cells)
     if not len(seen.text):
-        return _base(seen, "constant", said="empty: every cell is missing; written back so")
+        return replace(_base(seen, "constant", ""), said="empty: every cell is missing; written back so")
     if wish.kind:
         return _told(seen, wish)
     makers = (_constant, _boolean, _number, _date, _worded)
@@ -210,7 +214,9 @@ def _style(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str], 
         return None
     if len(words) > WORDS:
         words = []
-    gone = int(sum(n for text, n in zip(others.to_list(), seen.counts[~sound].tolist(), strict=True) if text not in words))
+    gone = int(
+        sum(n for text, n in zip(others.to_list(), seen.counts[~sound].tolist(), strict=True) if text not in words)
+    )
     if sound.any() and style.decimals is None:
         style = replace(style, decimals=None)
     return style, (values, words, gone)
@@ -218,7 +224,9 @@ def _style(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str], 
 
 def _said(known: np.ndarray, counts: np.ndarray, style: Style, whole: bool, words: Sequence[str], gone: int) -> str:
     """What kind of number, in words."""
-    kind = "whole" if whole or style.decimals == 0 else f"{style.decimals or 'many'} decimal{'s' * (style.decimals != 1)}"
+    kind = (
+        "whole" if whole or style.decimals == 0 else f"{style.decimals or 'many'} decimal{'s' * (style.decimals != 1)}"
+    )
     money = f", written {style.say(float(known[-1]))}" if style.before or style.after or style.thousands else ""
     said = f"{kind}, {style.say(float(known[0]))} to {style.say(float(known[-1]))}, {len(known):,} values{money}"
     most, total = int(counts.argmax()), counts.sum()
@@ -261,7 +269,10 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
         pattern = "%.f" if kind == "Datetime" and (moments.dt.microsecond() != 0).any() else ""
     moments = moments.drop_nulls()
     parts = tuple(tuple(getattr(moments.dt, unit)().unique().sort().cast(pl.Int64).to_list()) for unit in UNITS)
-    said = f"{moments.min()} to {moments.max()}".replace("1970-01-01 ", "" if kind == "Time" else "1970-01-01 ")
+    if not len(moments):
+        return None
+    ends = [moments.min(), moments.max()]
+    said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""
     return replace(_base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0)
 
@@ -269,7 +280,9 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
 def _worded(seen: Seen, wish: Wish) -> Column:
     """Text that is learnt as a category, names the rows, or is too long for a cell."""
     some = seen.text.gather_every(max(1, len(seen.text) // 2_000)).to_list()
-    wordy = sum(len(WORDY.findall(one[:400])) >= 4 or len(HAN.findall(one[:400])) >= 8 for one in some) > 0.5 * len(some)
+    wordy = sum(len(WORDY.findall(one[:400])) >= 4 or len(HAN.findall(one[:400])) >= 8 for one in some) > 0.5 * len(
+        some
+    )
     if wordy and len(seen.text) > max(0.3 * seen.rows, 2):
         return _text(seen)
     if len(seen.text) >= max(LEAST, UNIQUE * seen.rows):
@@ -305,7 +318,7 @@ def _identifier(seen: Seen) -> Column:
     values = seen.text.to_list()
     if all(one.isdigit() and (one[0] != "0" or len(one) == 1) for one in values):
         numbers = seen.text.cast(_polars().Int64, strict=False)
-        if numbers.null_count() == 0:
+        if numbers.null_count() == 0 and int(numbers.max()) < 2**53:
             order = texts(seen.cells).cast(_polars().Int64, strict=False).drop_nulls()
             low, high = int(numbers.min()), int(numbers.max())
             column = _base(seen, "identifier", f"{low} to {high}, one for each row; made up afresh",

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-_BODY = re.compile(r"^([^\d.,+\-]{0,5}?)([-+]?)(\d[\d.,' \u00a0]*|[.,]\d+)((?:[eE][-+]?\d+)?)(\s?[^\d.,]{0,6})$")
+_BODY = re.compile(
+    r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,' \u00a0]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)(\s?[^\d.,]{0,6})$"
+)
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.' \u00a0"}
 _PLAIN = 15  # decimals from which a number is a binary fraction written out
@@ -19,7 +21,7 @@ DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", 
         "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S%.f", "T%H:%M:%SZ")
 CLOCKS = ("%H:%M:%S", "%H:%M")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
         with_it = [body for body in bodies if mark in body]
         grouped = all(_GROUPS[mark].match(body) for body in with_it)
         several = any(body.count(mark) > 1 for body in with_it)
-        if mark in "' \u00a0" or several or (mark == "," and grouped and not any(len(b) > 3 for b in bodies if mark not in b)):
+        if (
+            mark in "' \u00a0"
+            or several
+            or (mark == "," and grouped and not any(len(b) > 3 for b in bodies if mark not in b))
+        ):
             return (mark, ".") if grouped else ("", None)
         return ("", mark) if all(body.count(mark) == 1 for body in with_it) else ("", None)
     if len(used) == 2:

@@ -115,7 +115,9 @@ def by_chance(a: np.ndarray, b: np.ndarray) -> float:
     share = np.bincount(b) / len(b)
     logs = np.log(share[share > 0])
     sizes, times = np.unique(np.bincount(a), return_counts=True)
-    each = [n * np.logaddexp.reduce(size * logs) for size, n in zip(sizes.tolist(), times.tolist(), strict=True) if size]
+    each = [
+        n * np.logaddexp.reduce(size * logs) for size, n in zip(sizes.tolist(), times.tolist(), strict=True) if size
+    ]
     return float(np.sum(each))
 
 
@@ -155,7 +157,11 @@ def sums(facts: Facts) -> Iterator[Rule]:
         groups = [range(begin, to) for begin in range(max(0, to - LONGEST), to - 1)]
         groups += [range(to + 1, end) for end in range(to + 3, min(len(known), to + 1 + LONGEST) + 1)]
         pairs = [(i, j) for i in range(len(known)) for j in range(i) if to not in (i, j)]
-        close = [pair for pair in pairs if abs(some[pair[0], 0] + some[pair[1], 0] - some[to, 0]) < 1e-6 * (1 + abs(some[to, 0]))]
+        close = [
+            pair
+            for pair in pairs
+            if abs(some[pair[0], 0] + some[pair[1], 0] - some[to, 0]) < 1e-6 * (1 + abs(some[to, 0]))
+        ]
         for group in [*close, *groups]:
             for sign, shift in ((1.0, 0.0), (-1.0, float(some[[*group, to], 0].sum()))):
                 if rule := _sum(facts, known, to, sorted(group), sign, shift, some):
@@ -202,7 +208,9 @@ def orders(facts: Facts) -> Iterator[Rule]:
 
 def _numbers(facts: Facts) -> list[int]:
     """Columns of numbers of more than a few values."""
-    return [one for one in sorted(facts.floats) if facts.columns[one].kind == "number" and facts.columns[one].low][:MOST]
+    return [one for one in sorted(facts.floats) if facts.columns[one].kind == "number" and facts.columns[one].low][
+        :MOST
+    ]
 
 
 def _equal(made: np.ndarray, real: np.ndarray, column: Column) -> bool:

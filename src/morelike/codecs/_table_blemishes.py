@@ -14,6 +14,7 @@ from morelike.codecs._rules import Rule
 from morelike.core.codec import Blemish
 
 GAPS, FAR, LOOK = 0.3, 10.0, 5_000  # share of missing cells that is told; spreads of an outlier; cells that are read
+INDEX = "\0row"  # no column is called so
 NAMED = 100  # rows that are named of a finding
 
 
@@ -42,7 +43,8 @@ def kinds(columns: Sequence[Column]) -> Iterator[Blemish]:
 def repeated(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
     """Rows that are there more than once, identifiers aside."""
     names = [column.name for column in columns if column.sizes]
-    again = np.flatnonzero((table.select(names).is_duplicated() & ~table.select(names).is_first_distinct()).to_numpy())
+    first = table.select(names).with_row_index(INDEX).unique(names, keep="first")[INDEX].to_numpy()
+    again = np.setdiff1d(np.arange(table.height), first)
     if len(again):
         share = len(again) / table.height
         with_key = len(names) < len(columns)
@@ -81,7 +83,9 @@ def outliers(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
             continue
         values = column.floats(table[column.name])
         low, middle, high = np.nanquantile(values, [0.01, 0.5, 0.99])
-        far = np.flatnonzero((values > middle + FAR * max(high - middle, 1e-12)) | (values < middle - FAR * max(middle - low, 1e-12)))
+        far = np.flatnonzero(
+            (values > middle + FAR * max(high - middle, 1e-12)) | (values < middle - FAR * max(middle - low, 1e-12))
+        )
         if 0 < len(far) <= 0.005 * len(values) and high > low:
             shown = ", ".join(column.style.say(float(one)) for one in values[far[:3]])
             yield _told("outliers", "note", far, f'{len(far):,} far-off numbers in "{column.name}"',
@@ -99,7 +103,7 @@ def private(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
             continue
         text = texts(table[column.name])
         some = text.gather_every(max(1, len(text) // LOOK)).drop_nulls().unique()
-        total = {kind: 0 for kind in PERSONAL}
+        total = dict.fromkeys(PERSONAL, 0)
         for cell in some.to_list():
             for kind, count in personal(cell).items():
                 total[kind] += count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +63,7 @@ class Codec:
     cell leaves open, such as where in its bin a number lies, is drawn by a generator whose seed is the row's cells.
     """
 
-    natural, suffix = "table", ".csv"
+    natural, suffix, sheets = "table", ".csv", ".csv"
     versions = "equal in all that is learnt"
     metrics: Sequence[Metric] = ()
 
@@ -146,7 +146,9 @@ class Codec:
         lacking = [self.found[number].name for number in self.places if self.found[number].name not in table.columns]
         if lacking:
             found = f"There is no column {', '.join(lacking)[:200]}"
-            raise DataError(found, f"The columns that were learnt: {', '.join(self.columns)[:300]}", "Add what is missing")
+            raise DataError(
+                found, f"The columns that were learnt: {', '.join(self.columns)[:300]}", "Add what is missing"
+            )
         kind = np.min_scalar_type(max(self.sizes) - 1)
         for begin in range(0, table.height, _PART):
             part = table[begin : begin + _PART]
@@ -177,7 +179,7 @@ class Codec:
                 seen = [column.say(one) for one in (*column.values, *column.rare)]
                 if told not in seen and not (column.holes and told == column.hole):
                     raise unknown(f'value of "{name}"', told, seen)
-            code = column.encode(as_table([Item("given", lambda row={name: told}: row)])[name])
+            code = column.encode(as_table([Item("given", partial(dict, **{name: told}))])[name])
             cells[self.places[number]] = torch.from_numpy(code[0])
         return cells
 
@@ -220,7 +222,8 @@ class Codec:
         from morelike.nn.rows import Row
 
         sizes = self.sizes
-        return Spec(self.shape, tokens=max(sizes), head_shape=(sum(sizes),), head=lambda out: Row(out, sizes), sizes=sizes)
+        head = partial(Row, sizes=sizes)
+        return Spec(self.shape, tokens=max(sizes), head_shape=(sum(sizes),), head=head, sizes=sizes)
 
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with a table as a whole, and with which of its rows."""
@@ -268,8 +271,8 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
         told[column.holes : column.holes + len(column.values) + len(column.rare)] = (*column.values, *column.rare)
         of = [code.get(value, 0) for value in rows[:, rule.of[0]]]
         return told[np.array(rule.table, np.int64)[of]]
-    of = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
-    return column.plain(rule.offset + of @ np.array(rule.scales))
+    numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
+    return column.plain(rule.offset + numbers @ np.array(rule.scales))
 
 
 def said(columns: Sequence[Column], rules: Sequence[Rule], most: int = 60) -> str:
@@ -305,7 +308,9 @@ def uniform(seeds: np.ndarray, number: int) -> np.ndarray:
 def tiny() -> Codec:
     """A small codec that is ready to use, for tests: a number in two cells, one of few values, and a category."""
     low = tuple(float(one) for one in range(0, 24, 2))
-    number = Column("size", "number", "Int64", low=low, high=tuple(one + 1 for one in low), groups=(0, 4, 8), holes=True)
+    number = Column(
+        "size", "number", "Int64", low=low, high=tuple(one + 1 for one in low), groups=(0, 4, 8), holes=True
+    )
     few = Column("count", "number", "Int64", values=(1, 2, 3))
     kind = Column("kind", "category", values=("cat", "dog"))
     return Codec(Config(found=(number, few, kind)))

@@ -115,7 +115,7 @@ def open_frame(source: str | Path) -> Source:
         more = f" ({len(problems):,} left out: {problems[0][1]})" if problems else ""
         raise DataError(f"{name} holds {rows}{more}", "At least two, and better a thousand", "Name another table")
     table, renamed = unique_names(table)
-    problems += [(f"{name} (encoding)", said) for said in renamed]
+    problems += [(f"{name} (header)", said) for said in renamed]
     return Source(name, Frame(table, printable(Path(place).name), lines), stamp, problems, codec="table")
 
 

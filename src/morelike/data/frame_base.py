@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ def read_sqlite(path: Path, part: str, most: int | None = None) -> Read:
     """
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
-            listed = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%'"
-            query = _query(part, [name for (name,) in base.execute(listed)], printable(path))
+            every = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%'"
+            query = _query(part, [name for (name,) in base.execute(every)], printable(path))
             cursor = base.execute(query)
             if cursor.description is None:
                 raise DataError(f'"{query[:80]}" gives no rows', "A query that reads", "Begin it with select")
@@ -64,14 +66,48 @@ def read_book(path: Path, part: str, most: int | None = None) -> Read:
             if part and part not in book.sheet_names:
                 raise unknown("sheet", part, book.sheet_names)
             sheets = [part] if part else book.sheet_names
-            rows = next((found for name in sheets if (found := book.get_sheet_by_name(name).to_python())), [])
+            rows = next((body for name in sheets if (body := book.get_sheet_by_name(name).to_python())), [])
     except python_calamine.CalamineError as error:
         found = f"{printable(path)} cannot be read: {why(error)}"
         raise DataError(found, "A workbook of Excel or LibreOffice", "Save it again as .xlsx") from None
     begin = next((place for place, row in enumerate(rows) if sum(cell not in ("", None) for cell in row) > 1), 0)
     header = [str(cell) for cell in rows[begin]] if rows else []
-    body = [row for row in rows[begin + 1 :] if any(cell not in ("", None) for cell in row)]
-    return _rows(body, header, most, True), []
+    below = [row for row in rows[begin + 1 :] if any(cell not in ("", None) for cell in row)]
+    return _rows(below, header, most, True), []
+
+
+def keep_frame(frame: Any) -> Path:
+    """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed."""
+    from morelike.data.cache import default_root
+    from morelike.data.frame import library
+
+    pl = library()
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, pl.DataFrame):
+        columns = frame.to_dict("list")
+        rows = zip(*([_bare(cell) for cell in cells] for cells in columns.values()), strict=True)
+        frame = _rows(rows, [str(name) for name in columns], None)
+    buffer = BytesIO()
+    frame.write_parquet(buffer, compression="lz4")
+    folder = default_root() / "frames"
+    path = folder / f"frame-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(buffer.getvalue())
+        part.replace(path)
+    except OSError as error:
+        found = f"The frame cannot be kept in {printable(folder)}: {why(error)}"
+        raise DataError(found, "Room for it", "Set MORELIKE_CACHE to another folder") from None
+    return path
+
+
+def _bare(cell: Any) -> Any:
+    """A cell of pandas as Python's own, None where it is missing."""
+    if type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell):
+        return None
+    return cell.to_pydatetime() if hasattr(cell, "to_pydatetime") else cell
 
 
 def _query(part: str, names: Sequence[str], where: str) -> str:
@@ -100,8 +136,8 @@ def _rows(found: Iterable[Sequence[Any]], names: Sequence[str], most: int | None
             break
         for column, cell in zip(columns, row, strict=True):
             column.append(cell)
-    series = [_column(pl, str(place), column, loose) for place, column in enumerate(columns)]
-    frame = pl.DataFrame(series)
+    made = [_column(pl, str(place), column, loose) for place, column in enumerate(columns)]
+    frame = pl.DataFrame(made)
     frame.columns = [name + "\0" * list(names[:place]).count(name) for place, name in enumerate(names)]
     return frame
 

@@ -104,13 +104,12 @@ def _dialect(data: bytes, path: Path) -> tuple[Dialect, bytes]:
     """How a table is written, told from its beginning; and its text, single spaces for many where these separate."""
     head = data[:_HEAD]
     head = head if len(data) <= _HEAD else head.rpartition(b"\n")[0]
-    best = max(((*_regular(head, one, quoted), one, quoted) for one in SEPARATORS for quoted in (True, False)),
-               key=lambda each: (each[0], each[1], each[3]))  # fmt: skip
-    share, cells, separator, quoted = best
+    ways = [(_regular(head, one, quoted), one, quoted) for one in SEPARATORS for quoted in (True, False)]
+    (_, share, cells, _), separator, quoted = max(ways, key=lambda way: (way[0], way[2]))
     if cells < 2 or share < 0.5:
         lines = [b" ".join(line.split()) for line in head.split(b"\n")]
         spaced = _regular(b"\n".join(lines), " ", True)
-        if spaced[0] >= 0.9 and spaced[1] > 2 and sum(bool(_NUMBER.match(one)) for one in head.decode().split()) > 0:
+        if spaced[1] >= 0.9 and spaced[2] > 2 and sum(bool(_NUMBER.match(one)) for one in head.decode().split()) > 0:
             data = b"\n".join(b" ".join(line.split()) for line in data.split(b"\n"))
             separator, quoted, head = " ", True, data[:_HEAD]
     rows = list(_cells(head.decode("utf-8", "ignore"), separator, quoted))
@@ -119,14 +118,15 @@ def _dialect(data: bytes, path: Path) -> tuple[Dialect, bytes]:
     return Dialect(separator, quoted, rows[0], has_header(rows)), data
 
 
-def _regular(head: bytes, separator: str, quoted: bool) -> tuple[float, int]:
-    """The share of the rows that have the usual number of cells, and that number; (0, 1) where it is 1."""
+def _regular(head: bytes, separator: str, quoted: bool) -> tuple[bool, float, int, int]:
+    """How well a text falls into rows: whether the first has as many cells as most, the share that has, that number,
+    and how many rows there are: where quotation marks are no quotes, taking them for some joins lines."""
     found = scan(head, separator, quoted)
     cells = found.cells[(found.ends > found.begins) | (found.cells > 1)]
-    if not len(cells):
-        return 0.0, 1
-    usual = int(np.bincount(cells).argmax())
-    return (round(float((cells == usual).mean()), 2), usual) if usual > 1 else (0.0, 1)
+    usual = int(np.bincount(cells).argmax()) if len(cells) else 1
+    if usual < 2:
+        return False, 0.0, 1, 0
+    return bool(cells[0] == usual), round(float((cells == usual).mean()), 2), usual, len(cells)
 
 
 def has_header(rows: list[list[str]]) -> bool:
@@ -152,7 +152,8 @@ def scan(data: bytes, separator: str, quoted: bool) -> Lines:
     """Where the rows are and how many cells they have: a line feed within quotation marks ends no row."""
     array, mark = np.frombuffer(data, np.uint8), ord(separator)
     quoted = quoted and b'"' in data
-    ends, counts, feeds, inside, seen, passed = [], [], [], 0, 0, 0
+    ends, counts, feeds = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    inside = seen = passed = 0
     for begin in range(0, len(array), _PIECE):
         piece = array[begin : begin + _PIECE]
         feed, cut = piece == 10, piece == mark
@@ -167,7 +168,8 @@ def scan(data: bytes, separator: str, quoted: bool) -> Lines:
         feeds.append(np.cumsum(every, dtype=np.int32)[at] + passed)
         seen, passed = seen + int(np.count_nonzero(cut)), passed + int(np.count_nonzero(every))
     if len(array) and array[-1] != 10:
-        ends, counts, feeds = [*ends, [len(array)]], [*counts, [seen]], [*feeds, [passed + 1]]
+        for found, last in ((ends, len(array)), (counts, seen), (feeds, passed + 1)):
+            found.append(np.array([last]))
     stop = np.concatenate([*ends, []]).astype(np.int64)
     start = np.concatenate([[0], stop[:-1] + 1]).astype(np.int64)[: len(stop)]
     cells = np.diff(np.concatenate([[0], *counts]).astype(np.int64)) + 1
