@@ -6,12 +6,12 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import gcd
 from typing import Any
 
 import numpy as np
 
 from morelike.codecs._bins import locate
+from morelike.codecs._identifiers import counted, spelt
 from morelike.codecs._numerals import Style, dates, numbers, say_date
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
@@ -149,10 +149,10 @@ class Column:
         return codes
 
     def decode(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Numbers (N, cells of a row), and uniform draws (N,) for what they leave open -> objects (N,), None missing."""
+        """Numbers (N, cells) and uniform draws (N,) for what they leave open -> objects (N,), None for missing."""
         if self.kind == "identifier":
             room = self.high[0] - self.low[0] + 1 if self.low else 2.0**53
-            return fresh(self, (u * min(room, 2.0**53)).astype(np.int64))
+            return fresh(self, (u * min(room, 2.0**53)).astype(np.int64).tolist())
         if not self.sizes:
             return filled(len(u), self.values[0] if self.values else None)
         if self.kind == "date":
@@ -268,41 +268,13 @@ def filled(count: int, value: Any) -> np.ndarray:
     return found
 
 
-def fresh(column: Column, numbers: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Made-up identifiers in the pattern of a column, different for different numbers as far as the pattern goes.
-
-    A number k gives (a k + b) mod n in a place of n, with a coprime to n: the order of the rows is not that of the
-    identifiers, unless it was so in the table ("row").
-    """
-    found = np.empty(len(numbers), object)
+def fresh(column: Column, numbers: Sequence[int]) -> np.ndarray:
+    """Made-up identifiers (N,) in the pattern of a column, different for different numbers."""
+    whole = "Int" in column.dtype
     if column.low:
-        low, n = int(column.low[0]), int(column.high[0]) - int(column.low[0]) + 1
-        a = 1 if column.pattern == "row" else coprime(n)
-        for row, k in enumerate(np.asarray(numbers).tolist()):
-            number = low + (a * k) % n + k // n * n
-            found[row] = number if "Int" in column.dtype else str(number)
-        return found
-    classes = {"%d": "0123456789", "%u": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "%l": "abcdefghijklmnopqrstuvwxyz",
-               "%x": "0123456789abcdef", "%X": "0123456789ABCDEF"}  # fmt: skip
-    marks = [column.pattern[at : at + 2] for at in range(0, len(column.pattern), 2)]
-    n = 1
-    for mark in marks:
-        n *= len(classes.get(mark, "-"))
-    a = coprime(n)
-    for row, k in enumerate(np.asarray(numbers).tolist()):
-        rest, letters = (a * k) % n, list[str]()
-        for mark in reversed(marks):
-            alphabet = classes.get(mark, mark[1])
-            rest, digit = divmod(rest, len(alphabet))
-            letters.append(alphabet[digit])
-        made = "".join(reversed(letters))
-        found[row] = int(made) if "Int" in column.dtype else made
+        made: list[int] | list[str] = counted(numbers, int(column.low[0]), int(column.high[0]), column.pattern == "row")
+    else:
+        made = spelt(numbers, column.pattern)
+    found = np.empty(len(numbers), object)
+    found[:] = [int(one) for one in made] if whole else [str(one) for one in made]
     return found
-
-
-def coprime(n: int) -> int:
-    """A number near 0.618 n that has no divisor in common with n."""
-    a = max(1, int(n * 0.6180339887))
-    while gcd(a, n) != 1:
-        a += 1
-    return a

@@ -131,14 +131,14 @@ def lines(facts: Facts) -> Iterator[Rule]:
             if (bad != np.isnan(two)).any() or bad.mean() > 0.5:
                 continue
             x, y = one[~bad], two[~bad]
-            low, high = int(x.argmin()), int(x.argmax())
-            if x[high] == x[low] or y[high] == y[low]:
+            if x.max() == x.min() or y.max() == y.min():
                 continue
-            scale = float(f"{(y[high] - y[low]) / (x[high] - x[low]):.9g}")
-            offset = float(f"{y[low] - scale * x[low]:.9g}")
-            for slope, shift in ((scale, offset), (round(scale, 4), round(offset, 4))):
-                if _equal(slope * x[:SHOWN] + shift, y[:SHOWN], facts.columns[b]) and _equal(
-                    slope * x + shift, y, facts.columns[b]
+            scale = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+            offset = float(y.mean() - scale * x.mean())
+            for digits in (3, 6, 12):  # a factor such as 1.8 is rather a round one than one that fits as well
+                slope, shift = round(scale, digits), round(offset, digits)
+                if all(
+                    _equal(slope * x[part] + shift, y[part], facts.columns[b]) for part in (slice(SHOWN), slice(None))
                 ):
                     said = _equation(facts, b, [a], [slope], shift)
                     yield Rule("sum", (a,), b, scales=(slope,), offset=shift, said=said)

@@ -36,8 +36,8 @@ def kinds(columns: Sequence[Column]) -> Iterator[Blemish]:
         found = [column.name for column in columns if column.kind == kind]
         if found:
             names = ", ".join(f'"{name}"' for name in found[:5]) + (f" and {len(found) - 5}" if len(found) > 5 else "")
-            yield Blemish(f"{kind}_columns", "note", f"{names} {title}" if len(found) == 1 else f"{names}: each {title}",
-                          consequence=consequence, action=action)  # fmt: skip
+            whole = f"{names} {title}" if len(found) == 1 else f"{names}: each {title}"
+            yield Blemish(f"{kind}_columns", "note", whole, consequence=consequence, action=action)  # fmt: skip
 
 
 def repeated(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
@@ -60,7 +60,7 @@ def followed(rules: Sequence[Rule]) -> Iterator[Blemish]:
     if found:
         yield Blemish("derived_columns", "note", f"{len(found)} columns follow from others" if len(found) > 1 else
                       "1 column follows from others", evidence="; ".join(found[:12]) + ".",
-                      consequence="Each is worked out from the others, exactly. As a thing to predict, it would be given "
+                      consequence="Each is worked out from the others, exactly; as a thing to predict, it is given "
                       "away.", action="Leave one of them out if you mean to predict the other.")  # fmt: skip
 
 

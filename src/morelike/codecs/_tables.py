@@ -75,7 +75,7 @@ class Lines:
 
     def __init__(self, columns: Sequence[Column], path: Path | StringIO, mark: str = "") -> None:
         self.columns = columns
-        self.file = path if isinstance(path, StringIO) else open(path, "w", encoding="utf-8", newline="")
+        self.file = path if isinstance(path, StringIO) else path.open("w", encoding="utf-8", newline="")
         mark = mark or ("\t" if isinstance(path, Path) and path.suffix == ".tsv" else ",")
         self.out = csv.writer(self.file, delimiter=mark, lineterminator="\n")
         self.out.writerow([defused(column.name) for column in columns])
@@ -96,7 +96,7 @@ class Records:
 
     def __init__(self, columns: Sequence[Column], path: Path) -> None:
         self.names = [column.name for column in columns]
-        self.file = open(path, "w", encoding="utf-8")
+        self.file = path.open("w", encoding="utf-8")
 
     def add(self, rows: np.ndarray) -> None:
         """Append rows (N, C)."""

@@ -16,8 +16,9 @@ from torch import Tensor
 from morelike.codecs import _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
-from morelike.codecs._kinds import DROP, Wish, asked, guess, refuse
+from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._rules import Rule, find, gather
+from morelike.codecs._seen import Wish
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError, missing_extra, unknown
 from morelike.core.spec import Spec

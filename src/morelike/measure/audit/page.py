@@ -84,6 +84,11 @@ def item(found: Finding, audit: Audit) -> str:
     return f'<li class="{tone}">{head}{told}{shown(found, audit)}{named(found)}</li>'
 
 
+def broken(text: str) -> str:
+    """A text with its lines, escaped."""
+    return escape(text).replace("\n", "<br>")
+
+
 def shown(found: Finding, audit: Audit) -> str:
     """The items of a finding side by side, each group in a row of its own."""
     names = dict(zip(found.rows, found.names, strict=False))
