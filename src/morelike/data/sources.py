@@ -118,7 +118,7 @@ def _open_file(path: Path) -> Source:
     if idx.is_images(name) or (head[:2] == b"\0\0" and head[3:4] in (b"\3", b"\4")):
         return idx.open_idx([path], printable(path))
     if name.endswith((".csv", ".tsv")):
-        return tablefile.open_table(path)
+        return tablefile.open_table(path) if tablefile.picture_column(path) else open_frame(path)
     if archive.is_archive(name) or zipfile.is_zipfile(path):
         return archive.open_archive(path)
     if name.endswith(SHARDS):
