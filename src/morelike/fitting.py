@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from morelike.auditing import quick
 from morelike.conditions import family_of, fitted
 from morelike.core.errors import OptionError, RunError, missing_extra, unknown
 from morelike.core.family import HasFinish
+from morelike.core.spec import Batch
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset
 from morelike.data.listing import Reading
@@ -26,6 +27,7 @@ from morelike.measure.audit.amount import parted
 from morelike.measure.likelihood import HasLogZ
 from morelike.preview import Preview, film, write_picture
 from morelike.recipes import (
+    RACE,
     SIZES,
     Request,
     build_family,
@@ -40,13 +42,15 @@ from morelike.recipes import (
 from morelike.train.budget import read_plan
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, not_together, read_json, write_json
+from morelike.train.game import HasBeginning
 from morelike.train.heldout import HeldOut, fitting_number
 from morelike.train.loop import Progress, step_seed, stop
 from morelike.train.recipe import read_recipe
 from morelike.train.session import Clock, Session
-from morelike.weights import begin, open_weights
+from morelike.weights import Weights, begin, open_weights
 
 VERSION = 1  # of recipe.json
+BEGINNING, FINISHING = 50_000, 6_000  # items that are looked at before and after training, by families that want it
 FIRST_STATE = "state/000000000.safetensors"  # of a run that begins with weights from elsewhere
 
 
@@ -65,34 +69,56 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     source = open_source(request.source, reading)
     brought = None if request.weights is None else open_weights(Path(request.weights))
     request = brought.asked(request, source.codec) if brought else replace(request, family=family_of(request, source))
-    folder, chosen = Folder(_new_folder(request)), module("family", request.family)
-    settings = sort_settings(
-        request.settings,
-        {"family": chosen.Config, "codec": module("codec", source.codec).Config, "train": TrainConfig},
-    )
-    settings = brought.under(settings) if brought else settings
-    training = configure(TrainConfig, settings["train"])
-    family_settings = _family_settings(request, chosen, settings["family"])
-    assemble.device_of(training)
+    folder, settings = Folder(_new_folder(request)), _settings(request, source.codec, brought)
     codec = fitted(collect.new_codec(request, source.codec, settings["codec"]), source.items, request.given)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
     del source  # which may hold all of a large text
     twins = quick.twins_for(codec, ready[0], minutes_of(request))
     prepared = collect.arrange(ready[0], codec, request.given, request.held_out, together=twins.alike)
-    _refuse(chosen, prepared, family_settings)
-    state = brought.fitting(codec, prepared.conditions, family_settings) if brought else None
     yield _event("prepare", clock, folder, collect.counted(prepared))
     findings = quick.shortened(prepared, twins)
     if said := quick.told(findings):
         yield _event("prepare", clock, folder, said)
+    about = {"findings": quick.short(findings), "together": twins.alike}
+    if request.family != RACE:
+        yield from begin_run(Ready(request, prepared, augment, about, brought), folder, clock)
+        return
+    from morelike.racing import race
+
+    yield from race(Ready(request, prepared, augment, about, brought), folder, clock)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A request whose items are prepared and split; all that is left is to train.
+
+    about    what the recipe says of the items: findings, and rows that stay together
+    brought  weights to begin from
+    """
+
+    request: Request
+    prepared: collect.Prepared
+    augment: Augment
+    about: Mapping[str, Any]
+    brought: Weights | None = None
+
+
+def begin_run(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
+    """Plan, train and finish in a new folder."""
+    request, prepared, augment = ready.request, ready.prepared, ready.augment
+    codec, chosen = prepared.codec, module("family", request.family)
+    settings = _settings(request, codec.natural, ready.brought)
+    own = _family_settings(request, chosen, settings["family"])
+    _refuse(chosen, prepared, own)
+    state = ready.brought.fitting(codec, prepared.conditions, own) if ready.brought else None
     folder.create()
     write_json(folder.codec, save_codec(codec, prepared.conditions))
     if state is not None:
         begin(folder, state)
-    family_settings = suited(request.family, family_settings, len(prepared.kept))
-    recipe = _recipe(request, training, family_settings, prepared, augment)
-    recipe["findings"], recipe["data"]["together"] = quick.short(findings), twins.alike
+    own = suited(request.family, own, len(prepared.kept))
+    recipe = _recipe(request, configure(TrainConfig, settings["train"]), own, prepared, augment)
+    recipe["findings"], recipe["data"]["together"] = ready.about["findings"], ready.about["together"]
     write_json(folder.recipe, recipe)
     if augment:
         x = codec.encode(take(prepared.data.x, prepared.kept[:8]))
@@ -100,6 +126,23 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
         yield _event("prepare", clock, folder, f"What augmentation does: {folder.augmentation}")
     yield from _plan(recipe, prepared, folder, clock)
     yield from _train(recipe, prepared, folder, clock)
+
+
+def _settings(request: Request, codec: str, brought: Weights | None) -> dict[str, dict[str, str]]:
+    """The settings of family, codec and training, all of them checked; a race takes none of a family."""
+    chosen = None if request.family == RACE else module("family", request.family)
+    configs = {} if chosen is None else {"family": chosen.Config}
+    settings = sort_settings(
+        request.settings, {**configs, "codec": module("codec", codec).Config, "train": TrainConfig}
+    )
+    settings = brought.under(settings) if brought else settings
+    assemble.device_of(configure(TrainConfig, settings["train"]))
+    if chosen is not None:
+        _family_settings(request, chosen, settings["family"])
+    elif request.net is not None:
+        found, expected = f"--net is {request.net}", "A family that has nets; tables race without"
+        raise OptionError(found, expected, "Name one: --family vae")
+    return settings
 
 
 def resume(path: Path, began: float) -> Iterator[Progress]:
@@ -145,8 +188,9 @@ def _refuse_folder(out: Path) -> None:
 
 def _only_begun(out: Path) -> bool:
     """Whether a folder is empty, or a run in it ended before there was anything that could be resumed."""
-    known = {"codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples", FIRST_STATE}
-    return all(path.relative_to(out).as_posix() in known for path in out.rglob("*"))
+    known = {"race.json", "codec.json", ".codec.json.part", ".recipe.json.part", "state", "samples", FIRST_STATE}
+    found = (path.relative_to(out) for path in out.rglob("*"))
+    return all(path.as_posix() in known or path.parts[0] == "race" for path in found)
 
 
 def _family_settings(request: Request, chosen: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,9 +258,11 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     torch.set_num_threads(settled["threads"])
     device = torch.device(settled["device"])
     made = build_family(recipe["family"], recipe["config"], prepared.codec, prepared.conditions, recipe["seed"])
-    family = made.to(device)
+    family, saved = made.to(device), folder.newest_state()
+    if saved is None and isinstance(family, HasBeginning):
+        family.begin(_pass(recipe, prepared, device, BEGINNING), len(prepared.kept))
     game, step = assemble.game_of(recipe, family), 0
-    if (saved := folder.newest_state()) is not None:
+    if saved is not None:
         try:
             game.load_state({name: value.to(device) for name, value in saved[0].items()})
         except (KeyError, RuntimeError, ValueError) as error:
@@ -296,9 +342,7 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
     if isinstance(game.family, HasFinish):
         torch.manual_seed(step_seed(recipe["seed"], session.step))  # the same after a resume
         with game.averaged() as family:
-            chunks = assemble.loader({**recipe, "augment": asdict(Augment())}, prepared, min(500, len(prepared.kept)))
-            few = max(1, min(len(prepared.kept), 6_000) // chunks.size)
-            cast(HasFinish, family).finish(assemble.on(game.device, chunks.batch(i)) for i in range(few))
+            cast(HasFinish, family).finish(_pass(recipe, prepared, game.device, FINISHING))
     session.save()
     session.draw()
     if prepared.codec.natural == "image":
@@ -306,6 +350,13 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
     from morelike.measure.report import write
 
     write(folder.path)
+
+
+def _pass(recipe: Mapping[str, Any], prepared: collect.Prepared, device: torch.device, most: int) -> Iterator[Batch]:
+    """Training items in random order, each once and not augmented, up to so many."""
+    chunks = assemble.loader({**recipe, "augment": asdict(Augment())}, prepared, min(500, len(prepared.kept)))
+    few = max(1, min(len(prepared.kept), most) // chunks.size)
+    return (assemble.on(device, chunks.batch(i)) for i in range(few))
 
 
 def _event(stage: str, clock: Clock, folder: Folder, note: str | None) -> Progress:

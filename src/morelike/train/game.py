@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +15,13 @@ from morelike.core.spec import Batch
 from morelike.train.flops import counted
 from morelike.train.optim import Average, build, rate, set_rate
 from morelike.train.stepper import Accumulated, Stepper
+
+
+@runtime_checkable
+class HasBeginning(Protocol):
+    """Has something to fit before the first step, such as a tree, to a pass over some items; rows are all there are."""
+
+    def begin(self, batches: Iterable[Batch], rows: int) -> None: ...
 
 
 class Game:
