@@ -110,13 +110,17 @@ class Run:
         """Make n items; item i has seed `seed + i` and depends on that and its condition alone.
 
         given  condition by name, such as {"label": "cat"}; without it the labels take turns, seed by seed.
-               label=... is short for it.
+               label=... is short for it. Of a table any columns, such as {"income": ">50K"}
         wish   how a text is to be written: its beginning, temperature, length …
         """
         _check_count(n)
         if not 0 <= seed < 2**63 - n:
             raise OptionError(f"The seed is {seed}", "A whole number from 0 to 2^63", "Choose another one")
         seeds = range(seed, seed + n)
+        if self.codec.natural == "table":
+            from morelike.rows import drawn
+
+            return Samples(drawn(self, seeds, self._named(label) if label else given or {}), tuple(seeds), self.codec)
         conditions = self.conditions(seeds, self._named(label) if label is not None else given or {})
         if wish is not None:
             from morelike.writing import written
