@@ -12,6 +12,7 @@ from torch import Tensor
 
 from morelike.collect import Prepared
 from morelike.measure.figure import Evidence
+from morelike.measure.table.sheet import Rows, Sheet
 from morelike.measure.text.documents import Answers, Documents, Whole
 from morelike.reporting.items import MOST, Items
 from morelike.reporting.samples import in_proportion
@@ -105,8 +106,16 @@ def gathered(run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, 
     return Evidence(
         made, train.x, real.x, run.family.spec, wishes.given.get(name) if name else None, train.labels, real.labels,
         run.labels[name].config.vocabulary if name else (), train.names, torch.from_numpy(train.rows).long(),
-        tuple(range(seed, seed + len(made))), real.about, documents,
+        tuple(range(seed, seed + len(made))), real.about, documents, rows_of(run, made, train, real),
     )  # fmt: skip
+
+
+def rows_of(run: Run, made: Tensor, train: Items, real: Items) -> Rows | None:
+    """Rows of a table as a user reads them; None where items are something else."""
+    codec = run.codec
+    if codec.natural != "table":
+        return None
+    return Rows(*(Sheet(codec.columns, codec.kinds, codec.decode(x)) for x in (made, train.x, real.x)))
 
 
 def duplicates(known: Prepared, groups: Sequence[Sequence[int]]) -> dict[int, int]:

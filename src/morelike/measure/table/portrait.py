@@ -11,7 +11,9 @@ from torch import Tensor
 from morelike.measure.table.shape import information, matrix, shapes
 from morelike.measure.table.sheet import Column, written
 
-BARS, SHOWN, MATRIX = 24, 60, 40  # bars of a histogram, columns that are drawn, and columns of the matrix
+BARS, NAMES = 24, 7  # of a histogram, and of one of categories, beside one for all others
+SHOWN, MATRIX = 60, 40  # columns that are drawn, and columns of the matrix
+SPIKE = 0.4  # share of a single number from which it is told in words, and the others are drawn
 EDGE = 0.005  # of the real values at either end that share the outermost bar with what lies beyond
 
 
@@ -19,8 +21,10 @@ EDGE = 0.005  # of the real values at either end that share the outermost bar wi
 class Histogram:
     """One column, as shares of the rows that have a value.
 
-    edges       (B + 1,) of a number's bars; () of a category
+    edges       (B + 1,) of a number's bars, in which values beyond the ends count as well; () of a category
     names       (B,) of a category's bars or of single numbers; the last may stand for all others
+    ends        of a number, between which nearly all real values lie
+    spike       a single number that is frequent, real and made, and not among the bars
     real, made  (B,)
     missing     shares of rows without a value, real and made
     alike       1 - KS or 1 - TV; None where there is nothing to compare
@@ -34,6 +38,8 @@ class Histogram:
     made: tuple[float, ...]
     missing: tuple[float, float]
     alike: float | None
+    ends: tuple[float, float] | None = None
+    spike: tuple[str, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,20 +67,35 @@ def _histogram(made: Tensor, real: Tensor, column: Column, alike: float) -> Hist
     gone = _missing(real), _missing(made)
     a, b = (one[~one.isnan()].numpy() for one in (made, real))
     score = None if np.isnan(alike) else alike
-    single = np.unique(b)
-    if not column.numeric or len(single) <= BARS:
-        names, counts = _single(a, b, column, single)
-        return Histogram(column.name, column.kind, (), names, *counts, gone, score)
-    low, high = np.quantile(b, [EDGE, 1 - EDGE])
+    values, counts = np.unique(b, return_counts=True)
+    if not column.numeric or len(values) <= BARS:
+        names, shares = _single(a, b, column, values)
+        return Histogram(column.name, column.kind, (), names, *shares, gone, score)
+    spike, most = None, values[counts.argmax()]
+    if counts.max() >= SPIKE * len(b):
+        spike = (written(float(most)), float((b == most).mean()), float((a == most).mean()) if len(a) else 0.0)
+        drawn = a[a != most], b[b != most]
+    else:
+        drawn = a, b
+    low, high, edges = _bars(drawn[1])
+    made_bars, real_bars = (
+        tuple((np.histogram(np.clip(one, edges[0], edges[-1]), edges)[0] / max(len(whole), 1)).tolist())
+        for one, whole in zip(drawn, (a, b), strict=True)
+    )
+    return Histogram(column.name, column.kind, tuple(edges.tolist()), (), real_bars, made_bars, gone, score,
+                     (low, high), spike)  # fmt: skip
+
+
+def _bars(values: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """The ends between which nearly all values lie, and edges of bars, which hold as many whole numbers each."""
+    low, high = (float(one) for one in np.quantile(values, [EDGE, 1 - EDGE]))
     if high <= low:
-        low, high = float(b.min()), float(b.max())
-    edges = np.linspace(low, high, BARS + 1)
-    if np.all(b == np.round(b)) and high - low >= BARS:  # whole numbers: bars of equal content
-        edges = np.arange(BARS + 1) * np.ceil((high - low + 1) / BARS) + np.floor(low) - 0.5
-        edges = edges[: int(np.searchsorted(edges, high)) + 1]
-    shares = [tuple((np.histogram(np.clip(one, edges[0], edges[-1]), edges)[0] / max(len(one), 1)).tolist())
-              for one in (b, a)]  # fmt: skip
-    return Histogram(column.name, column.kind, tuple(edges.tolist()), (), shares[0], shares[1], gone, score)
+        low, high = float(values.min()), float(values.max())
+    if np.all(values == np.round(values)) and high - low >= 1:
+        low, high = float(np.floor(low)), float(np.ceil(high))
+        step = np.ceil((high - low + 1) / BARS)
+        return low, high, low - 0.5 + step * np.arange(np.ceil((high - low + 1) / step) + 1)
+    return low, high, np.linspace(low, high if high > low else low + 1, BARS + 1)
 
 
 def _single(
@@ -82,7 +103,7 @@ def _single(
 ) -> tuple[tuple[str, ...], tuple[tuple[float, ...], tuple[float, ...]]]:
     """Names and shares (real, made) of single values; of many, the most frequent and all others together."""
     values = single if column.numeric else np.arange(len(column.values), dtype=float)
-    kept = values[:BARS] if column.numeric else values[: BARS // 2]
+    kept = values[:BARS] if column.numeric else values[: NAMES + (len(values) == NAMES + 1)]
     names = [written(float(one)) if column.numeric else written(column.values[int(one)]) for one in kept]
     shares = [[float((x == one).mean()) if len(x) else 0.0 for one in kept] for x in (b, a)]
     rest = [max(0.0, 1 - sum(one)) if len(x) else 0.0 for one, x in zip(shares, (b, a), strict=True)]
