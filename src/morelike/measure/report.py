@@ -117,8 +117,8 @@ COLUMNS = (
     "Values beyond the ends of a histogram count in its outermost bars."
 )
 PAIRS = (
-    "The darker a square, the more one column tells of the other: normalised mutual information, from 0, nothing, to 1, "
-    "everything. Made rows should have the same pattern as real ones, and the last picture should be empty."
+    "The darker a square, the more one column tells of the other: normalised mutual information, from 0, nothing, to "
+    "1, everything. Made rows should have the same pattern as real ones, and the last picture should be empty."
 )
 NEAREST = (
     "Made rows above the training rows that they are nearest to; what differs is marked. Rows that are near each other "

@@ -18,7 +18,7 @@ from morelike.measure.record import Pair, Pictures
 from morelike.measure.table.sheet import Sheet
 
 STRIP, CLASSES, ALL = 12, 40, 60  # items in a strip, classes, items without classes
-ROWS = 6  # rows of a table
+ROWS, COLUMNS = 6, 40  # of a table
 SHOWN = 30  # texts that something was made for
 MOST_LIKE, AT_RANDOM = 12, 8  # pairs of a sample and its nearest training item
 
@@ -38,9 +38,12 @@ def gallery(codec: Any, evidence: Evidence, seed: int) -> Pictures:
 
 
 def sheets(real: Sheet | None, made: Sheet, seed: int) -> Pictures:
-    """Some real rows and some samples of a table."""
+    """Some real rows and some samples of a table, the first columns where there are many."""
     above = [] if real is None else [real.cells[row] for row in some(len(real), ROWS, seed).tolist()]
-    return Pictures(tuple(map(cells, above)), tuple(map(cells, made.cells[:ROWS])), columns=made.columns)
+    more = len(made.columns) - COLUMNS
+    names = (*made.columns[:COLUMNS], *([f"and {more:,} more"] if more > 0 else []))
+    shown, below = (tuple(cells(row[:COLUMNS]) for row in rows) for rows in (above, made.cells[:ROWS]))
+    return Pictures(shown, below, columns=names)
 
 
 def answered(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
@@ -97,7 +100,8 @@ def pairs(codec: Any, evidence: Evidence, measured: Measured, times: Mapping[int
     made, train = (torch.tensor([rows[at] for at in chosen], dtype=torch.long) for rows in (near.made, near.train))
     if evidence.rows is not None:
         sides = evidence.rows.made.cells[made.numpy()], evidence.rows.train.cells[train.numpy()]
-        shown = [(cells(a, b), cells(b, a)) for a, b in zip(*sides, strict=True)]
+        few = (one[:, :COLUMNS] for one in sides)
+        shown = [(cells(a, b), cells(b, a)) for a, b in zip(*few, strict=True)]
     else:
         shown = beside(codec, evidence.made[made], evidence.train[train])
     found = []

@@ -16,7 +16,9 @@ def cells(row: Sequence[Any], other: Sequence[Any] | None = None) -> str:
     found = []
     for place, value in enumerate(row):
         told = written(value)
-        told = escape(told if len(told) <= LETTERS else told[: LETTERS - 1] + "…") or '<span class="gone">missing</span>'
+        told = (
+            escape(told if len(told) <= LETTERS else told[: LETTERS - 1] + "…") or '<span class="gone">missing</span>'
+        )
         if other is not None and value != other[place]:
             told = f"<mark>{told}</mark>"
         right = isinstance(value, int | float) and not isinstance(value, bool)

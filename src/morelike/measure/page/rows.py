@@ -54,7 +54,7 @@ def _pair(one: Pair) -> str:
 
 def _sheet(columns: Sequence[str], body: str) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    return f'<div class="wide"><table class="rows"><thead><tr>{head}</tr></thead>{body}</table></div>'
+    return f'<div class="spread"><table class="rows"><thead><tr>{head}</tr></thead>{body}</table></div>'
 
 
 def columns(found: Portrait | None) -> str:

@@ -21,8 +21,8 @@ class Tables:
     columns  those that are compared
     sets     made, held (which may be empty), train and trivial, (N, C) each; trivial are independent columns
     pool     sets of one comparison: `real` are held-out rows first and then training rows, all in random order
-    fold     made, fresh, copies and trivial rows that stand against as many real ones: the first of the pool; fresh ones
-             follow these
+    fold     made, fresh, copies and trivial rows that stand against as many real ones, which are the first of the pool;
+             fresh ones follow these
     new      so many of the real rows, the first, are held out
     flatters too few rows are held out to be judged on
     seed     of every random choice
@@ -63,7 +63,7 @@ def arrange(rows: Rows, seed: int = 0) -> Tables:
     real = torch.cat([held, train])
     n = min(len(made), len(real) // 2, ROWS, CELLS // max(len(columns), 1))
     alone = trivial(train, None, torch.zeros(n), seed) if n and len(train) and columns else train[:0]
-    fold = ()
+    fold: tuple[Fold, ...] = ()
     if len(alone):
         at = torch.arange(n)
         drawn = torch.randint(len(train), (n,), generator=draw)

@@ -1,4 +1,4 @@
-"""Made rows that stand in the training set, and how near the others are to it. It finds copies; it proves no privacy."""
+"""Made rows that stand in the training set, and how near the others are to it. It finds copies and proves no privacy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from morelike.measure.table.support import spread
 CLOSE = 0.005  # of the ranks between which two numbers may lie that count as the same in a near copy
 SOUGHT, KNOWN, ANCHORS = 4_000, 50_000, 1_000  # rows whose nearest is looked for, among so many; of the anchors
 RULE = (
-    "An exact copy is equal to a training row in every column that is compared. A near copy has the same categories, and "
-    "no number with more than 0.5 of 100 real rows between the two. Real rows stand for what a perfect model would get: "
+    "An exact copy is equal to a training row in every column that is compared. A near copy has the same categories, "
+    "and no number with more than 0.5 of 100 real rows between. Real rows stand for what a perfect model would get: "
     "each training row against all others, since a row that occurs twice is a copy by nature. Distances count every "
     "column alike: a number by its rank, a category by whether it is the same. They find copies, and say nothing about "
     "whether a person can be recognised."
@@ -30,7 +30,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Near:
-    """Of some rows, the nearest training row of each: its index, the distance, and whether they are copies, (n,) each."""
+    """Of some rows, the nearest training row of each: its index, its distance, and whether it is a copy, (n,) each."""
 
     train: Tensor
     distance: Tensor
@@ -39,7 +39,7 @@ class Near:
 
 
 class Known:
-    """Training rows (M, C), M >= 2, to look for copies in; of many, a random part of `KNOWN` for those that are near."""
+    """Training rows (M, C), M >= 2, to look for copies in; of many, a random part of `KNOWN` for near ones."""
 
     def __init__(self, train: Tensor, columns: Sequence[Column], seed: int = 0) -> None:
         self.points, self.numeric = spread(train, columns), torch.tensor([one.numeric for one in columns])
@@ -107,7 +107,9 @@ def rate(name: str, judged: Mapping[str, Near]) -> Figure:
     says = f"{_hundred(made)} samples {what}; of real rows, {_hundred(floor)} are equal or as near to another one."
     if exact:
         says = f"{_hundred(made)} samples {what}; of real rows, {_hundred(floor)} are equal to another one."
-    return Figure(name, "Exact copies" if exact else "Copies", "lower", made, low, high, floor, copies, alone, says=says)
+    return Figure(
+        name, "Exact copies" if exact else "Copies", "lower", made, low, high, floor, copies, alone, says=says
+    )
 
 
 def leanings(sets: Mapping[str, Tensor], judged: Mapping[str, Near], known: Known, seed: int) -> list[Figure]:
@@ -117,7 +119,8 @@ def leanings(sets: Mapping[str, Tensor], judged: Mapping[str, Near], known: Know
     held = known.points(sets["held"])
     half = len(held) // 2
     of = {"value": (known.points(sets["made"][:SOUGHT]), held), "floor": (held[:half], held[half:]),
-          "copies": (known.points(copies), held), "trivial": (known.points(sets["trivial"][:ANCHORS]), held)}  # fmt: skip
+          "copies": (known.points(copies), held),
+          "trivial": (known.points(sets["trivial"][:ANCHORS]), held)}  # fmt: skip
     ratio = {name: distance_ratio(one, known.seen, other, seed=seed) for name, (one, other) in of.items()}
     real = judged["real"].distance
     test = {name: copying_test(judged[key].distance, real)

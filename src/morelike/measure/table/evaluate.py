@@ -57,7 +57,7 @@ def evaluate_rows(evidence: Evidence, family: Family | None, seed: int, tell: Te
 def as_test(score: Anchored) -> Anchored:
     """The score s as the share of pairs that the classifier ranks rightly, AUC = 1 - s / 2, by which verdicts go.
 
-    Were a share s of the samples beyond recognition and all others recognised, accuracy and AUC would both be 1 - s / 2.
+    Were a share s of the samples beyond recognition and all others recognised, accuracy and AUC would be 1 - s / 2.
     """
 
     def turned(one: Estimate) -> Estimate:

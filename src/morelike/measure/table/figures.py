@@ -37,20 +37,23 @@ ALIKE = {
                    "Pair by pair of columns they have {value} of 100 parts in common; real rows {floor}.", 1.0),
     "mutual_information_error": Scale(
         "mutual_information_error", "Mutual information error", "lower",
-        "What one column tells of another is off by {raw}, where 1 is everything; between real rows by {raw_floor}.", 0.0),
+        "What one column tells of another is off by {raw}, where 1 is everything; between real rows by {raw_floor}.",
+        0.0,
+    ),
     "missingness": Scale("missingness", "Missing values", "lower",
-                         "The share of missing values of a column is off by {value} of 100 on average; between real rows "
-                         "by {floor}.", 0.0),
+                         "The share of missing values of a column is off by {value} of 100 on average; between real "
+                         "rows by {floor}.", 0.0),
     "missing_ties": Scale("missingness_trend", "Missing together", "lower",
-                          "How values are missing together is off by {value} of 100; between real rows by {floor}.", 0.0),
+                          "How values are missing together is off by {value} of 100; between real rows by {floor}.",
+                          0.0),
 }  # fmt: skip
 SUPPORT = {
     "alpha_precision": Scale("alpha_precision", "α-precision", "higher",
                              "Samples lie as near to the middle of the data as real rows do to {value} of 100; real "
                              "ones among themselves {floor}.", 1.0),
     "beta_recall": Scale("beta_recall", "β-recall", "higher",
-                         "A sample is the nearest to {value} of 100 real rows; other real rows are to {floor}, since half "
-                         "of the time the other one is nearer."),
+                         "A sample is the nearest to {value} of 100 real rows; other real rows are to {floor}, since "
+                         "half of the time the other one is nearer."),
 }  # fmt: skip
 
 
@@ -70,7 +73,9 @@ def columns_and_pairs(tables: Tables) -> list[Figure]:
     of: dict[str, Callable[[Tensor, Tensor], float]] = {
         "shape": lambda a, b: shape.average(shape.shapes(a, b, columns)),
         "trend": lambda a, b: shape.average(shape.trends(a, b, columns, tables.seed)),
-        "mutual_information_error": lambda a, b: shape.information_error(*shape.information(a, b, columns, tables.seed)),
+        "mutual_information_error": lambda a, b: shape.information_error(
+            *shape.information(a, b, columns, tables.seed)
+        ),
         "missingness": gaps.missing_shares, "missing_ties": gaps.missing_ties,
     }  # fmt: skip
     found = []
@@ -101,8 +106,8 @@ def support(tables: Tables) -> list[Figure]:
     """α-precision and β-recall beside real rows of the fold; clipped density and coverage beside held-out ones."""
     few = [Fold(*(getattr(one, name)[:POINTS] for name in FIELDS)) for one in tables.fold]
     sets = tables.pool.map(scaled(tables.rows("real"), tables.columns))
-    found = [figure(SUPPORT[name], beside(partial(_support, place), sets, few)) for place, name in enumerate(SUPPORT)]
-    return found
+    measured = (beside(partial(_support, place), sets, few) for place in range(len(SUPPORT)))
+    return [figure(scale, one) for scale, one in zip(SUPPORT.values(), measured, strict=True)]
 
 
 def _support(place: int, made: Tensor, real: Tensor) -> float:
@@ -110,7 +115,7 @@ def _support(place: int, made: Tensor, real: Tensor) -> float:
 
 
 def nearness(tables: Tables, seed: int = 0) -> dict[str, Anchored]:
-    """Clipped density and coverage beside held-out rows, over two folds; beside training rows where few are held out."""
+    """Clipped density and coverage beside held-out rows, over two folds; or training rows where few are held out."""
     real = tables.train if tables.flatters else tables.held
     sets = Sets(tables.pool.made, real, tables.train, tables.pool.trivial).map(spread(tables.train, tables.columns))
     pair = folds(sets.map(lambda one: torch.arange(len(one))), seed=seed)
@@ -137,8 +142,8 @@ def predictions(tables: Tables, tell: Callable[[float], None] = lambda share: No
 def _prediction(column: Column, found: Anchored, floor: float) -> Figure:
     what = "R²" if column.numeric else "AUC"
     scale = Scale(f"prediction_{column.name}", f"Prediction of {column.name} ({what})", "higher",
-                  f"Trees that learned from samples predict it with {what} {{raw}}; from real rows with {{raw_floor}}; a "
-                  f"constant with {floor:g}.", 1.0)  # fmt: skip
+                  f"Trees that learned from samples predict it with {what} {{raw}}; from real rows with {{raw_floor}}; "
+                  f"a constant with {floor:g}.", 1.0)  # fmt: skip
     return figure(scale, found)
 
 
@@ -161,6 +166,8 @@ def efficacy(found: Sequence[tuple[float, Anchored]]) -> Figure:
     value, copies, alone = (total(name) / real for name in ("value", "copies", "trivial"))
     halves = [((one.value.high or 0.0) - (one.value.low or 0.0)) / 2 / (1 - floor) for floor, one in usable]
     half = math.hypot(*halves) / real
-    says = (f"Of what {len(usable)} columns can be predicted from real rows, samples teach {100 * value:.0f} of 100 parts; "
-            f"independent columns {100 * alone:.0f}.")  # fmt: skip
-    return Figure("efficacy", title, "higher", value, max(0.0, value - half), value + half, 1.0, copies, alone, 1.0, says)
+    says = (f"Of what {len(usable)} columns can be predicted from real rows, samples teach {100 * value:.0f} of 100 "
+            f"parts; independent columns {100 * alone:.0f}.")  # fmt: skip
+    return Figure(
+        "efficacy", title, "higher", value, max(0.0, value - half), value + half, 1.0, copies, alone, 1.0, says
+    )

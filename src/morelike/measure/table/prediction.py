@@ -81,7 +81,8 @@ def _regress(
     left = np.array([1 - wrong[part != i].mean() / right[part != i].mean() for i in range(ROUNDS)])
     half = T * math.sqrt((ROUNDS - 1) * left.var())
     value = 1 - wrong.mean() / right.mean()
-    return Estimate(*(max(0.0, float(one)) for one in (value, value - half, value + half)))
+    least, most = max(0.0, value - half), max(0.0, value + half)
+    return Estimate(max(0.0, float(value)), float(least), float(most))
 
 
 def _classify(

@@ -78,7 +78,7 @@ def columns_of(rows: Rows) -> list[Column]:
 
 
 def coded(sheet: Sheet, columns: Sequence[Column]) -> Tensor:
-    """A sheet as numbers, double (N, C): values, seconds since 1970, or codes of categories; NaN where one is missing."""
+    """A sheet as doubles (N, C): numbers, seconds since 1970, or codes of categories; NaN where one is missing."""
     found = [numbers(sheet.cells[:, one.place]) if one.numeric else codes(sheet.cells[:, one.place], one.values)
              for one in columns]  # fmt: skip
     return torch.from_numpy(np.stack(found, 1) if found else np.zeros((len(sheet), 0)))

@@ -18,8 +18,8 @@ WIDE = 30  # values of a category that have a place of their own, the most frequ
 def spread(real: Tensor, columns: Sequence[Column]) -> Callable[[Tensor], Tensor]:
     """A function from coded rows (N, C) to points, float32 (N, d), in which every column has the same say.
 
-    A number is its rank among the real ones, from 0 to 1, which no long tail can stretch; two values of a category are 1
-    apart, and so are a missing value and any other.
+    A number is its rank among the real ones, from 0 to 1, which no long tail can stretch; two values of a category are
+    1 apart, and so are a missing value and any other.
     """
     known = [_sorted(real[:, at]) for at in range(len(columns))]
 

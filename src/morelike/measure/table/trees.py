@@ -61,7 +61,7 @@ def two_sample_score(
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
-    """P(positive > negative) + P(equal) / 2 over pairs of scores (n,) and (m,), and its standard error (DeLong 1988)."""
+    """P(positive > negative) + P(equal) / 2 over scores (n,) and (m,), and its standard error (DeLong et al. 1988)."""
 
     def below(these: np.ndarray, those: np.ndarray) -> np.ndarray:
         those = np.sort(those)
