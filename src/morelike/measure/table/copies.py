@@ -1,4 +1,4 @@
-"""Made rows that stand in the training set, and how near the others are to it. It finds copies and proves no privacy."""
+"""Made rows that stand in the training set, and how near others are to it. It finds copies; it proves no privacy."""
 
 from __future__ import annotations
 

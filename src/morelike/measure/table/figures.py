@@ -161,7 +161,8 @@ def efficacy(found: Sequence[tuple[float, Anchored]]) -> Figure:
     usable = [(floor, one) for floor, one in found if one.value.value is not None and one.floor.value is not None]
     real = total("floor")
     if real < 0.02 * max(1, len(usable)):
-        why = "real rows teach no prediction either" if usable else "no column could be predicted"
+        why = next((one.value.reason for _, one in found if one.value.reason), "no column could be predicted")
+        why = "real rows teach no prediction either" if usable else why
         return Figure("efficacy", title, "higher", reason=why)
     value, copies, alone = (total(name) / real for name in ("value", "copies", "trivial"))
     halves = [((one.value.high or 0.0) - (one.value.low or 0.0)) / 2 / (1 - floor) for floor, one in usable]

@@ -10,14 +10,17 @@ import numpy as np
 from torch import Tensor
 
 from morelike.measure.figure import Estimate
+from morelike.measure.interval import Z
 from morelike.measure.table.sheet import Column
-from morelike.measure.table.trees import auc, categorical, table
+from morelike.measure.table.trees import auc, categorical, has_trees, lacking, table
 
 TARGETS, TREES, RIDGE = 12, 60, 1.0
 CLASSES = 6  # values of a category that are told apart as a target, the most frequent ones; all others count as one
 LIKELY = 20  # values of a category up to which it may be what the table is about
 FEWEST, RARE = 50, 5  # rows to learn from and to be judged on; of a class, fewer than which it is left out
 ROUNDS, T = 8, 2.365  # parts of the jackknife, and the 97.5 % point of Student's t for them
+
+Labelled = tuple[np.ndarray, np.ndarray]  # rows of the other columns (N, C - 1), and the target (N,)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ def skill(made: Tensor, real: Tensor, columns: Sequence[Column], target: int, se
     rest = [at for at in range(len(columns)) if at != target]
     if not rest:
         return Skill(Estimate(reason="there is nothing to predict it from"), floor)
+    if not has_trees():
+        return Skill(lacking(), floor)
     others = [columns[at] for at in rest]
     (x, y), (u, v) = (_known(one, rest, others, target) for one in (made, real))
     if min(len(x), len(u)) < FEWEST:
@@ -56,21 +61,20 @@ def skill(made: Tensor, real: Tensor, columns: Sequence[Column], target: int, se
     return Skill(_classify((x, y), (u, v), others, seed), floor)
 
 
-def _known(rows: Tensor, rest: list[int], others: Sequence[Column], target: int) -> tuple[np.ndarray, np.ndarray]:
+def _known(rows: Tensor, rest: list[int], others: Sequence[Column], target: int) -> Labelled:
     """The other columns and the target, of rows in which this is known."""
     y = rows[:, target].numpy()
     there = ~np.isnan(y)
     return table(rows[:, rest], others)[there], y[there]
 
 
-def _regress(
-    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], columns: Sequence[Column], seed: int
-) -> Estimate:
+def _regress(train: Labelled, test: Labelled, columns: Sequence[Column], seed: int) -> Estimate:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     low, high = np.quantile(test[1], [0.01, 0.99])
-    y, truth = (np.clip(one, low, high) for one in (train[1], test[1]))
-    if truth.std() == 0:
+    scale = max(abs(low), abs(high), 1e-300)
+    y, truth = (np.clip(one, low, high) / scale for one in (train[1], test[1]))
+    if truth.std() < 1e-9:
         return Estimate(reason="it hardly varies")
     trees = HistGradientBoostingRegressor(
         max_iter=TREES, categorical_features=categorical(columns), early_stopping=False, random_state=seed
@@ -78,16 +82,12 @@ def _regress(
     wrong = (truth - trees.fit(train[0], y).predict(test[0])) ** 2
     right = (truth - truth.mean()) ** 2
     part = np.random.default_rng(seed).permutation(len(truth)) % ROUNDS
-    left = np.array([1 - wrong[part != i].mean() / right[part != i].mean() for i in range(ROUNDS)])
-    half = T * math.sqrt((ROUNDS - 1) * left.var())
-    value = 1 - wrong.mean() / right.mean()
-    least, most = max(0.0, value - half), max(0.0, value + half)
-    return Estimate(max(0.0, float(value)), float(least), float(most))
+    left = np.array([1 - wrong[part != i].mean() / max(right[part != i].mean(), 1e-300) for i in range(ROUNDS)])
+    value, half = 1 - float(wrong.mean() / right.mean()), T * math.sqrt((ROUNDS - 1) * float(left.var()))
+    return Estimate(*(max(0.0, one) for one in (value, value - half, value + half)))  # type: ignore[arg-type]
 
 
-def _classify(
-    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], columns: Sequence[Column], seed: int
-) -> Estimate:
+def _classify(train: Labelled, test: Labelled, columns: Sequence[Column], seed: int) -> Estimate:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     y, truth = (np.minimum(one, CLASSES).astype(int) for one in (train[1], test[1]))
@@ -97,16 +97,15 @@ def _classify(
     if len(np.unique(y)) < 2:
         return Estimate(0.5, 0.5, 0.5)
     trees = HistGradientBoostingClassifier(
-        max_iter=TREES, categorical_features=categorical(columns), early_stopping=False, l2_regularization=RIDGE,
+        max_iter=TREES, l2_regularization=RIDGE, categorical_features=categorical(columns), early_stopping=False,
         random_state=seed,
     )  # fmt: skip
     found = trees.fit(train[0], y).predict_proba(test[0])
     known = {one: at for at, one in enumerate(trees.classes_.tolist())}
-    total, value, error = 0.0, 0.0, 0.0
+    weight = np.array([(truth == one).mean() for one in judged])
+    areas = []
     for one in judged:
         p = found[:, known[one]] if one in known else np.zeros(len(truth))
-        area, spread = auc(p[truth == one], p[truth != one])
-        weight = float((truth == one).mean())
-        total, value, error = total + weight, value + weight * area, error + weight * spread  # as if all erred alike
-    value, half = value / total, 1.96 * error / total
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+        areas.append(auc(p[truth == one], p[truth != one]))
+    value, error = (weight / weight.sum()) @ np.array(areas)  # errors add up as if all were made together
+    return Estimate(float(value), max(0.0, float(value - Z * error)), min(1.0, float(value + Z * error)))

@@ -37,10 +37,10 @@ def two_sample_score(
     Source: the formula of SDMetrics' detection metrics, with trees as in TabPC 2026 in the place of their logistic
     regression, which independent columns pass.
     """
-    try:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-    except ImportError:
+    if not has_trees():
         return lacking()
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     judged = len(real) if new is None else min(new, len(real))
     if min(len(made), judged) < FEWEST:
         return Estimate(reason=f"there are {min(len(made), judged)} rows of a kind, and {FEWEST} are needed")
@@ -85,6 +85,15 @@ def table(x: Tensor, columns: Sequence[Column]) -> np.ndarray:
 def categorical(columns: Sequence[Column]) -> list[int]:
     """Places of the columns whose numbers are only names."""
     return [at for at, one in enumerate(columns) if not one.numeric]
+
+
+def has_trees() -> bool:
+    """Whether scikit-learn is installed."""
+    try:
+        import sklearn.ensemble  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def lacking() -> Estimate:
