@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from morelike.core.distribution import Categorical, Distribution, Normal, Point
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, HasInterpolation, HasLatent, HasLogProb
 from morelike.core.spec import Batch, Spec
+from morelike.nn.rows import Row
 from morelike.train.folder import load_tensors, save_tensors
 from morelike.train.game import Game, override
 from morelike.train.stepper import Accumulated
@@ -27,6 +29,7 @@ FAMILIES = sorted(path.stem for path in FOLDER.glob("*.py") if "\nclass Model(" 
 KINDS = {
     "sound": Spec((2, 16)), "picture": Spec((3, 9, 8)), "video": Spec((1, 4, 6, 6)), "vector": Spec((5,)),
     "text": Spec((13,), tokens=7, end=0), "codes": Spec((6,), tokens=5),
+    "row": Spec((6,), tokens=5, sizes=(2, 3, 5, 4, 2, 3)),
     "answer": Spec((9,), tokens=7, end=0, given={"source": Spec((8,), tokens=6, end=0)}),
 }  # fmt: skip
 LABELS, TOKENS, B = 3, 4, 8
@@ -45,6 +48,8 @@ def spec_for(module: Any, kind: Spec | tuple[int, ...], labelled: bool) -> Spec:
     given = {"label": Spec((), tokens=LABELS)} if labelled else {}
     given = {**(kind.given if isinstance(kind, Spec) else {}), **given}
     shape = kind.shape if isinstance(kind, Spec) else kind
+    if isinstance(kind, Spec) and kind.sizes is not None:
+        return replace(kind, head_shape=(sum(kind.sizes),), head=partial(Row, sizes=kind.sizes), given=given)
     if isinstance(kind, Spec) and kind.tokens is not None:
         return replace(kind, head_shape=(*shape, kind.tokens), head=Categorical, given=given)
     if module.Model.needs == "rsample":
@@ -56,6 +61,8 @@ def batch_for(spec: Spec, n: int = B, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     if spec.tokens is None:
         x = torch.rand(n, *spec.shape, generator=generator) * 2 - 1
+    elif spec.sizes is not None:
+        x = (torch.rand(n, *spec.shape, generator=generator) * torch.tensor(spec.sizes)).long()
     elif spec.end is not None:
         x = torch.stack([text_row(spec, generator, single=bool(spec.given)) for _ in range(n)])
     else:
@@ -86,7 +93,7 @@ def other(spec: Spec, x: Tensor) -> Tensor:
     if spec.tokens is None:
         return -x
     if spec.end is None:
-        return (x + 1) % spec.tokens
+        return (x + 1) % (spec.tokens if spec.sizes is None else torch.tensor(spec.sizes))
     return torch.where(x == spec.end, x, x % (spec.tokens - 1) + 1)  # the end is token 0
 
 
@@ -119,7 +126,7 @@ def takes(name: str, kind: Spec) -> OptionError | None:
 
 def own_kind(name: str) -> Spec:
     """A kind of data that a family takes: pictures if it can."""
-    return next(KINDS[kind] for kind in ("picture", "text", "answer") if (name, kind) not in REFUSALS)
+    return next(KINDS[kind] for kind in ("picture", "text", "answer", "row") if (name, kind) not in REFUSALS)
 
 
 def has_nets(name: str) -> bool:
@@ -232,8 +239,10 @@ def test_samples_have_the_shape_and_belong_to_their_seeds(case) -> None:
     assert (many[0] - many[1:]).abs().max() > 1e-6, "another seed, another item"
     assert many.dtype == batch.x.dtype
     assert many.abs().max() < 100
-    if family.needs == "rsample":
+    if family.needs == "rsample" and spec.tokens is None:
         assert many.abs().max() <= 1
+    if spec.sizes is not None:
+        assert bool((many >= 0).all()) and bool((many < torch.tensor(spec.sizes)).all())
 
 
 @contract

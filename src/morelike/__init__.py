@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from morelike.train.loop import Progress
 
     Place = str | PathLike[str]
+    Frame = Any  # a data frame of polars or pandas
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,7 +51,7 @@ quiet_threads()
 class ReadOptions(TypedDict, total=False):
     """How a source is read.
 
-    codec     auto | image | text: what its items are
+    codec     auto | image | text | table: what its items are
     make      the column that is learnt, of several
     unit      auto | file | paragraph | line: how much of a text is one item
     image     size of the pictures in pixels, "28" or "64x48"; measured from the data if not given
@@ -83,8 +84,24 @@ class FitOptions(ReadOptions, total=False):
     weights: Place | None
 
 
+def _place(source: Place | Frame) -> str:
+    """The source as text; a data frame is kept in the cache first."""
+    from os import PathLike
+
+    if isinstance(source, str | PathLike):
+        return str(source)
+    if not hasattr(source, "columns"):
+        from morelike.core.errors import OptionError
+
+        expected = "A path, the name of a data set, or a data frame of polars or pandas"
+        raise OptionError(f"The source is of the type {type(source).__name__}", expected, "Give one of these")
+    from morelike.data.frame_base import keep_frame
+
+    return str(keep_frame(source))
+
+
 def check(
-    source: Place, *, given: str = "label", held_out: float = 0.1, seed: int = 0, **options: Unpack[ReadOptions]
+    source: Place | Frame, *, given: str = "label", held_out: float = 0.1, seed: int = 0, **options: Unpack[ReadOptions]
 ) -> Audit:
     """What is wrong with a source, before anything is trained on it: `.verdict`, `.findings`; the files are only read.
 
@@ -98,11 +115,11 @@ def check(
     from morelike.auditing.full import audit
     from morelike.recipes import Request
 
-    return audit(Request(str(source), given=given, seed=seed, held_out=held_out, **options))
+    return audit(Request(_place(source), given=given, seed=seed, held_out=held_out, **options))
 
 
 def fit(
-    source: Place,
+    source: Place | Frame,
     *,
     minutes: float | None = None,
     steps: int | None = None,
@@ -115,7 +132,7 @@ def fit(
 ) -> Run:
     """Train a model on a source and return the run.
 
-    source   folder, archive, array file, table, text, Hugging Face data set, or "menagerie"
+    source   folder, archive, array file, table, data frame, text, Hugging Face data set, or "menagerie"
     minutes  time for training, kept to 10 %; 5 if neither this nor `steps` is given
     steps    number of training steps, instead of a time
     family   kind of model, "auto" for what suits the items, and `net` kind of network: see `catalogue()`
@@ -138,7 +155,7 @@ def fit(
     for name in options.keys() - known.keys():
         raise unknown("option", name, [*known, *(fit.__kwdefaults__ or ())])
     folder = None if out is None else Path(out)
-    request = Request(str(source), family, net, given, minutes, steps, out=folder, **options)
+    request = Request(_place(source), family, net, given, minutes, steps, out=folder, **options)
     return load(follow(begin(request), show=show))
 
 

@@ -19,7 +19,7 @@ from morelike.data.sequences import chosen
 from morelike.train.folder import Folder, write_bytes
 
 CHUNK = 64  # items made at once: always this many, so that an item does not depend on how many are asked for
-SHEET = {"image": 64}  # items in a preview, by codec
+SHEET = {"image": 64, "table": 64}  # items in a preview, by codec
 FEW = 4  # where nothing is said: writing is slow, and nobody reads more
 FRAME = 360  # pixels, longest side of a frame of the film
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
-USUAL = {"image": "gan", "text": "autoregressive"}  # family by codec, where nobody says
+USUAL = {"image": "gan", "text": "autoregressive", "table": "vae"}  # family by codec, where nobody says
 LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 
@@ -35,7 +35,7 @@ class Request:
     family    kind of model, "auto" for what suits the items, and `net` kind of network; see `catalogue`
     given     "auto" (labels, if there are two or more), "none", or the names of fields, with commas between them
     make      the field that is learnt, of several; None: as the source suggests
-    codec     auto | image | text: what the items are
+    codec     auto | image | text | table: what the items are
     unit      auto | file | paragraph | line: how much of a text is one item
     minutes   time for everything; steps: number of training steps instead; 5 minutes if neither is given
     size      auto | tiny | small | medium | large | huge | a width

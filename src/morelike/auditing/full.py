@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from morelike import collect
-from morelike.auditing.looking import Tell, Watch, blemishes, doubts
+from morelike.auditing.looking import Surveys, Tell, Watch, blemishes, doubts, surveyed
 from morelike.auditing.quick import labels_of, plain_findings, search_fits
 from morelike.core.codec import Inspectable
 from morelike.data.cache import Dataset, build
@@ -46,6 +46,9 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
     lost, _ = parted(data.problems)
     found = Audit(items.name, codec.shape, {}, classes, skipped=lost)
     twins = Twins(equals(data.hashes), [], {})
+    if isinstance(codec, Surveys):
+        twins = Twins([], [], {})  # equal rows are told by the codec, which sees what is not learnt, too
+        found.findings += surveyed(codec, items, data, watch)
     if isinstance(codec, Inspectable):
         found.findings += blemishes(codec, items, data, watch)
         sketches = sketched(codec, data.x)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from morelike.core.codec import Inspectable, Look
+from morelike.core.codec import Blemish, Inspectable, Item, Look
 from morelike.data.cache import Dataset
 from morelike.data.listing import Source
 from morelike.data.store import prepared as read_all
@@ -46,12 +46,32 @@ class Watch:
 def blemishes(codec: Inspectable, source: Source, data: Dataset, watch: Watch) -> list[Finding]:
     """What the codec says of the items as they are before they are prepared."""
     looks, rows = looked(codec, source, data, watch)
-    return [
-        Finding(one.kind, one.severity, one.title, one.evidence, one.consequence, one.action,
-                tuple(data.names[rows[place]] for place in one.rows), tuple(rows[place] for place in one.rows),
-                count=len(one.rows), default=one.default)
-        for one in codec.judge(looks)
-    ]  # fmt: skip
+    return [as_finding(one, data, rows) for one in codec.judge(looks)]
+
+
+def as_finding(one: Blemish, data: Dataset, rows: Sequence[int]) -> Finding:
+    """A fault as a finding; its rows count those given."""
+    return Finding(one.kind, one.severity, one.title, one.evidence, one.consequence, one.action,
+                   tuple(data.names[rows[place]] for place in one.rows), tuple(rows[place] for place in one.rows),
+                   count=len(one.rows), default=one.default)  # fmt: skip
+
+
+@runtime_checkable
+class Surveys(Protocol):
+    """A codec that looks at all items at once, as at the columns of a table, and says in `said` what they are."""
+
+    said: str
+
+    def survey(self, items: Sequence[Item]) -> list[Blemish]: ...
+
+
+def surveyed(codec: Surveys, source: Source, data: Dataset, watch: Watch) -> list[Finding]:
+    """What the columns are taken for, and what is wrong with them and with rows."""
+    watch("Looking", 0.0)
+    title, _, lines = codec.said.partition("\n")
+    faults = codec.survey(source.items)
+    watch("Looking", 1.0)
+    return [Finding("columns", "note", title, lines), *(as_finding(one, data, range(len(data))) for one in faults)]
 
 
 def looked(codec: Inspectable, source: Source, data: Dataset, watch: Watch) -> tuple[list[Look], list[int]]:

@@ -123,7 +123,8 @@ def told(one: Finding) -> list[str]:
     """A finding: one line for a note, with consequence, names and action for what matters."""
     head = f"{SIGNS[one.severity]} {one.title}"
     if one.severity == "note":
-        return [f"{head}{': ' + named(one) if one.names else ''}"]
+        more = one.evidence.split("\n") if one.kind == "columns" else ()
+        return [f"{head}{': ' + named(one) if one.names else ''}", *more]
     lines = [head, f"    {one.consequence}", f"    {one.action}"]
     return [*lines, f"    {named(one)}"] if one.names else lines
 

@@ -84,7 +84,7 @@ def sample(options: Options) -> None:
         raise OptionError(
             f"{options.asked()} is for texts", f"This run makes items that are {run.codec.natural}", "Leave it out"
         )
-    target = options.out or default_target(options)
+    target = options.out or default_target(options, getattr(run.codec, "sheets", ".png"))
     check_target(target, may_replace=options.force or options.out is None)
     written = save_codes(run, options.encode, target) if options.encode is not None else draw(run, options).save(target)
     shown = target if target.exists() else written[0]
@@ -105,8 +105,8 @@ def draw(run: Run, options: Options) -> Samples:
     return run.sample(options.number or 64, seed=options.seed, given=given or None)
 
 
-def default_target(options: Options) -> Path:
-    """A name in the run folder that says what was asked, for those who gave none."""
+def default_target(options: Options, suffix: str = ".png") -> Path:
+    """A name in the run folder that says what was asked, for those who gave none; the suffix is that of many items."""
     if options.encode is not None:
         return options.run / "codes.npy"
     if options.reconstruct is not None:
@@ -114,7 +114,7 @@ def default_target(options: Options) -> Path:
     words = [word.replace("=", "-").replace("/", "_") for word in options.given or ()]
     if options.interpolate is not None:
         return options.run / ("-".join(["path", *map(str, options.interpolate), *words]) + ".png")
-    return options.run / ("-".join(["sheet", *words, f"seed-{options.seed}"]) + ".png")
+    return options.run / ("-".join(["sheet", *words, f"seed-{options.seed}"]) + suffix)
 
 
 def check_target(target: Path, may_replace: bool) -> None:

@@ -43,7 +43,7 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", 
 class Reading:
     """How a source is to be read, where its files leave that open.
 
-    codec  auto | image | text: what its items are
+    codec  auto | image | text | table: what its items are
     make   the column that is learnt, of several
     unit   auto | file | paragraph | line: how much of a text is one item
     """

@@ -10,16 +10,17 @@ from pathlib import Path
 from morelike.core.errors import DataError, unknown
 from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.folder import open_folder
+from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, open_frame
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
 from morelike.data.shards import SHARDS, is_shard, laid_out
 from morelike.data.text import is_text, open_text
 
 __all__ = ["Source", "open_source"]
 EXPECTED = (
-    "A folder of pictures or texts, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, a table with a "
-    "column of text, or menagerie"
+    "A folder of pictures or texts, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, a table of "
+    "numbers and categories or with a column of text, a database, or menagerie"
 )
-CODECS = ("auto", "image", "text")
+CODECS = ("auto", "image", "text", "table")
 
 
 def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
@@ -38,9 +39,11 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
 
             return _enough(open_hub(source[3:], reading))
         source = source[3:]
-    path = Path(source).expanduser()
     if reading.codec not in CODECS:
         raise unknown("kind of source", reading.codec, CODECS)
+    if reading.codec == "table" or (reading.codec == "auto" and reading.make is None and _is_table(str(source))):
+        return open_frame(source)
+    path = Path(source).expanduser()
     if reading.codec == "text" or (reading.codec == "auto" and is_text(path, reading.make)):
         return replace(open_text(path, reading.make, reading.unit), codec="text")
     try:
@@ -50,6 +53,24 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
     except OSError as error:
         found = f"{printable(path)} cannot be read: {why(error)}"
         raise DataError(found, EXPECTED, "Check the name and the permissions") from None
+
+
+def _is_table(source: str) -> bool:
+    """Whether a source names a table of numbers and categories, and neither texts nor files of pictures."""
+    place, part, _ = source.partition(PART)
+    if "://" in place:
+        return bool(part)
+    path, name = Path(place).expanduser(), place.lower().removesuffix(".gz")
+    if not path.is_file():
+        return False
+    if name.endswith((*BOOKS, *BASES)):
+        return True
+    if name.endswith(SHARDS) and not has_polars():
+        return False
+    if name.endswith((*WRITTEN, *SHARDS)):
+        written = name.endswith(WRITTEN)
+        return not (written and (is_text(path) or tablefile.picture_column(path))) and is_frame(path)
+    return False
 
 
 def _open_folder(path: Path) -> Source:
@@ -97,7 +118,7 @@ def _open_file(path: Path) -> Source:
     if idx.is_images(name) or (head[:2] == b"\0\0" and head[3:4] in (b"\3", b"\4")):
         return idx.open_idx([path], printable(path))
     if name.endswith((".csv", ".tsv")):
-        return tablefile.open_table(path)
+        return tablefile.open_table(path) if tablefile.picture_column(path) else open_frame(path)
     if archive.is_archive(name) or zipfile.is_zipfile(path):
         return archive.open_archive(path)
     if name.endswith(SHARDS):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,12 +25,22 @@ _PIECE = 8 << 20  # bytes collected between two writes
 _OFTEN = 32  # items between two reports of progress
 
 
+@runtime_checkable
+class Bulk(Protocol):
+    """A codec that prepares many items at once, each of which can be read: (n, *stored) after (n, *stored)."""
+
+    def prepare_all(self, items: Sequence[Item]) -> Iterator[np.ndarray]: ...
+
+
 def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, int], None]) -> None:
     """Prepare all items of a source in their order and write them into a folder.
 
     Items of different length, which are one-dimensional, stand one behind another, and a file says where each begins.
     Raises `DataError` when fewer than two can be read, and `OSError` when the disk is full.
     """
+    if isinstance(codec, Bulk):
+        _fill_at_once(folder, source, codec, progress)
+        return
     names: list[str] = []
     rows: list[dict[str, str]] = []
     hashes: list[int] = []
@@ -59,6 +69,28 @@ def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, in
     if ragged:
         _save(folder / OFFSETS, np.array(offsets))
     _write_table(folder, {"fingerprint": source.fingerprint, "names": names, "problems": problems}, rows)
+
+
+def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[[int, int], None]) -> None:
+    """The same for a codec that takes many items at once and leaves none out."""
+    hashes, done = list[np.ndarray](), 0
+    with open(folder / ARRAY, "wb", buffering=_PIECE) as file:
+        file.write(b"\0" * _HEADER)
+        for part in codec.prepare_all(source.items):
+            file.write(part.tobytes())
+            digests = (blake2b(row.data, digest_size=8).digest() for row in np.ascontiguousarray(part))
+            hashes.append(np.frombuffer(b"".join(digests), "<u8"))
+            done += len(part)
+            progress(done, len(source.items))
+        if done < 2:
+            raise _too_few(source, done, list(source.problems))
+        file.seek(0)
+        file.write(_header((done, *part.shape[1:]), part.dtype))
+        _settle(file)
+    _save(folder / HASHES, np.concatenate(hashes).astype(np.uint64))
+    names = getattr(source.items, "names", None) or [item.name for item in source.items]
+    table = {"fingerprint": source.fingerprint, "names": names, "problems": source.problems}
+    _write_table(folder, table, [])
 
 
 def prepared(source: Source, codec: Codec) -> Iterator[tuple[Item, np.ndarray | str]]:

@@ -91,6 +91,11 @@ class Model(Family):
                 f"The data are {what} of shape {spec.shape}", "An autoregressive model writes a sequence of tokens",
                 "Use --family vae or --family gan for such data",
             )  # fmt: skip
+        if spec.sizes is not None:
+            raise OptionError(
+                f"The tokens of these items are the {len(spec.sizes)} cells of a table's row, which differ in kind",
+                "Tokens of one vocabulary", "Use --family anyorder, which is the same idea for rows, or vae",
+            )  # fmt: skip
         self.spec, self.config, self.tokens = spec, config, spec.tokens
         self.context = spec.shape[0] - (spec.end is not None)  # tokens predicted in a row
         self.batch = max(4, TOKENS_PER_STEP // self.context)

@@ -47,10 +47,10 @@ def skipped(problems: Sequence[tuple[str, str]], total: int) -> list[Finding]:
 
 
 def parted(problems: Sequence[Sequence[str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """What was left out, and what was only mended: files whose characters were read as well as they can be."""
+    """What was left out, and what was only mended: characters, or names of columns, read as well as they can be."""
     found: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], [])
     for name, why in problems:
-        found[name.endswith(" (encoding)")].append((name, why))
+        found[name.endswith((" (encoding)", " (header)"))].append((name, why))
     return found
 
 

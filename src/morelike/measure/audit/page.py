@@ -76,8 +76,17 @@ def item(found: Finding, audit: Audit) -> str:
     head = f"<h3>{symbol} {escape(found.title)} <small>{words}</small></h3>"
     lines = (("", found.evidence), ("What it does to the model", found.consequence), ("What to do", found.action),
              ("If you do nothing", found.default))  # fmt: skip
-    told = "".join(f"<p>{f'<b>{title}:</b> ' if title else ''}{escape(text)}</p>" for title, text in lines if text)
+    told = "".join(
+        f"<p>{f'<b>{title}:</b> ' if title else ''}{escape(text).replace(chr(10), '<br>')}</p>"
+        for title, text in lines
+        if text
+    )
     return f'<li class="{tone}">{head}{told}{shown(found, audit)}{named(found)}</li>'
+
+
+def broken(text: str) -> str:
+    """A text with its lines, escaped."""
+    return escape(text).replace("\n", "<br>")
 
 
 def shown(found: Finding, audit: Audit) -> str:

@@ -1,0 +1,280 @@
+"""One column of a table: what is known of it, and its cells <-> small whole numbers."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._bins import locate
+from morelike.codecs._identifiers import counted, spelt
+from morelike.codecs._numerals import Style, dates, numbers, say_date
+
+KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
+UNITS = ("year", "month", "day", "hour", "minute", "second")
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    name, kind  as it is called, and one of `KINDS`
+    dtype       polars' name of the type of its cells, Int64 or String, say; of what text stands for in a written table
+    written     whether the cells of the table are text, to be written as they were
+    values      the values that have a number each, of a category, boolean, constant, number of few values; words among
+                the numbers of a column of numbers
+    rare        values that share one number, most frequent first, and `counts`, how often each was there
+    holes       whether cells are missing, and `hole`, how that is written
+    low, high   (P,) lowest and highest number of each place, and `groups`, the first place of each coarse group
+    parts       of dates, the values of year, month, day, hour, minute, second that occur; () for a part left out
+    style       how its numbers are written; `pattern`: the same of dates and identifiers
+    said        what was found, in a line
+    """
+
+    name: str
+    kind: str
+    dtype: str = "String"
+    written: bool = True
+    values: tuple[Value, ...] = ()
+    rare: tuple[Value, ...] = ()
+    counts: tuple[int, ...] = ()
+    holes: bool = False
+    hole: str = ""
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    groups: tuple[int, ...] = ()
+    parts: tuple[tuple[int, ...], ...] = ()
+    style: Style = Style()
+    pattern: str = ""
+    said: str = ""
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many values each of its cells takes; () for a column that is not learnt."""
+        if self.kind in ("text", "identifier", "constant"):
+            return ()
+        if self.kind == "date":
+            varied = [len(part) for part in self.parts if len(part) > 1]
+            return (varied[0] + self.holes, *varied[1:]) if varied else (1 + self.holes,)
+        first = self.holes + len(self.values) + bool(self.rare) + len(self.groups)
+        finest = int(np.diff([*self.groups, len(self.low)]).max(initial=1))
+        return (first, finest) if finest > 1 else (first,)
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one cell whose number says everything but a rare value."""
+        return bool(self.values) and not self.low and self.kind != "constant"
+
+    def encode(self, cells: Any) -> np.ndarray:
+        """A polars column -> int64 (N, cells of a row), by the values that were seen when this was fitted."""
+        if self.kind == "date":
+            return self._of_dates(self.moments(cells))
+        if self.kind == "number":
+            return self._of_numbers(cells)
+        return np.minimum(self.full(cells), self.sizes[0] - 1)[:, None]
+
+    def full(self, cells: Any) -> np.ndarray:
+        """The numbers int64 (N,) of categories, in which rare values have one each, after the others."""
+        import polars
+
+        if self.kind == "number":
+            return self._of_numbers(cells)[:, 0]
+        known = [key(value) for value in (*self.values, *self.rare)]
+        codes = list(range(self.holes, self.holes + len(known)))
+        other = self.holes + len(self.values) if self.rare else 0
+        text = texts(cells)
+        found = text.replace_strict(known, codes, default=other, return_dtype=polars.Int64).fill_null(other).to_numpy()
+        return np.where(missing(text).to_numpy(), 0, found) if self.holes else found
+
+    def floats(self, cells: Any) -> np.ndarray:
+        """A polars column -> float64 (N,), NaN for what is missing or no number."""
+        import polars
+
+        found = numbers(cells, self.style) if cells.dtype == polars.String else cells.cast(polars.Float64)
+        plain = found.fill_null(float("nan")).to_numpy()
+        return np.where(np.isfinite(plain), plain, np.nan)
+
+    def moments(self, cells: Any) -> Any:
+        """A polars column -> polars column of datetimes, null for what is missing or no date."""
+        import polars
+
+        if cells.dtype == polars.String:
+            return dates(cells, self.pattern)
+        if cells.dtype == polars.Time:
+            return polars.Series([datetime.date(1970, 1, 1)]).new_from_index(0, len(cells)).dt.combine(cells)
+        plain = cells.dt.replace_time_zone(None) if cells.dtype == polars.Datetime else cells
+        return plain.cast(polars.Datetime("us"))
+
+    def _of_numbers(self, cells: Any) -> np.ndarray:
+        found = self.floats(cells)
+        bad = np.isnan(found)
+        values = [one for one in self.values if not isinstance(one, str)]
+        first, at = len(self.values) - len(values) + self.holes, np.where(bad, 0.0, found)
+        codes = np.zeros((len(found), len(self.sizes)), np.int64)
+        if self.low:
+            place = locate(at, np.array(self.low))
+            group = np.searchsorted(np.array(self.groups), place, side="right") - 1
+            codes[:, 0] = first + group
+            if len(self.sizes) > 1:
+                codes[:, 1] = np.where(bad, 0, place - np.array(self.groups)[group])
+        else:
+            codes[:, 0] = first + nearest(at, np.array(values, np.float64))
+        codes[bad, 0] = 0
+        words = [one for one in self.values if isinstance(one, str)]
+        if words and bad.any():
+            import polars
+
+            which = texts(cells).replace_strict(words, list(range(self.holes, first)), default=-1,
+                                                return_dtype=polars.Int64).fill_null(-1).to_numpy()  # fmt: skip
+            codes[:, 0] = np.where(which >= 0, which, codes[:, 0])
+        return codes
+
+    def _of_dates(self, found: Any) -> np.ndarray:
+        codes = np.zeros((len(found), len(self.sizes)), np.int64)
+        bad, place = found.is_null().to_numpy(), 0
+        for unit, part in zip(UNITS, self.parts, strict=True):
+            if len(part) > 1:
+                number = getattr(found.dt, unit)().fill_null(part[0]).to_numpy().astype(np.float64)
+                codes[:, place] = nearest(number, np.array(part, np.float64)) + (self.holes if place == 0 else 0)
+                place += 1
+        if place == 0:
+            codes[:, 0] = int(self.holes)
+        codes[bad, :] = 0
+        return codes
+
+    def decode(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Numbers (N, cells) and uniform draws (N,) for what they leave open -> objects (N,), None for missing."""
+        if self.kind == "identifier":
+            room = self.high[0] - self.low[0] + 1 if self.low else 2.0**53
+            return fresh(self, (u * min(room, 2.0**53)).astype(np.int64).tolist())
+        if not self.sizes:
+            return filled(len(u), self.values[0] if self.values else None)
+        if self.kind == "date":
+            return self._dates(codes, u)
+        first = codes[:, 0]
+        table = np.empty(self.sizes[0], object)
+        table[self.holes : self.holes + len(self.values)] = self.values
+        found = table[first]
+        if self.rare:
+            chosen = np.searchsorted(np.cumsum(self.counts), u * sum(self.counts), side="right")
+            pool = np.empty(len(self.rare), object)
+            pool[:] = self.rare
+            drawn = pool[np.minimum(chosen, len(self.rare) - 1)]
+            found = np.where(first == self.sizes[0] - 1, drawn, found)
+        if self.low:
+            begin = self.holes + len(self.values)
+            numeric = first >= begin
+            fine = codes[:, 1] if codes.shape[1] > 1 else np.zeros_like(first)
+            found[numeric] = self._drawn(first[numeric] - begin, fine[numeric], u[numeric])
+        return found
+
+    def _drawn(self, group: np.ndarray, fine: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Numbers drawn uniformly within their place, of the decimals of the column."""
+        starts = np.array([*self.groups, len(self.low)])
+        place = np.minimum(starts[group] + fine, starts[group + 1] - 1)
+        low, high = np.array(self.low)[place], np.array(self.high)[place]
+        if self.style.decimals is None:
+            return np.minimum(low + u * (high - low), high).astype(object)
+        scale = 10.0**self.style.decimals
+        steps = np.rint((high - low) * scale)
+        found = np.clip(np.round(low + np.floor(u * (steps + 1)) / scale, self.style.decimals), low, high)
+        return self.plain(found)
+
+    def plain(self, found: np.ndarray) -> np.ndarray:
+        """float64 (N,) as objects of the column's type, rounded to its decimals, None for NaN."""
+        if self.style.decimals is not None:
+            found = np.round(found, self.style.decimals)
+        bad = np.isnan(found)
+        whole = "Int" in self.dtype
+        told = np.where(bad, 0, found).astype(np.int64 if whole else np.float64).astype(object)
+        told[bad] = None
+        return told
+
+    def _dates(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
+        columns, place = [], 0
+        for part in self.parts:
+            number = np.full(len(codes), part[0])
+            if len(part) > 1:
+                code = codes[:, place] - (self.holes if place == 0 else 0)
+                number, place = np.array(part)[np.clip(code, 0, len(part) - 1)], place + 1
+            columns.append(number)
+        bad = (codes[:, 0] == 0) if self.holes else np.zeros(len(codes), bool)
+        made = np.empty(len(codes), object)
+        whole = "%.f" not in self.pattern
+        micro = np.zeros(len(u), np.int64) if whole else (u * 1e6).astype(np.int64)
+        for row, parts in enumerate(zip(*(one.tolist() for one in columns), micro.tolist(), strict=True)):
+            if not bad[row]:
+                made[row] = as_date(parts, self.dtype)
+        return made
+
+    def say(self, value: Any) -> str:
+        """A cell as it is written in a table of text."""
+        if value is None:
+            return self.hole
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, int | float) and self.written:
+            return self.style.say(value)
+        if isinstance(value, datetime.date | datetime.time):
+            return say_date(value, self.pattern) if "%Y" in self.pattern or "%H" in self.pattern else str(value)
+        return str(value)
+
+
+def key(value: Value) -> str:
+    """A value as polars writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def texts(cells: Any) -> Any:
+    """A polars column as texts without white space around them."""
+    import polars
+
+    return cells.cast(polars.String).str.strip_chars() if cells.dtype != polars.String else cells.str.strip_chars()
+
+
+def missing(text: Any) -> Any:
+    """Which of some texts stand for a missing cell, bool polars column."""
+    return text.is_null() | text.is_in(MISSING)
+
+
+def nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Index of the known value, of sorted ones, that is nearest to each."""
+    right = np.clip(np.searchsorted(known, values), 1, max(1, len(known) - 1))
+    if len(known) == 1:
+        return np.zeros(len(values), np.int64)
+    return right - (values - known[right - 1] <= known[right] - values)
+
+
+def as_date(parts: Sequence[int], dtype: str) -> datetime.date | datetime.time:
+    """Year, month, day, hour, minute, second and microsecond; a day that the month lacks is its last."""
+    year, month, day, hour, minute, second, micro = parts
+    last = (datetime.date(year + month // 12, month % 12 + 1, 1) - datetime.timedelta(1)).day if year < 9999 else 28
+    if dtype == "Time":
+        return datetime.time(hour, minute, second, micro)
+    date = datetime.date(year, month, min(day, last))
+    return date if dtype == "Date" else datetime.datetime(date.year, date.month, date.day, hour, minute, second, micro)
+
+
+def filled(count: int, value: Any) -> np.ndarray:
+    """The same object again and again."""
+    found = np.empty(count, object)
+    found[:] = value
+    return found
+
+
+def fresh(column: Column, numbers: Sequence[int]) -> np.ndarray:
+    """Made-up identifiers (N,) in the pattern of a column, different for different numbers."""
+    whole = "Int" in column.dtype
+    if column.low:
+        made: list[int] | list[str] = counted(numbers, int(column.low[0]), int(column.high[0]), column.pattern == "row")
+    else:
+        made = spelt(numbers, column.pattern)
+    found = np.empty(len(numbers), object)
+    found[:] = [int(one) for one in made] if whole else [str(one) for one in made]
+    return found

@@ -1,0 +1,127 @@
+"""What a column of a table is: number, category, boolean, date, text, identifier or constant; guessed, or as told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from morelike.codecs._columns import KINDS, UNITS, Column
+from morelike.codecs._numerals import Style, date_format, dates
+from morelike.codecs._numeric import number
+from morelike.codecs._seen import Seen, Wish, base, library, see, value_of
+from morelike.codecs._worded import category, free_text, identifier, worded
+from morelike.core.errors import DataError, OptionError, unknown
+
+DROP = "drop"
+ZERO_ONE = ({"0", "1"}, {"0.0", "1.0"})
+PAIRS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}, {"是", "否"}, {"ja", "nein"})
+
+
+def guess(name: str, cells: Any, wish: Wish) -> Column:
+    """A column fitted to its cells, a polars column. Raises `OptionError` where it cannot be of the kind that is named,
+    and `DataError` where it has a type that is not known."""
+    if cells.dtype.is_nested() or str(cells.dtype) in ("Binary", "Object", "Duration", "Null"):
+        cells = cells.is_null().replace_strict([True, False], [None, None], return_dtype=library().String)
+    if str(cells.dtype).startswith(("Categorical", "Enum")):
+        cells = cells.cast(library().String)
+    if str(cells.dtype).startswith("Decimal"):
+        cells = cells.cast(library().Float64)
+    seen = see(name, cells)
+    if not len(seen.text):
+        return replace(base(seen, "constant", ""), said="empty: every cell is missing; written back so")
+    if wish.kind:
+        return _told(seen, wish)
+    makers = (_constant, _boolean, number, _date, worded)
+    return next(found for make in makers if (found := make(seen, wish)) is not None)
+
+
+def _told(seen: Seen, wish: Wish) -> Column:
+    """As the kind that the user has named."""
+    if wish.kind == "text":
+        return free_text(seen)
+    if wish.kind == "identifier":
+        return identifier(seen)
+    if wish.kind == "constant":
+        return base(seen, "constant", f'always "{seen.text[0]}", as told')
+    found = {"number": number, "date": _date, "boolean": category, "category": category}[wish.kind](seen, wish)
+    if found is None or (wish.kind == "boolean" and len(found.values) != 2):
+        some = ", ".join(seen.text.head(3).to_list())
+        raise OptionError(f'The column "{seen.name}" holds {some}', f"Cells that are each a {wish.kind}",
+                          f'Leave "{seen.name}={wish.kind}" out of --set columns')  # fmt: skip
+    return replace(found, kind=wish.kind)
+
+
+def _constant(seen: Seen, wish: Wish) -> Column | None:
+    if len(seen.text) > 1 or seen.holes:
+        return None
+    column = base(seen, "constant", f'always "{seen.text[0][:40]}"; written back')
+    return replace(column, values=(value_of(seen, seen.text[0]),))
+
+
+def _boolean(seen: Seen, wish: Wish) -> Column | None:
+    words = {text.casefold() for text in seen.text.head(3).to_list()}
+    if len(seen.text) != 2 or words not in (*PAIRS, *ZERO_ONE):
+        return None
+    if words in ZERO_ONE:
+        column = base(seen, "boolean", " or ".join(sorted(words)), "String" if seen.written else "")
+        whole = words == {"0", "1"}
+        if seen.written:
+            style = Style(decimals=0, places=0 if whole else 1)
+            column = replace(column, dtype="Int64" if whole else "Float64", style=style)
+        return replace(column, values=(0, 1) if whole else (0.0, 1.0))
+    column = base(seen, "boolean", " or ".join(seen.text.to_list()))
+    return replace(column, values=tuple(value_of(seen, text) for text in sorted(seen.text.to_list())))
+
+
+def _date(seen: Seen, wish: Wish) -> Column | None:
+    pl = library()
+    kind, pattern, gone = str(seen.cells.dtype), "", 0
+    if seen.written:
+        found = date_format(seen.text)
+        if found is None:
+            return None
+        pattern, dated = found
+        kind = "Time" if not dated else "Datetime" if "%H" in pattern else "Date"
+        moments = dates(seen.text, pattern)
+        gone = int(seen.counts[moments.is_null().to_numpy()].sum())
+    elif not kind.startswith(("Date", "Time")):
+        return None
+    else:
+        moments = Column(seen.name, "date").moments(seen.cells.drop_nulls().unique())
+        kind = re.sub(r"\(.*", "", kind)
+        pattern = "%.f" if kind == "Datetime" and (moments.dt.microsecond() != 0).any() else ""
+    moments = moments.drop_nulls()
+    parts = tuple(tuple(getattr(moments.dt, unit)().unique().sort().cast(pl.Int64).to_list()) for unit in UNITS)
+    if not len(moments):
+        return None
+    ends = [moments.min(), moments.max()]
+    said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
+    said += f", {gone:,} no date, read as missing" if gone else ""
+    return replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0)
+
+
+def refuse(columns: Sequence[Column], name: str) -> None:
+    """Raise `DataError` where no column can be learnt."""
+    if not any(column.sizes for column in columns):
+        kinds = "; ".join(f"{column.name}: {column.said}" for column in columns[:5])
+        raise DataError(f"{name} has no column to learn ({kinds})", "One number, category or date at least",
+                        "Name its kind: --set columns=NAME=category")  # fmt: skip
+
+
+def asked(columns: str) -> dict[str, str]:
+    """{"age": "number"} of "age=number,zip=category". Raises `OptionError` for a kind that is not known."""
+    kinds, name = dict[str, str](), ""
+    for part in columns.split(",") if columns.strip() else ():
+        name = f"{name},{part}" if name else part
+        head, equals, kind = name.rpartition("=")
+        if not equals:
+            continue  # a comma within a name
+        if kind.strip() not in (*KINDS, DROP):
+            raise unknown("kind of column", kind.strip(), (*KINDS, DROP))
+        kinds[head.strip()], name = kind.strip(), ""
+    if name:
+        raise OptionError(f'columns ends with "{name}"', "Names and kinds, NAME=KIND,NAME=KIND", "Write for example: "
+                          "--set columns=age=number,id=drop")  # fmt: skip
+    return kinds

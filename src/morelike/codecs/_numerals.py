@@ -1,0 +1,180 @@
+"""How numbers and dates are written: currency, thousands, decimal comma, decimals; the pattern of a date."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_BODY = re.compile(
+    r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,' \u00a0]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)(\s?[^\d.,]{0,6})$"
+)
+CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
+_GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.' \u00a0"}
+_PLAIN = 15  # decimals from which a number is a binary fraction written out
+DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y",
+        "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")  # fmt: skip
+TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S%.f", "T%H:%M:%SZ")
+CLOCKS = ("%H:%M:%S", "%H:%M")
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a number is written.
+
+    before, after  what stands around it, such as "$" or " %"
+    thousands      between groups of three digits, "" for nothing
+    point          before the decimals
+    decimals       decimals that mean something, to which new numbers are rounded; None for binary fractions
+    places         decimals that are written at least: 2 for 12.50
+    """
+
+    before: str = ""
+    after: str = ""
+    thousands: str = ""
+    point: str = "."
+    decimals: int | None = 0
+    places: int = 0
+
+    def say(self, value: float) -> str:
+        """The number as it is written in the table."""
+        if self.decimals is None:
+            body = repr(float(value))
+        else:
+            digits = max(self.decimals, self.places)
+            body = f"{value:.{digits}f}" if digits else str(round(value))
+            if self.decimals > self.places:
+                body = body.rstrip("0")
+                short = self.places - len(body.partition(".")[2])
+                body = (body + "0" * max(0, short)).rstrip(".")
+        sign, body = ("-", body[1:]) if body.startswith("-") else ("", body)
+        whole, point, rest = body.partition(".")
+        if self.thousands:
+            whole = f"{int(whole):,}".replace(",", self.thousands)
+        return f"{self.before}{sign}{whole}{self.point if point else ''}{rest}{self.after}"
+
+
+def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
+    """How most of some different texts write a number; None where fewer than `share` of them are numbers, or where
+    some begin with 0 as codes do."""
+    found = [one for text in texts if (one := _BODY.match(text))]
+    if not found or len(found) < share * len(texts):
+        return None
+    (before, after), most = Counter((one[1], one[5]) for one in found).most_common(1)[0]
+    letters = any(char.isalpha() for char in before) and not before.endswith("$") and before.strip() not in CURRENCIES
+    if most < share * len(texts) or letters:
+        return None
+    bodies = [(one[3], one[4]) for one in found if (one[1], one[5]) == (before, after)]
+    if any(len(body) > 1 and body[0] == "0" and body[1].isdigit() for body, _ in bodies):
+        return None
+    thousands, point = _marks([body for body, _ in bodies])
+    if point is None:
+        return None
+    tails = [body.rpartition(point)[2] if point in body else "" for body, _ in bodies]
+    longest, shortest = max(map(len, tails)), min(map(len, tails))
+    exponents = any(power for _, power in bodies)
+    if exponents or longest > _PLAIN - 5:
+        return Style(before, after, thousands, point, None)
+    need = max(len(tail.rstrip("0")) for tail in tails)
+    return Style(before, after, thousands, point, need, shortest)
+
+
+def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
+    """What groups the thousands and what stands before the decimals; (…, None) where that is not consistent."""
+    used = {mark for body in bodies for mark in body if not mark.isdigit()}
+    if not used:
+        return "", "."
+    if len(used) == 1:
+        (mark,) = used
+        with_it = [body for body in bodies if mark in body]
+        grouped = all(_GROUPS[mark].match(body) for body in with_it)
+        several = any(body.count(mark) > 1 for body in with_it)
+        if (
+            mark in "' \u00a0"
+            or several
+            or (mark == "," and grouped and not any(len(b) > 3 for b in bodies if mark not in b))
+        ):
+            return (mark, ".") if grouped else ("", None)
+        return ("", mark) if all(body.count(mark) == 1 for body in with_it) else ("", None)
+    if len(used) == 2:
+        a, b = sorted(used, key=lambda mark: max(body.rfind(mark) for body in bodies if mark in body))
+        both = [body for body in bodies if a in body and b in body]
+        point = Counter(b if body.rfind(b) > body.rfind(a) else a for body in both).most_common(1)[0][0] if both else b
+        group = a if point == b else b
+        return (group, point) if point in ".," and all(body.count(point) <= 1 for body in bodies) else ("", None)
+    return "", None
+
+
+def numbers(column: Any, style: Style) -> Any:
+    """A polars column of texts as float64; what is no number is null."""
+    import polars
+
+    column = column.str.strip_chars()
+    if style.before:
+        column = column.str.strip_prefix(style.before)
+    if style.after:
+        column = column.str.strip_suffix(style.after)
+    if style.thousands:
+        column = column.str.replace_all(style.thousands, "", literal=True)
+    if style.point != ".":
+        column = column.str.replace(style.point, ".", literal=True)
+    return column.cast(polars.Float64, strict=False)
+
+
+def decimals_of(values: np.ndarray) -> int | None:
+    """The decimals that some float64 (N,) have; None for binary fractions."""
+    some = values[:: max(1, len(values) // 5_000)]
+    for digits in range(_PLAIN - 5):
+        if np.array_equal(np.round(some, digits), some):
+            return digits
+    return None
+
+
+def date_format(column: Any) -> tuple[str, bool] | None:
+    """How a polars column of different texts writes dates, and whether with a day; None where it holds none."""
+    import polars
+
+    first = column[0]
+    if not any(char.isdigit() for char in first) or not 4 <= len(first) <= 32:
+        return None
+    some = column.head(2_000)
+    for pattern in [day + time for day in DAYS for time in TIMES]:
+        if pattern == "%Y%m%d" and not all(len(one) == 8 and "1850" < one[:4] < "2101" for one in some.to_list()):
+            continue
+        read = some.str.to_datetime(pattern, strict=False, time_unit="us")
+        if read.null_count() <= 0.02 * len(some):
+            written = [say_date(one, pattern) for one in read.to_list() if one is not None]
+            padded = sum(a == b for a, b in zip(written, some.to_list(), strict=False)) > 0.5 * len(written)
+            return (pattern if padded else pattern.replace("%m", "%-m").replace("%d", "%-d")), True
+    for pattern in CLOCKS:
+        if some.cast(polars.String).str.to_time(pattern, strict=False).null_count() <= 0.02 * len(some):
+            return pattern, False
+    return None
+
+
+def dates(column: Any, pattern: str) -> Any:
+    """A polars column of texts as datetimes; what is none is null."""
+    import polars
+
+    if pattern in CLOCKS:
+        day = polars.Series(["1970-01-01 "]).new_from_index(0, len(column))
+        column, pattern = day + column.str.strip_chars(), "%Y-%m-%d " + pattern
+    plain = pattern.replace("%-", "%")
+    return column.str.strip_chars().str.to_datetime(plain, strict=False, time_unit="us")
+
+
+def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
+    """A date as the pattern writes it; unlike strftime, of the same length for early years and in every language."""
+    of = {name: getattr(value, name, 0) for name in ("year", "month", "day", "hour", "minute", "second", "microsecond")}
+    parts = {
+        "%Y": f"{of['year']:04}", "%m": f"{of['month']:02}", "%d": f"{of['day']:02}", "%-m": str(of["month"]),
+        "%-d": str(of["day"]), "%b": _MONTHS[of["month"] - 1], "%H": f"{of['hour']:02}", "%M": f"{of['minute']:02}",
+        "%S": f"{of['second']:02}", "%.f": f".{of['microsecond']:06}".rstrip("0").rstrip(".") or "",
+    }  # fmt: skip
+    return re.sub(r"%-?\.?[YmdbHMSf]", lambda one: parts[one[0]], pattern)

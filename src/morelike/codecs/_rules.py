@@ -1,0 +1,227 @@
+"""Rules that hold in every row of a table: one column follows from others, or is never above another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._columns import Column
+
+SURE = 30.0  # nats by which a rule is less likely to hold by chance
+MOST, SHOWN = 60, 256  # columns among which rules are sought; rows on which they are tried first
+OVERLAP = 0.05  # share of rows that would break a <= b if the columns had nothing to do with each other
+LONGEST = 12  # columns of a sum
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a table.
+
+    kind    lookup (a table of what follows from each value) | sum (to = offset + sum of scales times columns) |
+            order (of[0] <= to)
+    of, to  numbers of the columns
+    table   of a lookup: the full code of `to` for each full code of of[0]
+    said    the rule in words
+    """
+
+    kind: str
+    of: tuple[int, ...]
+    to: int
+    table: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    offset: float = 0.0
+    said: str = ""
+
+    @property
+    def derives(self) -> bool:
+        """Whether `to` need not be learnt."""
+        return self.kind != "order"
+
+
+@dataclass
+class Facts:
+    """The cells of a table by which rules are sought.
+
+    columns  as they were fitted
+    codes    full codes (N,) of the columns that have few values, by number
+    floats   values (N,) of the columns of numbers and dates, NaN for missing
+    """
+
+    columns: Sequence[Column]
+    codes: dict[int, np.ndarray] = field(default_factory=dict)
+    floats: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def gather(columns: Sequence[Column], table: Any) -> Facts:
+    """The facts of a table; of one with very many columns, of the first ones."""
+    facts = Facts(columns)
+    for place, column in enumerate(columns):
+        if not column.sizes or len(facts.codes) + len(facts.floats) >= 2 * MOST:
+            continue
+        cells = table[column.name]
+        words = any(isinstance(one, str) for one in column.values)
+        if column.kind == "number" and not words:
+            facts.floats[place] = column.floats(cells)
+        if column.kind == "date":
+            moments = column.moments(cells)
+            facts.floats[place] = moments.dt.epoch("us").cast(float).fill_null(float("nan")).to_numpy()
+        if column.single and len(column.values) + len(column.rare) > 1:
+            facts.codes[place] = column.full(cells)
+    return facts
+
+
+def find(facts: Facts) -> tuple[Rule, ...]:
+    """The rules of a table: what follows from what, each column once, and then what is never above what."""
+    found = list[Rule]()
+    gone, used = set[int](), set[int]()
+    for rule in (*lookups(facts), *lines(facts), *sums(facts)):
+        if rule.to not in gone | used and not gone & set(rule.of):
+            found.append(rule)
+            gone.add(rule.to)
+            used |= set(rule.of)
+    return (*found, *(rule for rule in orders(facts) if not {rule.to, *rule.of} & gone))
+
+
+def lookups(facts: Facts) -> Iterator[Rule]:
+    """Columns whose value is settled by that of another: education and its number, a town and its country."""
+    places = sorted(facts.codes)[:MOST]
+    rows = np.linspace(0, len(next(iter(facts.codes.values()), [])) - 1, SHOWN).astype(int)
+    for a in places:
+        for b in places:
+            if a == b or not _settles(facts.codes[a][rows], facts.codes[b][rows]):
+                continue
+            one, two = facts.codes[a], facts.codes[b]
+            if not _settles(one, two) or by_chance(one, two) > -SURE:
+                continue
+            table = np.zeros(int(one.max()) + 1, np.int64)
+            table[one] = two
+            mutual = b < a and _settles(two, one)
+            if not mutual:
+                names = facts.columns[a].name, facts.columns[b].name
+                yield Rule("lookup", (a,), b, tuple(table.tolist()), said=f'"{names[0]}" settles "{names[1]}"')
+
+
+def _settles(a: np.ndarray, b: np.ndarray) -> bool:
+    table = np.zeros(int(a.max(initial=0)) + 1, b.dtype)
+    table[a] = b
+    return bool((table[a] == b).all())
+
+
+def by_chance(a: np.ndarray, b: np.ndarray) -> float:
+    """Log of the probability that a settles b if they had nothing to do with each other: sum_a log sum_b p_b^n_a."""
+    share = np.bincount(b) / len(b)
+    logs = np.log(share[share > 0])
+    sizes, times = np.unique(np.bincount(a), return_counts=True)
+    each = [
+        n * np.logaddexp.reduce(size * logs) for size, n in zip(sizes.tolist(), times.tolist(), strict=True) if size
+    ]
+    return float(np.sum(each))
+
+
+def lines(facts: Facts) -> Iterator[Rule]:
+    """Columns of numbers that are another one in other units: to = scale * of + offset, after rounding."""
+    known = _numbers(facts)
+    for place, b in enumerate(known):
+        for a in known[:place]:
+            one, two = facts.floats[a], facts.floats[b]
+            bad = np.isnan(one)
+            if (bad != np.isnan(two)).any() or bad.mean() > 0.5:
+                continue
+            x, y = one[~bad], two[~bad]
+            if x.max() == x.min() or y.max() == y.min():
+                continue
+            scale = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+            offset = float(y.mean() - scale * x.mean())
+            for digits in (3, 6, 12):  # a factor such as 1.8 is rather a round one than one that fits as well
+                slope, shift = round(scale, digits), round(offset, digits)
+                if all(
+                    _equal(slope * x[part] + shift, y[part], facts.columns[b]) for part in (slice(SHOWN), slice(None))
+                ):
+                    said = _equation(facts, b, [a], [slope], shift)
+                    yield Rule("sum", (a,), b, scales=(slope,), offset=shift, said=said)
+                    break
+
+
+def sums(facts: Facts) -> Iterator[Rule]:
+    """Columns that are the sum of two others, or of a run of those before or after them, or make up a constant with
+    such a run."""
+    known = [one for one in _numbers(facts) if not np.isnan(facts.floats[one]).any()]
+    if len(known) < 3:
+        return
+    rows = np.linspace(0, len(facts.floats[known[0]]) - 1, SHOWN).astype(int)
+    some = np.stack([facts.floats[one][rows] for one in known])  # (columns, rows)
+    for to in range(len(known)):
+        groups = [range(begin, to) for begin in range(max(0, to - LONGEST), to - 1)]
+        groups += [range(to + 1, end) for end in range(to + 3, min(len(known), to + 1 + LONGEST) + 1)]
+        pairs = [(i, j) for i in range(len(known)) for j in range(i) if to not in (i, j)]
+        close = [
+            pair
+            for pair in pairs
+            if abs(some[pair[0], 0] + some[pair[1], 0] - some[to, 0]) < 1e-6 * (1 + abs(some[to, 0]))
+        ]
+        for group in [*close, *groups]:
+            for sign, shift in ((1.0, 0.0), (-1.0, float(some[[*group, to], 0].sum()))):
+                if rule := _sum(facts, known, to, sorted(group), sign, shift, some):
+                    yield rule
+
+
+def _sum(
+    facts: Facts, known: Sequence[int], to: int, group: Sequence[int], sign: float, shift: float, some: np.ndarray
+) -> Rule | None:
+    column = facts.columns[known[to]]
+    if not _equal(shift + sign * some[list(group)].sum(0), some[to], column):
+        return None
+    of = [known[one] for one in group]
+    if any((facts.floats[one] != 0).mean() < 0.05 for one in of):
+        return None  # a sum with what is nearly always 0 says little
+    if not _equal(shift + sign * np.sum([facts.floats[one] for one in of], 0), facts.floats[known[to]], column):
+        return None
+    scales = [sign] * len(of)
+    return Rule("sum", tuple(of), known[to], scales=tuple(scales), offset=round(shift, 9),
+                said=_equation(facts, known[to], of, scales, shift))  # fmt: skip
+
+
+def orders(facts: Facts) -> Iterator[Rule]:
+    """Pairs of columns of which one is never above the other, though it would be if its rows were shuffled."""
+    known = [one for one in sorted(facts.floats) if len(facts.floats) <= MOST]
+    found = list[tuple[int, int]]()
+    for a in known:
+        for b in known:
+            one, two = facts.floats[a], facts.floats[b]
+            if a == b or facts.columns[a].kind != facts.columns[b].kind or (one[:SHOWN] > two[:SHOWN]).any():
+                continue
+            both = ~(np.isnan(one) | np.isnan(two))
+            x, y = one[both], two[both]
+            if not len(x) or (x > y).any() or (x == y).all():
+                continue
+            broken = x > np.random.default_rng(0).permutation(y)
+            if broken.mean() >= OVERLAP and broken.sum() >= SURE:
+                found.append((a, b))
+    for a, b in found:
+        if not any((a, c) in found and (c, b) in found for c in known):  # the others follow
+            said = f'"{facts.columns[a].name}" ≤ "{facts.columns[b].name}"'
+            yield Rule("order", (a,), b, said=said)
+
+
+def _numbers(facts: Facts) -> list[int]:
+    """Columns of numbers of more than a few values."""
+    return [one for one in sorted(facts.floats) if facts.columns[one].kind == "number" and facts.columns[one].low][
+        :MOST
+    ]
+
+
+def _equal(made: np.ndarray, real: np.ndarray, column: Column) -> bool:
+    digits = column.style.decimals
+    if digits is None:
+        return bool(np.allclose(made, real, rtol=1e-9, atol=1e-12))
+    return bool((np.abs(np.round(made, digits) - real) < 0.1 * 10.0**-digits).all())
+
+
+def _equation(facts: Facts, to: int, of: Sequence[int], scales: Sequence[float], offset: float) -> str:
+    terms = [f'{"" if s == 1 else "-" if s == -1 else f"{s:g} "}"{facts.columns[one].name}"'
+             for one, s in zip(of, scales, strict=True)]  # fmt: skip
+    terms = [f"{offset:g}", *terms] if offset else terms
+    return f'"{facts.columns[to].name}" = {" + ".join(terms).replace("+ -", "- ")}'

@@ -1,0 +1,123 @@
+"""What is wrong with a table: equal rows, keys, columns that are others in disguise, outliers, gaps, personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from morelike.codecs._columns import Column, missing, texts
+from morelike.codecs._personal import KINDS as PERSONAL
+from morelike.codecs._personal import personal
+from morelike.codecs._rules import Rule
+from morelike.core.codec import Blemish
+
+GAPS, FAR, LOOK = 0.3, 10.0, 5_000  # share of missing cells that is told; spreads of an outlier; cells that are read
+INDEX = "\0row"  # no column is called so
+NAMED = 100  # rows that are named of a finding
+
+
+def survey(columns: Sequence[Column], rules: Sequence[Rule], table: Any) -> list[Blemish]:
+    """What is wrong with a table, a polars frame, whose columns have been fitted."""
+    return [*kinds(columns), *repeated(columns, table), *followed(rules), *gaps(columns, table),
+            *outliers(columns, table), *private(columns, table)]  # fmt: skip
+
+
+def kinds(columns: Sequence[Column]) -> Iterator[Blemish]:
+    """Columns that are not learnt, and what comes out instead."""
+    for kind, title, consequence, action in (
+        ("identifier", "names the rows", "It is not learnt; new ones are made up in the same pattern.",
+         "If it means something, say so: --set columns=NAME=category, or NAME=number."),
+        ("text", "holds free text", "It is not learnt and comes out empty.",
+         "Learn it by itself: morelike fit SOURCE --make NAME."),
+        ("constant", "is always the same", "It is put aside and written back.", "Nothing."),
+    ):  # fmt: skip
+        found = [column.name for column in columns if column.kind == kind]
+        if found:
+            names = ", ".join(f'"{name}"' for name in found[:5]) + (f" and {len(found) - 5}" if len(found) > 5 else "")
+            whole = f"{names} {title}" if len(found) == 1 else f"{names}: each {title}"
+            yield Blemish(f"{kind}_columns", "note", whole, consequence=consequence, action=action)  # fmt: skip
+
+
+def repeated(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
+    """Rows that are there more than once, identifiers aside."""
+    names = [column.name for column in columns if column.sizes]
+    first = table.select(names).with_row_index(INDEX).unique(names, keep="first")[INDEX].to_numpy()
+    again = np.setdiff1d(np.arange(table.height), first)
+    if len(again):
+        share = len(again) / table.height
+        with_key = len(names) < len(columns)
+        yield _told("repeated_rows", "warn" if share >= 0.05 else "note", again,
+                    f"{len(again):,} rows repeat an earlier one{' but for its identifier' if with_key else ''}",
+                    f"{100 * share:.1f} % of {table.height:,}.", "The model makes such rows more often.",
+                    "Remove them, unless the same thing did happen again.")  # fmt: skip
+
+
+def followed(rules: Sequence[Rule]) -> Iterator[Blemish]:
+    """Columns that are another one in disguise."""
+    found = [rule.said for rule in rules if rule.derives]
+    if found:
+        yield Blemish("derived_columns", "note", f"{len(found)} columns follow from others" if len(found) > 1 else
+                      "1 column follows from others", evidence="; ".join(found[:12]) + ".",
+                      consequence="Each is worked out from the others, exactly; as a thing to predict, it is given "
+                      "away.", action="Leave one of them out if you mean to predict the other.")  # fmt: skip
+
+
+def gaps(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
+    """Columns of which much is missing."""
+    shares = {column.name: float(missing(texts(table[column.name])).mean()) for column in columns if column.holes}
+    many = {name: share for name, share in shares.items() if share >= GAPS}
+    if many:
+        said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(many.items(), key=lambda one: -one[1]))
+        yield Blemish("missing_cells", "note", f"Much is missing in {len(many)} columns" if len(many) > 1 else
+                      f'Much is missing in "{next(iter(many))}"', evidence=said[:300] + ".",
+                      consequence="The gaps are learnt, and new rows have as many.",
+                      action="Drop what is nearly empty: --set columns=NAME=drop.")  # fmt: skip
+
+
+def outliers(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
+    """Numbers far from all others: more than ten times the distance of the outermost 1 % from the middle."""
+    for column in columns:
+        if not column.low:
+            continue
+        values = column.floats(table[column.name])
+        low, middle, high = np.nanquantile(values, [0.01, 0.5, 0.99])
+        far = np.flatnonzero(
+            (values > middle + FAR * max(high - middle, 1e-12)) | (values < middle - FAR * max(middle - low, 1e-12))
+        )
+        if 0 < len(far) <= 0.005 * len(values) and high > low:
+            shown = ", ".join(column.style.say(float(one)) for one in values[far[:3]])
+            yield _told("outliers", "note", far, f'{len(far):,} far-off numbers in "{column.name}"',
+                        f"Such as {shown}, where 98 % lie from {column.style.say(float(low))} to "
+                        f"{column.style.say(float(high))}.", "They are learnt as they are.",
+                        "Correct or remove what is an error of entry.")  # fmt: skip
+
+
+def private(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
+    """Columns with personal data; nothing of it is repeated here."""
+    for column in columns:
+        if not column.written and column.dtype != "String":
+            continue
+        if column.kind in ("number", "date", "boolean", "constant"):
+            continue
+        text = texts(table[column.name])
+        some = text.gather_every(max(1, len(text) // LOOK)).drop_nulls().unique()
+        total = dict.fromkeys(PERSONAL, 0)
+        for cell in some.to_list():
+            for kind, count in personal(cell).items():
+                total[kind] += count
+        said = ", ".join(f"{count:,} {PERSONAL[kind][count != 1]}" for kind, count in total.items() if count)
+        if said:
+            made_up = column.kind == "identifier"
+            yield Blemish("personal_data", "note" if made_up else "warn", f'"{column.name}" holds personal data',
+                          evidence=f"{said} in {len(some):,} different cells.",
+                          consequence="It is made up afresh." if made_up else "New rows can hold the same ones.",
+                          action="Drop it: --set columns=NAME=drop, or have it made up: NAME=identifier.")  # fmt: skip
+
+
+def _told(
+    kind: str, severity: Literal["warn", "note"], rows: np.ndarray, title: str, evidence: str, consequence: str,
+    action: str,
+) -> Blemish:  # fmt: skip
+    return Blemish(kind, severity, title, tuple(rows[:NAMED].tolist()), evidence, consequence, action)

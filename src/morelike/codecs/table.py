@@ -1,0 +1,317 @@
+"""Table: rows of numbers, categories and dates <-> cells, each of which takes a few values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morelike.codecs import _table_blemishes, _tables
+from morelike.codecs._bins import Resolution, resolution
+from morelike.codecs._columns import Column
+from morelike.codecs._kinds import DROP, asked, guess, refuse
+from morelike.codecs._rules import Rule, find, gather
+from morelike.codecs._seen import Wish
+from morelike.core.codec import Blemish, Item, Metric
+from morelike.core.errors import DataError, OptionError, missing_extra, unknown
+from morelike.core.spec import Spec
+
+TRIES = 8  # draws within the cells of a row until it keeps the rules
+_PART = 100_000  # rows that are prepared at once
+
+
+@dataclass(frozen=True)
+class Config:
+    """How rows become cells.
+
+    columns  kinds of columns, as text: "age=number,zip=category,id=drop"; the others are guessed
+    bins     groups of neighbouring numbers in a first cell; None: by the number of rows, 32 from 3,000 on
+    fine     parts of each group in a second cell; None: the same
+    rare     times that a value of a category is there, below which it shares a cell's value with others; None: likewise
+    rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept
+
+    Found by `fit`: found (the columns), kept (the rules).
+    """
+
+    columns: str = ""
+    bins: int | None = None
+    fine: int | None = None
+    rare: int | None = None
+    rules: bool = True
+    found: tuple[Column, ...] = ()
+    kept: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("bins", 2), ("fine", 1), ("rare", 1)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= 1 << 12:
+                raise OptionError(f"{name} is {value}", f"A whole number from {least} to 4096", f"Correct --set {name}")
+        asked(self.columns)
+
+
+class Codec:
+    """Rows <-> cells.
+
+    Stored as (T,) of the smallest unsigned type; encoded as int64 (B, T), cell t in [0, sizes[t]); decoded to objects
+    (B, C), each a Python int, float, str, bool or date, None for missing, in the order of the table's columns. What a
+    cell leaves open, such as where in its bin a number lies, is drawn by a generator whose seed is the row's cells.
+    """
+
+    natural, suffix, sheets = "table", ".csv", ".csv"
+    versions = "equal in all that is learnt"
+    metrics: Sequence[Metric] = ()
+
+    def __init__(self, config: Config = Config(), said: str = "") -> None:
+        self.config, self.said = config, said
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that go in and come out."""
+        return tuple(column.name for column in self.found)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Their kinds: number, category, boolean, date, text, identifier or constant."""
+        return tuple(column.kind for column in self.found)
+
+    @property
+    def found(self) -> tuple[Column, ...]:
+        """What is known of them. Raises `OptionError` before `fit`."""
+        if not self.config.found:
+            raise OptionError("The columns are not settled", "A codec that has read a table", "Call fit first")
+        return self.config.found
+
+    @cached_property
+    def places(self) -> dict[int, slice]:
+        """Where the cells of each column are that is learnt, by the number of the column."""
+        follow = {rule.to for rule in self.config.kept if rule.derives}
+        places, at = {}, 0
+        for number, column in enumerate(self.found):
+            if column.sizes and number not in follow:
+                places[number] = slice(at, at + len(column.sizes))
+                at += len(column.sizes)
+        return places
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many values each cell takes, (T,)."""
+        return tuple(size for number in self.places for size in self.found[number].sizes)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(T,) of an encoded row."""
+        return (len(self.sizes),)
+
+    @property
+    def preparation(self) -> tuple:
+        """What the stored arrays depend on."""
+        told = repr((self.found, self.config.kept)).encode("utf-8", "replace")
+        return ("table", blake2b(told, digest_size=16).hexdigest())
+
+    def fit(self, items: Sequence[Item]) -> Codec:
+        """A codec with kinds, bins and rules settled by reading all items; `said` tells what each column was taken for.
+
+        Raises `DataError` where there is nothing to learn, and `OptionError` for a column that cannot be what is named.
+        """
+        table, kinds = as_table(items), asked(self.config.columns)
+        for name in kinds:
+            if name not in table.columns:
+                raise unknown("column", name, table.columns)
+        names = [name for name in table.columns if kinds.get(name) != DROP]
+        wish = self._wish(table.height, len(names))
+        found = tuple(guess(name, table[name], replace(wish, kind=kinds.get(name, ""))) for name in names)
+        refuse(found, getattr(items, "name", "The table"))
+        rules = find(gather(found, table)) if self.config.rules else ()
+        config = replace(self.config, found=found, kept=rules)
+        return Codec(config, said(found, rules))
+
+    def _wish(self, rows: int, columns: int) -> Wish:
+        fitting = resolution(rows, columns)
+        finer = Resolution(self.config.bins or fitting.coarse, self.config.fine or fitting.fine, fitting.few)
+        return Wish(finer, self.config.rare or int(np.clip(rows / 2_000, 2, 10)))
+
+    def prepare(self, item: Item) -> np.ndarray:
+        """One row, read as a mapping of columns to cells: (T,)."""
+        return next(self.prepare_all([item]))[0]
+
+    def prepare_all(self, items: Sequence[Item]) -> Iterator[np.ndarray]:
+        """All rows, some at a time: (n, T) each."""
+        table = as_table(items)
+        lacking = [self.found[number].name for number in self.places if self.found[number].name not in table.columns]
+        if lacking:
+            found = f"There is no column {', '.join(lacking)[:200]}"
+            raise DataError(
+                found, f"The columns that were learnt: {', '.join(self.columns)[:300]}", "Add what is missing"
+            )
+        kind = np.min_scalar_type(max(self.sizes) - 1)
+        for begin in range(0, table.height, _PART):
+            part = table[begin : begin + _PART]
+            columns = [self.found[number].encode(part[self.found[number].name]) for number in self.places]
+            yield np.concatenate(columns, 1).astype(kind)
+
+    def encode(self, stored: Tensor) -> Tensor:
+        return stored.long()  # (B, T)
+
+    def known(self, given: Mapping[str, Any]) -> Tensor:
+        """The cells of a row of which only some columns are known, int64 (T,), -1 for what is not.
+
+        given  cells by column, as text or as they are decoded, such as {"sex": "Male"}
+
+        Raises `OptionError` for a column or a value of a category that was not seen, or one that follows from others.
+        """
+        cells = torch.full(self.shape, -1, dtype=torch.int64)
+        for name, value in given.items():
+            if name not in self.columns:
+                raise unknown("column", name, self.columns)
+            number = self.columns.index(name)
+            column = self.found[number]
+            if number not in self.places:
+                why = next((rule.said for rule in self.config.kept if rule.to == number and rule.derives), column.said)
+                raise OptionError(f'"{name}" is not learnt ({why})', "A column that is", "Give another column")
+            told = column.say(value) if not isinstance(value, str) else value
+            if column.kind in ("category", "boolean"):
+                seen = [column.say(one) for one in (*column.values, *column.rare)]
+                if told not in seen and not (column.holes and told == column.hole):
+                    raise unknown(f'value of "{name}"', told, seen)
+            code = column.encode(as_table([Item("given", partial(dict, **{name: told}))])[name])
+            cells[self.places[number]] = torch.from_numpy(code[0])
+        return cells
+
+    def decode(self, x: Tensor) -> np.ndarray:
+        """int (B, T) -> objects (B, C)."""
+        cells = x.detach().cpu().long().numpy()
+        seeds = hashed(cells)
+        rows = self._drawn(cells, seeds)
+        for attempt in range(1, TRIES):
+            broken = np.flatnonzero(~self.kept(rows))
+            if not len(broken):
+                break
+            rows[broken] = self._drawn(cells[broken], mixed(seeds[broken] + np.uint64(attempt)))
+        return rows
+
+    def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+        rows = np.empty((len(cells), len(self.found)), object)
+        none = np.zeros((len(cells), 0), np.int64)
+        for number, column in enumerate(self.found):
+            if number in self.places or not column.sizes:
+                own = cells[:, self.places[number]] if number in self.places else none
+                rows[:, number] = column.decode(own, uniform(seeds, number))
+        for rule in self.config.kept:
+            if rule.derives:
+                rows[:, rule.to] = followed(rule, self.found, rows)
+        return rows
+
+    def kept(self, rows: np.ndarray) -> np.ndarray:
+        """Which of some decoded rows (B, C) keep the rules, bool (B,); what follows from others always does."""
+        good = np.ones(len(rows), bool)
+        for rule in self.config.kept:
+            if rule.kind == "order":
+                a, b = rows[:, rule.of[0]], rows[:, rule.to]
+                both = (a != None) & (b != None)  # noqa: E711  (element by element)
+                good[both] &= (a[both] <= b[both]).astype(bool)
+        return good
+
+    def spec(self, needs: Literal["log_prob", "rsample"]) -> Spec:
+        """The `Spec` of an encoded row: a head of `Row`, independent categories given the network's output."""
+        from morelike.nn.rows import Row
+
+        sizes = self.sizes
+        head = partial(Row, sizes=sizes)
+        return Spec(self.shape, tokens=max(sizes), head_shape=(sum(sizes),), head=head, sizes=sizes)
+
+    def survey(self, items: Sequence[Item]) -> list[Blemish]:
+        """What is wrong with a table as a whole, and with which of its rows."""
+        return _table_blemishes.survey(self.found, self.config.kept, as_table(items))
+
+    def html(self, items: np.ndarray) -> list[str]:
+        """Rows (N, C) as a small table each."""
+        return _tables.html(self.found, items)
+
+    def joined(self, items: np.ndarray) -> str:
+        """Rows (N, C) as lines of a CSV file with its header."""
+        return _tables.joined(self.found, items)
+
+    def write(self, items: np.ndarray, target: Path) -> list[Path]:
+        """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all."""
+        with self.writer(Path(target)) as out:
+            out.add(items)
+        return [Path(target)]
+
+    def writer(self, target: Path) -> _tables.Writer:
+        """A context in which rows are added piece by piece, so that any number of them can be written."""
+        return _tables.Writer(self.found, target)
+
+
+def as_table(items: Sequence[Item]) -> Any:
+    """The rows of some items as a polars frame. Raises `OptionError` where polars is missing."""
+    try:
+        import polars
+    except ImportError:
+        raise missing_extra("polars", "table", "Reading tables") from None
+    whole = getattr(items, "table", None)
+    if isinstance(whole, polars.DataFrame):
+        return whole
+    return polars.DataFrame([dict(item.load()) for item in items], infer_schema_length=None, strict=False)
+
+
+def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
+    """The values (B,) of a column that follow from those of others."""
+    column = columns[rule.to]
+    if rule.kind == "lookup":
+        source = columns[rule.of[0]]
+        values = (*source.values, *source.rare)
+        code = {value: place + source.holes for place, value in enumerate(values)}
+        told = np.empty(max(rule.table) + 1, object)
+        told[column.holes : column.holes + len(column.values) + len(column.rare)] = (*column.values, *column.rare)
+        of = [code.get(value, 0) for value in rows[:, rule.of[0]]]
+        return told[np.array(rule.table, np.int64)[of]]
+    numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
+    return column.plain(rule.offset + numbers @ np.array(rule.scales))
+
+
+def said(columns: Sequence[Column], rules: Sequence[Rule], most: int = 60) -> str:
+    """A line for each column and rule."""
+    lines = [f"  {column.name}: {column.kind}, {column.said}" for column in columns[:most]]
+    lines += [f"  and {len(columns) - most:,} more columns"] if len(columns) > most else []
+    lines += [f"  rule: {rule.said}" for rule in rules[:most]]
+    return f"{len(columns):,} columns:\n" + "\n".join(lines)
+
+
+def hashed(cells: np.ndarray) -> np.ndarray:
+    """uint64 (B,) of the cells of each row (B, T)."""
+    found = np.full(len(cells), 0x9E3779B97F4A7C15, np.uint64)
+    for place in range(cells.shape[1]):
+        found = mixed(found ^ (cells[:, place].astype(np.uint64) + np.uint64(place << 32)))
+    return found
+
+
+def mixed(x: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele et al. 2014), which turns a counter into random numbers: uint64 (B,)."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def uniform(seeds: np.ndarray, number: int) -> np.ndarray:
+    """float64 (B,) from 0 up to 1, independent for each number."""
+    salt = np.uint64((number + 1) * 0xD1342543DE82EF95 % 2**64)
+    return (mixed(seeds ^ salt) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def tiny() -> Codec:
+    """A small codec that is ready to use, for tests: a number in two cells, one of few values, and a category."""
+    low = tuple(float(one) for one in range(0, 24, 2))
+    number = Column(
+        "size", "number", "Int64", low=low, high=tuple(one + 1 for one in low), groups=(0, 4, 8), holes=True
+    )
+    few = Column("count", "number", "Int64", values=(1, 2, 3))
+    kind = Column("kind", "category", values=("cat", "dog"))
+    return Codec(Config(found=(number, few, kind)))

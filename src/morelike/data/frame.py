@@ -1,0 +1,162 @@
+"""Tables of numbers and categories: CSV, Parquet, Excel, databases, frames; an item is a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from morelike.core.codec import Item
+from morelike.core.errors import DataError, missing_extra
+from morelike.data.frame_csv import read_csv
+from morelike.data.listing import Source, fingerprint, mark, printable, why
+from morelike.data.text_columns import is_wordy
+
+FORMAT = 1  # raised when the same files come to give other rows
+WRITTEN = (".csv", ".tsv", ".txt", ".tab", ".data", ".dat")
+BOOKS, BASES = (".xlsx", ".xlsm", ".xls", ".ods"), (".db", ".sqlite", ".sqlite3", ".db3")
+EXPECTED = "A table: .csv, .tsv, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
+PART = "::"  # between a file or database, and the table, sheet or query in it
+_LOOK = 2_000  # rows by which it is told whether a file is a table of numbers and categories
+
+
+class Frame(Sequence[Item]):
+    """The rows of a table, each an item whose `load` gives its cells by column.
+
+    table  polars frame, in which cells are text or of the types that the file has
+    name   of the file, for the names of the rows
+    lines  (N,) line of the file in which each row begins; None where a file has no lines
+    """
+
+    def __init__(self, table: Any, name: str, lines: np.ndarray | None = None) -> None:
+        self.table, self.name, self.lines = table, name, lines
+
+    def __len__(self) -> int:
+        return self.table.height
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        return Item(self.where(row), partial(self.table.row, row, named=True))
+
+    def where(self, row: int) -> str:
+        """Name of a row: "adult.csv, line 17"."""
+        return f"{self.name}, row {row + 1}" if self.lines is None else f"{self.name}, line {self.lines[row]}"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all rows."""
+        return [self.where(row) for row in range(len(self))]
+
+
+def library() -> Any:
+    """The module polars; an `OptionError` that names the extra where it is missing."""
+    try:
+        import polars
+    except ImportError:
+        raise missing_extra("polars", "table", "Reading tables") from None
+    return polars
+
+
+def has_polars() -> bool:
+    """Whether tables can be read."""
+    return find_spec("polars") is not None
+
+
+def is_frame(path: Path) -> bool:
+    """True for a file that is a table, none of whose columns is text to learn or holds pictures, by its beginning."""
+    try:
+        frame, _, _ = _read(path, "", _LOOK)
+        return frame.width > 1 and not any(_is_text(one) for one in frame.get_columns())
+    except (DataError, OSError):
+        return False
+
+
+def _is_text(column: Any) -> bool:
+    """Whether a column holds text to learn, or files of other kinds."""
+    pl = library()
+    if column.dtype == pl.String:
+        return is_wordy(column.drop_nulls().to_list())
+    return column.dtype == pl.Binary or column.dtype.is_nested()
+
+
+def open_frame(source: str | Path) -> Source:
+    """The rows of a table, each of which gives its cells by column.
+
+    source  a file; "book.xlsx::Sheet2", "clinic.db::visits" or "clinic.db::select * from visits"; the URL of a
+            database that SQLAlchemy knows, with "::" and a query
+
+    Raises `DataError` where there are fewer than two rows or no columns, and `OptionError` for a missing library.
+    """
+    place, _, part = str(source).partition(PART)
+    if "://" in place:
+        from morelike.data.frame_base import read_url
+
+        table, problems, lines, stamp = *read_url(place, part), None, fingerprint("url", (place, part))
+    else:
+        path = Path(place).expanduser()
+        if not path.is_file():
+            raise DataError(f"There is no file {printable(path)}", EXPECTED, "Check the name")
+        table, problems, lines = _read(path, part)
+        stamp = fingerprint("frame", (FORMAT, path.name, part, *mark(os.stat(path))))
+    name = printable(source)
+    if table.height < 2:
+        rows = "one row" if table.height else "no rows"
+        more = f" ({len(problems):,} left out: {problems[0][1]})" if problems else ""
+        raise DataError(f"{name} holds {rows}{more}", "At least two, and better a thousand", "Name another table")
+    table, renamed = unique_names(table)
+    problems += [(f"{name} (header)", said) for said in renamed]
+    return Source(name, Frame(table, printable(Path(place).name), lines), stamp, problems, codec="table")
+
+
+def unique_names(table: Any) -> tuple[Any, list[str]]:
+    """The table with a name of its own for each column, and what was changed; names that differ stay as they are."""
+    names, told = list[str](), list[str]()
+    for number, name in enumerate(table.columns, start=1):
+        plain = name.strip().replace("\0", "")
+        new, count = plain or f"column {number}", 1
+        while new in names:
+            count += 1
+            new = f"{plain or 'column'} {count}"
+        names.append(new)
+        if new != plain:
+            told.append(f'column {number} has {"no name" if not plain else "the name of another"}: now "{new}"')
+    table.columns = names
+    return table, told
+
+
+def _read(path: Path, part: str, most: int | None = None) -> tuple[Any, list[tuple[str, str]], np.ndarray | None]:
+    """The rows of a file, what could not be read, and where each row begins."""
+    polars, name = library(), path.name.lower()
+    with open(path, "rb") as file:
+        head = file.read(16)
+    readers: Mapping[str, Callable[[], Any]] = {
+        "parquet": lambda: polars.read_parquet(path, n_rows=most),
+        "ipc": lambda: polars.read_ipc(path, n_rows=most),
+    }
+    kind = "parquet" if head.startswith(b"PAR1") else "ipc" if head.startswith(b"ARROW1") else ""
+    if kind:
+        try:
+            return readers[kind](), [], None
+        except Exception as error:  # the library raises errors of many kinds for a damaged file
+            found = f"{printable(path)} cannot be read: {why(error)}"
+            raise DataError(found, "A whole file of Parquet or Arrow", "Copy or write it again") from None
+    if head.startswith(b"SQLite format 3") or name.endswith(BASES):
+        from morelike.data.frame_base import read_sqlite
+
+        return *read_sqlite(path, part, most), None
+    if name.endswith(BOOKS):
+        from morelike.data.frame_base import read_book
+
+        return *read_book(path, part, most), None
+    return read_csv(path, most)

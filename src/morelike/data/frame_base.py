@@ -1,0 +1,154 @@
+"""Tables out of databases and workbooks: SQLite, whatever SQLAlchemy reaches, Excel."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from hashlib import blake2b
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from morelike.core.errors import DataError, missing_extra, unknown
+from morelike.data.listing import printable, why
+
+Read = tuple[Any, list[tuple[str, str]]]
+_PART = 50_000  # rows that are fetched at once
+
+
+def read_sqlite(path: Path, part: str, most: int | None = None) -> Read:
+    """A table of a SQLite file, or what a query gives; the file is opened for reading only.
+
+    part  name of a table, or a query; "" for the only table
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            every = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%'"
+            query = _query(part, [name for (name,) in base.execute(every)], printable(path))
+            cursor = base.execute(query)
+            if cursor.description is None:
+                raise DataError(f'"{query[:80]}" gives no rows', "A query that reads", "Begin it with select")
+            return _rows(cursor, [one[0] for one in cursor.description], most), []
+    except sqlite3.Error as error:
+        found = f"{printable(path)} cannot be read: {error}"
+        raise DataError(found, "A SQLite file, and a table or query in it", f"{path.name}::select * from …") from None
+
+
+def read_url(url: str, part: str) -> Read:
+    """What a query gives at a database that SQLAlchemy knows."""
+    try:
+        import sqlalchemy
+    except ImportError:
+        raise missing_extra("sqlalchemy", "sql", "Reading from a database") from None
+    try:
+        base = sqlalchemy.create_engine(url)
+        names = sqlalchemy.inspect(base).get_table_names() if " " not in part else []
+        with base.connect().execution_options(stream_results=True) as connection:
+            result = connection.execute(sqlalchemy.text(_query(part, names, url.split("@")[-1])))
+            return _rows(result, list(result.keys()), None), []
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        found = f"The database cannot be read: {why(error)}"
+        raise DataError(found, "A URL and a query: URL::select * from …", "Check both") from None
+
+
+def read_book(path: Path, part: str, most: int | None = None) -> Read:
+    """A sheet of a workbook: its first row with two cells or more is the header.
+
+    part  name of the sheet; "" for the first that has rows
+    """
+    try:
+        import python_calamine
+    except ImportError:
+        raise missing_extra("python-calamine", "table", "Reading Excel files") from None
+    try:
+        with python_calamine.CalamineWorkbook.from_path(str(path)) as book:
+            if part and part not in book.sheet_names:
+                raise unknown("sheet", part, book.sheet_names)
+            sheets = [part] if part else book.sheet_names
+            rows = next((body for name in sheets if (body := book.get_sheet_by_name(name).to_python())), [])
+    except python_calamine.CalamineError as error:
+        found = f"{printable(path)} cannot be read: {why(error)}"
+        raise DataError(found, "A workbook of Excel or LibreOffice", "Save it again as .xlsx") from None
+    begin = next((place for place, row in enumerate(rows) if sum(cell not in ("", None) for cell in row) > 1), 0)
+    header = [str(cell) for cell in rows[begin]] if rows else []
+    below = [row for row in rows[begin + 1 :] if any(cell not in ("", None) for cell in row)]
+    return _rows(below, header, most, True), []
+
+
+def keep_frame(frame: Any) -> Path:
+    """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed."""
+    from morelike.data.cache import default_root
+    from morelike.data.frame import library
+
+    pl = library()
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    if not isinstance(frame, pl.DataFrame):
+        columns = frame.to_dict("list")
+        rows = zip(*([_bare(cell) for cell in cells] for cells in columns.values()), strict=True)
+        frame = _rows(rows, [str(name) for name in columns], None)
+    buffer = BytesIO()
+    frame.write_parquet(buffer, compression="lz4")
+    folder = default_root() / "frames"
+    path = folder / f"frame-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(buffer.getvalue())
+        part.replace(path)
+    except OSError as error:
+        found = f"The frame cannot be kept in {printable(folder)}: {why(error)}"
+        raise DataError(found, "Room for it", "Set MORELIKE_CACHE to another folder") from None
+    return path
+
+
+def _bare(cell: Any) -> Any:
+    """A cell of pandas as Python's own, None where it is missing."""
+    if type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell):
+        return None
+    return cell.to_pydatetime() if hasattr(cell, "to_pydatetime") else cell
+
+
+def _query(part: str, names: Sequence[str], where: str) -> str:
+    if " " in part.strip() and part not in names:
+        return part
+    if part and part not in names:
+        raise unknown("table", part, names)
+    if not part and len(names) != 1:
+        action = f"Name one: {where}::{names[0]}" if names else "Name another file"
+        raise DataError(f"{where} holds {len(names)} tables: {', '.join(names)[:200]}", "One of them", action)
+    name = (part or names[0]).replace('"', '""')
+    return f'select * from "{name}"'
+
+
+def _rows(found: Iterable[Sequence[Any]], names: Sequence[str], most: int | None, loose: bool = False) -> Any:
+    """Rows as a polars frame whose types are those of the cells; cells of several types become text.
+
+    loose  whether whole numbers may be written as 3.0, as workbooks do
+    """
+    from morelike.data.frame import library
+
+    pl = library()
+    columns: list[list[Any]] = [[] for _ in names]
+    for number, row in enumerate(found):
+        if most is not None and number >= most:
+            break
+        for column, cell in zip(columns, row, strict=True):
+            column.append(cell)
+    made = [_column(pl, str(place), column, loose) for place, column in enumerate(columns)]
+    frame = pl.DataFrame(made)
+    frame.columns = [name + "\0" * list(names[:place]).count(name) for place, name in enumerate(names)]
+    return frame
+
+
+def _column(pl: Any, name: str, cells: list[Any], loose: bool) -> Any:
+    cells = [None if isinstance(cell, str) and not cell.strip() else cell for cell in cells]
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds <= {int, float} and float in kinds:
+        whole = loose and all(cell is None or float(cell).is_integer() and abs(cell) < 2**53 for cell in cells)
+        plain = [None if cell is None else int(cell) if whole else float(cell) for cell in cells]
+        return pl.Series(name, plain, dtype=pl.Int64 if whole else pl.Float64)
+    if len(kinds) <= 1 and not kinds & {bytes}:
+        return pl.Series(name, cells, strict=False)
+    return pl.Series(name, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)

@@ -1,0 +1,233 @@
+"""Tables that are written as text: their separator, quotes, header and encoding are told, ragged rows are named."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from morelike.core.errors import DataError, missing_extra
+from morelike.data.listing import printable, why
+from morelike.data.text_encoding import decode
+
+SEPARATORS = ",;\t|"
+MOST = 4 << 30  # bytes of a table once it is unpacked
+_HEAD = 1 << 18  # bytes by which the separator is told
+_PIECE = 1 << 22  # bytes that are scanned at once
+_NUMBER = re.compile(r"^\s*[-+]?[^\w\s]?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s*%?\s*$")
+_DATE = re.compile(r"^\s*\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}")
+
+
+class Dialect(NamedTuple):
+    """How a table is written: its separator, whether " quotes, the cells of its first row, and if that is a header."""
+
+    separator: str
+    quoted: bool
+    first: list[str]
+    headed: bool
+
+
+class Lines(NamedTuple):
+    """Where the rows of a text are.
+
+    begins, ends  (R,) places in the text
+    cells         (R,) how many there are in each
+    lines         (R,) the number of the line in which each begins, from 1
+    """
+
+    begins: np.ndarray
+    ends: np.ndarray
+    cells: np.ndarray
+    lines: np.ndarray
+
+
+def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, str]], np.ndarray]:
+    """The rows of a table with text in all cells: a polars frame, ragged rows with the reason, and the line of each.
+
+    most  rows to read; None for all
+
+    Raises `DataError` where it is no table.
+    """
+    data, problems = _text(path, None if most is None else _HEAD)
+    dialect, data = _dialect(data, path)
+    found = scan(data, dialect.separator, dialect.quoted)
+    size = len(dialect.first)
+    full = (found.ends > found.begins) | (found.cells > 1)
+    right = found.cells == size
+    if size > 1 and right.sum() < 0.5 * full.sum():
+        raise _no_table(path, f"its rows have from {found.cells[full].min():,} to {found.cells.max():,} cells")
+    for row in np.flatnonzero(full & ~right).tolist():
+        where = f"{printable(path.name)}, line {found.lines[row]}"
+        problems.append((where, f"{found.cells[row]:,} cells where {size:,} are expected"))
+    kept = np.flatnonzero(full & right)
+    names = dialect.first if dialect.headed else [f"column {number}" for number in range(1, size + 1)]
+    kept = kept[1:] if dialect.headed else kept
+    kept = kept if most is None else kept[:most]
+    return _frame(data, found, kept, dialect, names), problems, found.lines[kept]
+
+
+def _text(path: Path, most: int | None) -> tuple[bytes, list[tuple[str, str]]]:
+    """The text of a file as UTF-8 in which lines end in a line feed, and what is wrong with its encoding."""
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
+            data = file.read((most or MOST) + 1)
+    except (OSError, EOFError) as error:
+        raise _no_table(path, why(error)) from None
+    if most is not None:
+        data = data[: most + 1].rpartition(b"\n")[0] if len(data) > most else data
+    elif len(data) > MOST:
+        raise DataError(f"{printable(path)} has more than {MOST >> 30} GiB", "less", "Write it as Parquet")
+    if _is_plain(data):
+        return data, []
+    found = decode(data)
+    said = [(f"{printable(path.name)} (encoding)", found.problem)] if found.problem else []
+    return found.text.encode("utf-8", "replace"), said
+
+
+def _is_plain(data: bytes) -> bool:
+    """True for UTF-8 that needs nothing done to it: the usual case, in which a large file is not copied."""
+    if b"\0" in data or data.startswith(b"\xef\xbb\xbf") or (b"\r" in data and b"\n" not in data):
+        return False
+    try:
+        return data.isascii() or bool(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _dialect(data: bytes, path: Path) -> tuple[Dialect, bytes]:
+    """How a table is written, told from its beginning; and its text, single spaces for many where these separate."""
+    head = data[:_HEAD]
+    head = head if len(data) <= _HEAD else head.rpartition(b"\n")[0]
+    ways = [(_regular(head, one, quoted), one, quoted) for one in SEPARATORS for quoted in (True, False)]
+    (_, share, cells, _), separator, quoted = max(ways, key=lambda way: (way[0], way[2]))
+    if cells < 2 or share < 0.5:
+        lines = [b" ".join(line.split()) for line in head.split(b"\n")]
+        spaced = _regular(b"\n".join(lines), " ", True)
+        if spaced[1] >= 0.9 and spaced[2] > 2 and sum(bool(_NUMBER.match(one)) for one in head.decode().split()) > 0:
+            data = b"\n".join(b" ".join(line.split()) for line in data.split(b"\n"))
+            separator, quoted, head = " ", True, data[:_HEAD]
+    rows = list(_cells(head.decode("utf-8", "ignore"), separator, quoted))
+    if not rows:
+        raise _no_table(path, "it is empty")
+    return Dialect(separator, quoted, rows[0], has_header(rows)), data
+
+
+def _regular(head: bytes, separator: str, quoted: bool) -> tuple[bool, float, int, int]:
+    """How well a text falls into rows: whether the first has as many cells as most, the share that has, that number,
+    and how many rows there are: where quotation marks are no quotes, taking them for some joins lines."""
+    found = scan(head, separator, quoted)
+    cells = found.cells[(found.ends > found.begins) | (found.cells > 1)]
+    usual = int(np.bincount(cells).argmax()) if len(cells) else 1
+    if usual < 2:
+        return False, 0.0, 1, 0
+    return bool(cells[0] == usual), round(float((cells == usual).mean()), 2), usual, len(cells)
+
+
+def has_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: no number among them, or words where numbers stand below."""
+    first, below = rows[0], rows[1:200]
+    if len(first) != len(set(first)) and any(_is_value(cell) for cell in first):
+        return False
+    if not any(_is_value(cell) for cell in first):
+        own = [{row[place] for row in below if place < len(row)} for place in range(len(first))]
+        numeric = any(values and all(_is_value(v) for v in values if v) for values in own)
+        again = sum(cell in values for cell, values in zip(first, own, strict=True) if cell)
+        return numeric or not again
+    words = [place for place, cell in enumerate(first) if cell and not _is_value(cell)]
+    valued = [place for place in words if below and all(_is_value(r[place]) for r in below if place < len(r))]
+    return len(valued) > 0.5 * len(first)
+
+
+def _is_value(cell: str) -> bool:
+    return bool(_NUMBER.match(cell) or _DATE.match(cell))
+
+
+def scan(data: bytes, separator: str, quoted: bool) -> Lines:
+    """Where the rows are and how many cells they have: a line feed within quotation marks ends no row."""
+    array, mark = np.frombuffer(data, np.uint8), ord(separator)
+    quoted = quoted and b'"' in data
+    ends, counts, feeds = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
+    inside = seen = passed = 0
+    for begin in range(0, len(array), _PIECE):
+        piece = array[begin : begin + _PIECE]
+        feed, cut = piece == 10, piece == mark
+        every = feed
+        if quoted:
+            within = (np.cumsum(piece == 34, dtype=np.int32) + inside) & 1
+            inside = int(within[-1])
+            feed, cut = feed & (within == 0), cut & (within == 0)
+        at = np.flatnonzero(feed)
+        ends.append(at + begin)
+        counts.append(np.cumsum(cut, dtype=np.int32)[at] + seen)
+        feeds.append(np.cumsum(every, dtype=np.int32)[at] + passed)
+        seen, passed = seen + int(np.count_nonzero(cut)), passed + int(np.count_nonzero(every))
+    if len(array) and array[-1] != 10:
+        for found, last in ((ends, len(array)), (counts, seen), (feeds, passed + 1)):
+            found.append(np.array([last]))
+    stop = np.concatenate([*ends, []]).astype(np.int64)
+    start = np.concatenate([[0], stop[:-1] + 1]).astype(np.int64)[: len(stop)]
+    cells = np.diff(np.concatenate([[0], *counts]).astype(np.int64)) + 1
+    lines = np.concatenate([[1], *(np.asarray(one) + 1 for one in feeds)]).astype(np.int64)[:-1]
+    blank = (stop - start == 1) & (array[np.minimum(start, max(0, len(array) - 1))] == 13) if len(array) else stop > 0
+    return Lines(np.where(blank, stop, start), stop, cells, lines)
+
+
+def _frame(data: bytes, found: Lines, kept: np.ndarray, dialect: Dialect, names: list[str]) -> Any:
+    """The rows kept as a polars frame of text; Python's own reader takes what polars refuses."""
+    try:
+        import polars
+    except ImportError:
+        raise missing_extra("polars", "table", "Reading tables") from None
+    inner = [f"{place}" for place in range(len(names))]
+    if not len(kept):
+        return _named(polars.DataFrame({name: [] for name in inner}), names)
+    body = _joined(data, found, kept)
+    try:
+        frame = polars.read_csv(
+            body, separator=dialect.separator, quote_char='"' if dialect.quoted else None, has_header=False,
+            infer_schema=False, new_columns=inner, raise_if_empty=False,
+        )  # fmt: skip
+        if frame.shape == (len(kept), len(names)):
+            return _named(frame, names)
+    except polars.exceptions.PolarsError:
+        pass
+    rows = [row for row in _cells(body.decode(), dialect.separator, dialect.quoted) if row]
+    rows = [(row + [""] * len(names))[: len(names)] for row in rows]
+    columns = dict(zip(inner, zip(*rows, strict=True), strict=True))
+    return _named(polars.DataFrame(columns, schema=dict.fromkeys(inner, polars.String)), names)
+
+
+def _named(frame: Any, names: list[str]) -> Any:
+    """With the names of the header, of which two may be the same: these are told apart later."""
+    seen = dict[str, int]()
+    spelt = []
+    for name in names:  # trailing NUL keep equal names apart until `unique_names` sees them
+        seen[name] = seen.get(name, -1) + 1
+        spelt.append(name + "\0" * seen[name])
+    frame.columns = spelt
+    return frame
+
+
+def _joined(data: bytes, found: Lines, kept: np.ndarray) -> bytes:
+    """The text of the rows kept; the same bytes, but for what is left out."""
+    breaks = np.flatnonzero(np.diff(kept) > 1)
+    first, last = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(kept) - 1]])
+    spans = zip(found.begins[kept[first]].tolist(), found.ends[kept[last]].tolist(), strict=True)
+    return b"\n".join(data[begin:end] for begin, end in spans)
+
+
+def _cells(text: str, separator: str, quoted: bool) -> Any:
+    csv.field_size_limit(sys.maxsize)
+    quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    return (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting) if row)
+
+
+def _no_table(path: Path, reason: str) -> DataError:
+    found, action = f"{printable(path)} is no table: {reason}", "Save it again as CSV, or name the right file"
+    return DataError(found, "Rows with the same number of cells, between , ; tabs or spaces", action)

@@ -1,0 +1,436 @@
+"""The table codec: kinds of columns, exact round trips, rules that hold, files that are safe to open."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from morelike.codecs import table
+from morelike.codecs._bins import Resolution, locate, places
+from morelike.codecs._columns import Column
+from morelike.codecs._identifiers import counted, pattern_of, spelt
+from morelike.codecs._numerals import Style, say_date, style_of
+from morelike.codecs.table import Codec, Config
+from morelike.core.codec import Codec as Protocol
+from morelike.core.codec import Item
+from morelike.core.errors import DataError, OptionError
+from morelike.recipes import configure, load_codec, save_codec
+
+pl = pytest.importorskip("polars")
+RNG = np.random.default_rng(0)
+
+
+class Rows(list):
+    """Items with their table beside them, as a source gives them."""
+
+    def __init__(self, frame) -> None:
+        super().__init__(Item(f"row {i}", lambda i=i: frame.row(i, named=True)) for i in range(frame.height))
+        self.table = frame
+
+
+def fitted(cells: dict, **config) -> tuple[Codec, np.ndarray, np.ndarray]:
+    """A codec, the cells of the rows, and the rows that come back."""
+    items = Rows(pl.DataFrame(cells))
+    codec = Codec(Config(**config)).fit(items)
+    x = np.concatenate(list(codec.prepare_all(items)))
+    return codec, x, codec.decode(torch.from_numpy(x))
+
+
+def column(cells: list, **config):
+    """What one column is taken for, and what comes back of it; another column is there to learn."""
+    codec, _, rows = fitted({"it": cells, "other": ["ab"[i % 2] for i in range(len(cells))]}, **config)
+    return codec.found[0], rows[:, 0].tolist()
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "first"),
+    [
+        ([str(i % 5) for i in range(90)], "number", 0),
+        ([f"{i % 5}.50" for i in range(90)], "number", 0.5),
+        ([["yes", "no"][i % 2] for i in range(90)], "boolean", "yes"),
+        ([str(i % 2) for i in range(90)], "boolean", 0),
+        ([["red", "green", "blue"][i % 3] for i in range(90)], "category", "red"),
+        ([f"0{i % 30:03}" for i in range(90)], "category", "0000"),
+        ([f"U10{i % 30:02}" for i in range(90)], "category", "U1000"),
+        ([f"17{i:02}-01-1{i % 9}" for i in range(90)], "date", datetime.date(1700, 1, 10)),
+        ([f"{i % 24:02}:{i % 60:02}" for i in range(90)], "date", datetime.time(0, 0)),
+        (["x"] * 90, "constant", "x"),
+        ([""] * 90, "constant", None),
+        ([f"patient {i} came back again with a cough" for i in range(90)], "text", None),
+    ],
+)
+def test_kinds_are_guessed(cells: list[str], kind: str, first: object) -> None:
+    found, back = column(cells)
+    assert found.kind == kind
+    assert back[0] == first and type(back[0]) is type(first)
+    if kind not in ("text", "constant"):
+        assert [found.say(one) for one in back] == cells  # written as they were
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("row", [str(i + 5) for i in range(90)]),
+        ("patient_id", [str(7 * i * i + 1000) for i in range(90)]),
+        ("code", [f"M{i * 37 % 1000:03}-x" for i in range(90)]),
+    ],
+)
+def test_identifiers_are_made_up_afresh(name: str, cells: list[str], tmp_path: Path) -> None:
+    codec, x, rows = fitted({name: cells, "other": ["ab"[i % 2] for i in range(90)]})
+    assert codec.kinds == ("identifier", "category") and x.shape == (90, 1)
+    codec.write(np.concatenate([rows] * 3), tmp_path / "a.csv")
+    written = pl.read_csv(tmp_path / "a.csv", infer_schema=False)[name].to_list()
+    assert len(set(written)) == 270  # numbered through
+    if name == "code":
+        assert all(len(one) == 6 and one[0] == "M" and one[-2:] == "-x" for one in written)
+
+
+def test_the_user_may_say_what_a_column_is() -> None:
+    cells = {"a": [str(i % 30) for i in range(90)], "b": [str(i) for i in range(90)], "c": ["x", "y", "z"] * 30}
+    codec, _, rows = fitted(cells, columns="a=category,b=drop", rules=False)
+    assert codec.columns == ("a", "c") and codec.kinds == ("category", "category")
+    assert rows[:, 0].tolist() == cells["a"]
+    with pytest.raises(OptionError, match='"c" holds x, y, z'):
+        fitted(cells, columns="c=number")
+    with pytest.raises(OptionError, match='There is no column "A"'):
+        fitted(cells, columns="A=number")
+    with pytest.raises(OptionError, match='Did you mean "number"'):
+        Config(columns="a=numbr")
+    assert table.asked("last, first=category,x=number") == {"last, first": "category", "x": "number"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "style"),
+    [
+        (["1", "20", "-3"], Style()),
+        (["1.50", "20.25"], Style(decimals=2, places=2)),
+        (["1.5", "20.25"], Style(decimals=2, places=1)),
+        (["3.0", "4.0"], Style(decimals=0, places=1)),
+        (["1,5", "2,25"], Style(point=",", decimals=2, places=1)),
+        (["$1,234.50", "$99.00"], Style("$", "", ",", ".", 1, 2)),
+        (["1.234,5 €", "17,5 €"], Style("", " €", ".", ",", 1, 1)),
+        (["1,234", "12,345,678"], Style("", "", ",", ".", 0, 0)),
+        (["5 %", "17 %"], Style("", " %")),
+        (["1e-7", "2.5e3"], Style(decimals=None)),
+        (["007", "012"], None),
+        (["U100", "U200"], None),
+        (["10-20", "20-30"], None),
+    ],
+)
+def test_how_numbers_are_written(cells: list[str], style: Style | None) -> None:
+    found = style_of(cells)
+    assert found == style or (style and style.decimals is None and found and found.decimals is None)
+    if style and style.decimals is not None:
+        from morelike.codecs._numerals import numbers
+
+        assert [style.say(value) for value in numbers(pl.Series(cells), style).to_list()] == cells
+
+
+def test_dates_of_any_year_are_written_alike() -> None:
+    assert say_date(datetime.date(7, 3, 5), "%d.%m.%Y") == "05.03.0007"
+    assert (
+        say_date(datetime.datetime(1999, 12, 5, 7, 8, 9, 250_000), "%-m/%-d/%Y %H:%M:%S%.f") == "12/5/1999 07:08:09.25"
+    )
+    assert say_date(datetime.date(1850, 3, 5), "%d %b %Y") == "05 Mar 1850"
+
+
+def test_days_that_a_month_lacks_are_its_last() -> None:
+    found = Column("day", "date", "Date", parts=((2024,), tuple(range(1, 13)), tuple(range(1, 32)), (0,), (0,), (0,)))
+    codes = np.array([[1, 30], [3, 30], [11, 30]])  # 31 February, 31 April, 31 December
+    days = [datetime.date(2024, 2, 29), datetime.date(2024, 4, 30), datetime.date(2024, 12, 31)]
+    assert found.decode(codes, np.zeros(3)).tolist() == days
+
+
+def test_missing_cells_are_modelled_and_written_as_they_were() -> None:
+    found, back = column([["3", "?", "5", "NA", "?"][i % 5] for i in range(100)])
+    assert back[:5] == [3, None, 5, None, None] and [found.say(one) for one in back[:3]] == ["3", "?", "5"]
+    found, back = column([["none", "?", "a"][i % 3] for i in range(99)])
+    assert back[:3] == ["none", None, "a"]  # a value like others in a column of words
+
+
+def test_mixed_cells_infinities_and_words() -> None:
+    found, back = column([str(3 * i) if i % 20 else "broken" for i in range(400)])
+    assert found.kind == "number" and back[0] == "broken" and back[1] in range(3, 1_200)
+    assert "the words broken" in found.said
+    found, back = column([["inf", "-inf"][i % 2] if i < 40 else str(i) for i in range(900)])
+    assert back[:40] == [None] * 40 and "40 no number" in found.said
+    found, back = column([["1", "x", "2.5", "y"][i % 4] for i in range(100)])
+    assert found.kind == "category" and back[:4] == ["1", "x", "2.5", "y"]
+
+
+def test_rare_values_share_a_number_and_come_back() -> None:
+    cells = ["a"] * 500 + ["b"] * 300 + [f"r{i}" for i in range(40)] * 1
+    found, back = column(cells)
+    assert found.sizes == (3,) and "40 of them rare and pooled (40 rows)" in found.said
+    assert back[:800] == cells[:800] and set(back[800:]) <= set(cells[800:])
+
+
+def test_a_column_with_nothing_to_learn_is_refused() -> None:
+    with pytest.raises(DataError, match="no column to learn"):
+        fitted({"a": ["x"] * 30, "b": [""] * 30})
+
+
+# --- bins ------------------------------------------------------------------------------------------------------------
+
+
+def test_ties_stay_together_and_a_mass_is_a_group_of_its_own() -> None:
+    values, counts = np.arange(-50.0, 50.0), np.ones(100, np.int64)
+    counts[50] = 900  # 0, in the midst of others
+    low, high, groups = places(values, counts, Resolution(8, 4, 10))
+    zero = locate(np.array([0.0]), low)[0]
+    assert low[zero] == high[zero] == 0 and zero in groups
+    assert (locate(values, low) == np.searchsorted(high, values)).all()  # each value in one place
+    assert len(groups) <= 2 + 8 and (np.diff([*groups, len(low)]) <= 4).all()
+
+
+@pytest.mark.parametrize("decimals", [0, 2, None])
+def test_numbers_come_back_within_their_place(decimals: int | None) -> None:
+    values = RNG.lognormal(3, 1.5, 5_000)
+    values = values if decimals is None else np.round(values, decimals)
+    codec, x, rows = fitted({"v": values.astype(np.int64) if decimals == 0 else values, "k": ["a", "b"] * 2_500})
+    back, (low, high) = rows[:, 0].astype(float), (np.array(codec.found[0].low), np.array(codec.found[0].high))
+    place = locate(values, low)
+    assert ((back >= low[place]) & (back <= high[place])).all()
+    assert isinstance(rows[0, 0], int if decimals == 0 else float)
+    again = np.concatenate(
+        list(codec.prepare_all(Rows(pl.DataFrame({"v": rows[:, 0].tolist(), "k": ["a", "b"] * 2_500}))))
+    )
+    assert (again == x).all()  # what was drawn has the same cells
+    if decimals:
+        assert (np.round(back, decimals) == back).all()
+    assert abs(np.quantile(back, [0.1, 0.5, 0.9]) / np.quantile(values, [0.1, 0.5, 0.9]) - 1).max() < 0.01
+
+
+def test_draws_depend_on_the_row_alone() -> None:
+    codec, x, rows = fitted({"v": RNG.normal(size=4_000), "k": ["a", "b", "c", "d"] * 1_000})
+    cells = torch.from_numpy(x)
+    assert (codec.decode(cells[100:101]) == rows[100:101]).all()
+    assert (codec.decode(cells.flip(0)) == rows[::-1]).all()
+
+
+def test_small_tables_have_fewer_bins() -> None:
+    sizes = {n: fitted({"v": RNG.normal(size=n), "k": (["a", "b"] * n)[:n]})[0].sizes for n in (200, 1_000, 8_000)}
+    assert sizes[200][0] < sizes[1_000][0] < sizes[8_000][0] == 32 and sizes[200][1] < sizes[8_000][1]
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def test_columns_that_follow_are_found_dropped_and_worked_out() -> None:
+    town = RNG.integers(0, 40, 2_000)
+    a, b = np.round(RNG.uniform(0, 100, (2, 2_000)), 2)
+    columns = {
+        "town": [f"t{i}" for i in town], "country": [f"c{i % 6}" for i in town], "a": a, "b": b,
+        "total": np.round(a + b, 2), "rest": np.round(100 - a, 2), "fahrenheit": np.round(1.8 * b + 32, 1), "same": a,
+        "noise": RNG.integers(0, 3, 2_000),
+    }  # fmt: skip
+    codec, x, rows = fitted(columns)
+    said = {rule.said for rule in codec.config.kept if rule.derives}
+    assert said == {
+        '"town" settles "country"', '"total" = "a" + "b"', '"rest" = 100 - "a"', '"fahrenheit" = 32 + 1.8 "b"',
+        '"same" = "a"',
+    }  # fmt: skip
+    assert x.shape[1] == 1 + 2 + 2 + 1
+    assert (rows[:, 0] == columns["town"]).all() and (rows[:, 1] == columns["country"]).all()
+    made = rows[:, [2, 3, 4, 5]].astype(float)
+    assert np.abs(made[:, 0] + made[:, 1] - made[:, 2]).max() < 1e-9
+    assert np.abs(100 - made[:, 0] - made[:, 3]).max() < 1e-9
+
+
+def test_what_holds_by_chance_is_no_rule() -> None:
+    columns = {"many": [f"v{i}" for i in range(300)] * 2, "rare": ["a"] * 596 + ["b"] * 4, "free": RNG.normal(size=600)}
+    codec, _, _ = fitted(columns, columns="many=category")
+    assert not codec.config.kept
+
+
+def test_orders_are_kept_by_drawing_again() -> None:
+    low = RNG.normal(size=4_000)
+    high = low + RNG.exponential(0.01, 4_000)
+    codec, _, rows = fitted({"low": low, "high": high, "other": RNG.normal(size=4_000)})
+    assert [rule.said for rule in codec.config.kept] == ['"low" ≤ "high"']
+    plain = codec._drawn(*(lambda x: (x, table.hashed(x)))(np.stack([codec.prepare(Item("", lambda i=i: {
+        "low": low[i], "high": high[i], "other": 0.0})) for i in range(200)]).astype(np.int64)))  # fmt: skip
+    assert codec.kept(rows).mean() > codec.kept(plain).mean() > 0.3
+    assert not codec.kept(np.array([[2.0, 1.0, 0.0]], object))[0]
+    assert codec.kept(np.array([[2.0, None, 0.0]], object))[0]
+
+
+# --- the codec as the others see it ----------------------------------------------------------------------------------
+
+
+def test_the_codec_keeps_the_protocol_and_survives_being_stored() -> None:
+    columns = {
+        "n": [str(i % 9) for i in range(300)], "x": [f"{i / 7:.3f}" for i in range(300)],
+        "day": ["2020-01-02", "?"] * 150, "kind": ["a", "b", "c"] * 100, "ok": ["yes", "no"] * 150,
+    }  # fmt: skip
+    codec, x, rows = fitted(columns)
+    assert isinstance(codec, Protocol) and codec.natural == "table"
+    stored = json.loads(json.dumps(save_codec(codec, {}), allow_nan=False))
+    loaded, _ = load_codec(stored)
+    assert loaded.config == codec.config and loaded.preparation == codec.preparation
+    assert (loaded.decode(torch.from_numpy(x)) == rows).all()
+    assert configure(Config, asdict(codec.config)) == codec.config
+
+
+def test_any_cells_can_be_decoded() -> None:
+    codec, x, _ = fitted(
+        {"v": RNG.normal(size=900), "k": ["a", "b", ""] * 300, "d": ["2020-02-03 10:00", "", "1870-12-31 23:59"] * 300}
+    )
+    cells = torch.stack([torch.randint(0, size, (500,)) for size in codec.sizes], 1)
+    rows = codec.decode(cells)
+    low, high = codec.found[0].low[0], codec.found[0].high[-1]
+    assert rows.shape == (500, 3) and all(low <= value <= high for value in rows[:, 0])
+    assert len(codec.html(rows)) == 500 and "<tr><th>v</th>" in codec.html(rows)[0]
+
+
+def test_the_spec_says_how_many_values_each_cell_takes() -> None:
+    pytest.importorskip("morelike.nn.rows")
+    codec = table.tiny()
+    for needs in ("log_prob", "rsample"):
+        spec = codec.spec(needs)
+        assert spec.sizes == codec.sizes == (4, 4, 3, 2) and spec.tokens == 4 and spec.end is None
+        made = spec.head(torch.randn(5, *spec.head_shape)).sample()
+        assert made.shape == (5, 4) and codec.decode(made).shape == (5, 3)
+
+
+def test_some_cells_can_be_known() -> None:
+    codec, x, _ = fitted({"v": RNG.normal(size=900), "k": ["a", "b", ""] * 300, "same": ["A", "B", ""] * 300})
+    cells = codec.known({"k": "b"})
+    assert cells.tolist() == [-1, -1, int(x[1, 2])]
+    assert codec.known({"v": 0.0})[:2].min() >= 0
+    for given, said in (({"k": "q"}, "value of"), ({"kk": "a"}, 'Did you mean "k"'), ({"same": "A"}, "settles")):
+        with pytest.raises(OptionError, match=said):
+            codec.known(given)
+
+
+def test_types_of_a_frame_are_kept(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "i": pl.Series([i % 50 for i in range(400)], dtype=pl.Int16),
+            "f": pl.Series(RNG.normal(size=400), dtype=pl.Float32),
+            "b": [i % 3 == 0 for i in range(400)], "s": ["x", "y", None, "z"] * 100,
+            "d": [datetime.date(1890, 1, 1 + i % 28) for i in range(400)],
+            "t": [datetime.datetime(2020, 1, 1, i % 24, 30) for i in range(400)],
+            "c": pl.Series(["p", "q"] * 200, dtype=pl.Categorical),
+        }
+    )  # fmt: skip
+    items = Rows(frame)
+    codec = Codec(Config(rules=False)).fit(items)
+    rows = codec.decode(torch.from_numpy(np.concatenate(list(codec.prepare_all(items)))))
+    codec.write(rows, tmp_path / "a.parquet")
+    back = pl.read_parquet(tmp_path / "a.parquet")
+    assert back.columns == frame.columns
+    for name in ("b", "s", "d", "t"):
+        assert back[name].equals(frame[name]), name
+    assert [back[name].dtype for name in "if"] == [pl.Int16, pl.Float32]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".xlsx"])
+def test_files_hold_what_was_written(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".xlsx":
+        pytest.importorskip("xlsxwriter")
+        pytest.importorskip("python_calamine")
+    from morelike.data.frame import open_frame
+
+    columns = {"n": [str(i % 9) for i in range(40)], "k": ["a, b", 'say "x"', "two\nlines", "plain"] * 10}
+    codec, _, rows = fitted(columns, rules=False)
+    with codec.writer(tmp_path / f"a{suffix}") as out:
+        out.add(rows[:25])
+        out.add(rows[25:])
+    if suffix == ".jsonl":
+        found = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+        assert [one["n"] for one in found] == [i % 9 for i in range(40)]
+        return
+    found = open_frame(tmp_path / f"a{suffix}").items.table
+    assert [int(one) for one in found["n"].to_list()] == [i % 9 for i in range(40)]
+    assert found["k"].to_list() == columns["k"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_formulas_are_defused_and_nothing_is_left_of_a_failure(tmp_path: Path) -> None:
+    cells = ["=cmd|'/C calc'!A0", "@sum(a1)", "+1|x", "-5", "< 0 DM", "ok"] * 20
+    codec, _, rows = fitted({"k": cells, "o": ["a", "b"] * 60})
+    codec.write(rows, tmp_path / "a.csv")
+    written = pl.read_csv(tmp_path / "a.csv", infer_schema=False)["k"].to_list()
+    assert written[:6] == ["'=cmd|'/C calc'!A0", "'@sum(a1)", "'+1|x", "-5", "< 0 DM", "ok"]
+    with pytest.raises(OptionError, match=r"\.csv"):
+        codec.write(rows, tmp_path / "a.png")
+    with pytest.raises(ZeroDivisionError), codec.writer(tmp_path / "b.csv") as out:
+        out.add(rows)
+        raise ZeroDivisionError
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv"]
+
+
+def test_made_up_names_are_different() -> None:
+    assert sorted(counted(range(90), 10, 99, False)) == list(range(10, 100))
+    assert counted(range(3), 10, 99, True) == [10, 11, 12]
+    assert pattern_of(["A-01f", "B-2a0"]) == "%u=-%d%x%x" or pattern_of(["A-01f", "B-2a0"]).startswith("%X")
+    assert len(set(spelt(range(1_000), "=A%d%d%d"))) == 1_000
+
+
+# --- what is wrong with a table --------------------------------------------------------------------------------------
+
+
+def test_a_survey_tells_what_is_wrong() -> None:
+    n = 1_000
+    amount = RNG.normal(100, 5, n).round(6)
+    amount[7] = 1e6
+    columns = {
+        "id": [str(i) for i in range(n)], "amount": amount, "gap": [str(i % 7) if i % 2 else "" for i in range(n)],
+        "mail": [f"person{i % 9}@example.org" for i in range(n)], "town": [f"t{i % 9}" for i in range(n)],
+        "one": ["x"] * n,
+    }  # fmt: skip
+    frame = pl.DataFrame(columns)
+    frame = pl.concat([frame, frame[:60].with_columns(pl.Series("id", [str(5_000 + i) for i in range(60)]))])
+    items = Rows(frame)
+    found = {one.kind: one for one in Codec().fit(items).survey(items)}
+    assert found["repeated_rows"].rows[:2] == (1_000, 1_001) and found["repeated_rows"].severity == "warn"
+    assert found["outliers"].rows == (7, 1_007)
+    assert found["personal_data"].severity == "warn" and "example" not in str(found["personal_data"])
+    assert {"identifier_columns", "constant_columns", "missing_cells", "derived_columns"} <= found.keys()
+
+
+def test_check_and_fit_print_the_columns(tmp_path: Path) -> None:
+    from morelike.auditing.full import audit
+    from morelike.cli.check import summary
+    from morelike.recipes import Request
+
+    text = "age,sex\n" + "".join(f"{20 + i % 40},{'mf'[i % 2]}\n" for i in range(300))
+    (tmp_path / "a.csv").write_text(text)
+    lines = summary(audit(Request(str(tmp_path / "a.csv"))))
+    assert any(line.startswith("  age: number, whole, 20 to 59, 40 values") for line in lines)
+    assert any(line.startswith("  sex: category, f, m") for line in lines)
+
+
+# --- real tables -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["adult_census/adult.csv", "german_credit/german_credit.csv", "medical_tables/heart_cleveland.csv"]
+)
+def test_real_tables_come_back(name: str, shared: Path) -> None:
+    from morelike.data.frame import open_frame
+
+    if not (shared / "data" / name).is_file():
+        pytest.skip(f"{name} is not here")
+    items = open_frame(shared / "data" / name).items
+    codec = Codec().fit(items)
+    rows = codec.decode(torch.from_numpy(np.concatenate(list(codec.prepare_all(items)))))
+    assert list(codec.columns) == items.table.columns
+    for number, column in enumerate(codec.found):
+        real = [one or column.hole for one in items.table[column.name].to_list()]
+        made = [column.say(one) for one in rows[:, number]]
+        if column.low:
+            real, made = column.floats(items.table[column.name]), rows[:, number].astype(float)
+            assert (locate(real, np.array(column.low)) == locate(made, np.array(column.low))).all()
+        elif not column.rare:
+            assert made == real, column.name

@@ -1,0 +1,260 @@
+"""Tables of every kind, read with what is known to be in them, and every kind of bad table, named and survived."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from morelike.core.errors import DataError, OptionError
+from morelike.data.frame_base import keep_frame
+from morelike.data.frame_csv import has_header, scan
+from morelike.data.listing import Reading
+from morelike.data.sources import open_source
+
+pl = pytest.importorskip("polars")
+TABLE = Reading("table")
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def rows(count: int, line) -> str:
+    return "".join(line(i) + "\n" for i in range(count))
+
+
+def read(path: Path):
+    return open_source(path, TABLE).items.table
+
+
+PLAIN = rows(60, lambda i: f"{i % 7},{i * 1.5},x{i % 3}")
+
+
+# --- how a table is written ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", "   "])
+@pytest.mark.parametrize("header", [True, False])
+def test_separators_and_headers_are_told(separator: str, header: bool, tmp_path: Path) -> None:
+    text = ("size,weight,kind\n" if header else "") + PLAIN
+    table = read(write(tmp_path / "a.csv", text.replace(",", separator)))
+    assert table.columns == (["size", "weight", "kind"] if header else ["column 1", "column 2", "column 3"])
+    assert table.rows()[8] == ("1", "12.0", "x2") and table.height == 60
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends(encoding: str, end: str, tmp_path: Path) -> None:
+    text = "Größe,Art\n" + rows(40, lambda i: f"{i % 4},{['Käfer', 'Bär', 'Löwe'][i % 3]}")
+    table = read(write(tmp_path / "a.csv", text.replace("\n", end).encode(encoding)))
+    assert table.columns == ["Größe", "Art"] and table["Art"].to_list()[:3] == ["Käfer", "Bär", "Löwe"]
+
+
+def test_gzip_quotes_and_line_feeds_in_cells(tmp_path: Path) -> None:
+    text = 'a,b\n1,"x, ""y""\nz"\n2,"plain"\n3,last'
+    table = read(write(tmp_path / "a.csv.gz", gzip.compress(text.encode())))
+    assert table.rows() == [("1", 'x, "y"\nz'), ("2", "plain"), ("3", "last")]
+
+
+def test_a_quotation_mark_that_quotes_nothing(tmp_path: Path) -> None:
+    """A length in inches at the head of every line would join two lines each, were it taken for a quote."""
+    table = read(write(tmp_path / "a.csv", "size,n\n" + rows(50, lambda i: f'{i}",{i % 3}')))
+    assert table.height == 50 and table["size"][7] == '7"'
+
+
+def test_a_decimal_comma_is_no_separator(tmp_path: Path) -> None:
+    table = read(write(tmp_path / "a.csv", "a;b\n" + rows(50, lambda i: f"{i},25;{i % 3}")))
+    assert table.columns == ["a", "b"] and table["a"][3] == "3,25"
+
+
+def test_rows_are_found_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text scanned in pieces of 7 bytes gives the rows that Python's own reader gives."""
+    import csv
+    import io
+
+    from morelike.data import frame_csv
+
+    text = 'a,"b\nc",d\n1,,"x,y"\n"q""",2,3\n\nlast,"",0'
+    whole = scan(text.encode(), ",", True)
+    monkeypatch.setattr(frame_csv, "_PIECE", 7)
+    found = scan(text.encode(), ",", True)
+    assert all((one == two).all() for one, two in zip(whole, found, strict=True))
+    expected = [len(row) for row in csv.reader(io.StringIO(text, newline="")) if row]
+    assert found.cells[found.ends > found.begins].tolist() == expected
+    assert found.lines[found.ends > found.begins].tolist() == [1, 3, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("first", "below", "expected"),
+    [
+        (["a", "b"], ["1", "2"], True),
+        (["1", "2"], ["3", "4"], False),
+        (["x", "y"], ["x", "z"], False),
+        (["name", "2019", "2020"], ["Ann", "5", "6"], False),
+        (["id", "name"], ["1", "Ann"], True),
+    ],
+)
+def test_headers(first: list[str], below: list[str], expected: bool) -> None:
+    assert has_header([first, below, below]) is expected
+
+
+# --- other files -----------------------------------------------------------------------------------------------------
+
+
+def frame():
+    return pl.DataFrame(
+        {
+            "n": list(range(30)), "x": [i / 4 for i in range(30)], "yes": [i % 2 == 0 for i in range(30)],
+            "kind": ["ab"[i % 2] for i in range(30)], "day": [datetime.date(1850, 1, 1 + i) for i in range(30)],
+        }
+    )  # fmt: skip
+
+
+def test_parquet_keeps_its_types(tmp_path: Path) -> None:
+    frame().write_parquet(tmp_path / "a.parquet")
+    source = open_source(tmp_path / "a.parquet")
+    assert source.codec == "table" and source.items.table.equals(frame())
+    assert source.items[3].name == "a.parquet, row 4" and source.items[3].load()["x"] == 0.75
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    for name, data in (("a.parquet", b"PAR1" + b"x" * 50), ("a.xlsx", b"PK\3\4nothing"), ("a.db", b"no database" * 9)):
+        with pytest.raises(DataError, match=name):
+            open_source(write(tmp_path / name, data), TABLE)
+
+
+def test_workbooks(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    xlsxwriter = pytest.importorskip("xlsxwriter")
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        book.add_worksheet("empty")
+        sheet = book.add_worksheet("data")
+        for row, cells in enumerate([["title"], ["n", "kind"], *[[i, "ab"[i % 2]] for i in range(20)]]):
+            sheet.write_row(row, 0, cells)
+    table = read(tmp_path / "a.xlsx")
+    assert table.columns == ["n", "kind"] and table["n"].to_list() == list(range(20))
+    with pytest.raises(OptionError, match='Did you mean "data"'):
+        open_source(f"{tmp_path / 'a.xlsx'}::dat", TABLE)
+
+
+def test_databases(tmp_path: Path) -> None:
+    base = sqlite3.connect(tmp_path / "clinic.db")
+    base.execute("create table visits (id integer, age real, sex text)")
+    base.executemany("insert into visits values (?, ?, ?)", [(i, 20.0 + i, "mf"[i % 2]) for i in range(40)])
+    base.commit()
+    assert read(tmp_path / "clinic.db").shape == (40, 3)
+    base.execute("create table other (a integer)")
+    base.commit()
+    with pytest.raises(DataError, match="2 tables: visits, other"):
+        open_source(tmp_path / "clinic.db")
+    query = open_source(f"{tmp_path / 'clinic.db'}::select age, sex from visits where id < 10")
+    assert query.items.table.shape == (10, 2) and query.items.table["age"].dtype == pl.Float64
+    with pytest.raises(DataError, match="readonly|read"):
+        open_source(f"{tmp_path / 'clinic.db'}::delete from visits where 1")
+    assert base.execute("select count(*) from visits").fetchone() == (40,)
+
+
+def test_frames_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pandas:
+        """What is used of a pandas frame."""
+
+        columns = ("a", "b")
+
+        def to_dict(self, orient: str) -> dict:
+            return {"a": [1.0, float("nan"), 3.0], "b": ["x", "y", None]}
+
+    monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path))
+    assert read(keep_frame(frame())).equals(frame())
+    assert keep_frame(frame()) == keep_frame(frame().lazy())
+    assert read(keep_frame(Pandas())).rows() == [(1.0, "x"), (None, "y"), (3.0, None)]
+
+
+# --- bad tables ------------------------------------------------------------------------------------------------------
+
+
+def test_ragged_rows_are_named_counted_and_skipped(tmp_path: Path) -> None:
+    text = 'a,b,c\n1,2,"x\ny"\n1,2\n3,4,z\n1,2,3,4\n\n5,6,w\n' + rows(20, lambda i: f"{i},{i},v")
+    source = open_source(write(tmp_path / "a.csv", text), TABLE)
+    assert source.items.table.height == 23
+    assert source.problems == [
+        ("a.csv, line 4", "2 cells where 3 are expected"),
+        ("a.csv, line 6", "4 cells where 3 are expected"),
+    ]
+    assert [source.items[place].name for place in (0, 1, 2)] == ["a.csv, line 2", "a.csv, line 5", "a.csv, line 8"]
+
+
+def test_names_of_columns_are_made_unique_and_told(tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "a.csv", "a,a,,b,a 2\n" + rows(9, lambda i: f"{i},{i},{i},q,{i}")), TABLE)
+    names = source.items.table.columns
+    assert len(set(names)) == 5 and names[0] == "a" and names[2:4] == ["column 3", "b"]
+    assert any("no name" in reason for _, reason in source.problems)
+    assert any("another" in reason for _, reason in source.problems)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "empty"),
+        ("a,b\n", "no rows"),
+        ("a,b\n1,2\n", "one row"),
+        (bytes(range(256)) * 20, "not text"),
+        ("a,b\n" + rows(40, lambda i: ",".join("x" * (1 + i % 9))), "no table"),
+    ],
+)
+def test_what_is_no_table_is_said(content: str | bytes, said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=said):
+        open_source(write(tmp_path / "a.csv", content), TABLE)
+
+
+def test_what_is_opened_as_a_table_and_what_is_not(tmp_path: Path) -> None:
+    prose = rows(50, lambda i: f"{i % 4},the patient came back {i} times and was very ill")
+    assert open_source(write(tmp_path / "n.csv", "a,b,c\n" + PLAIN)).codec == "table"
+    assert open_source(write(tmp_path / "t.csv", "a,note\n" + prose)).codec == "text"
+    assert open_source(write(tmp_path / "t.csv", "a,note\n" + prose), TABLE).codec == "table"
+    assert open_source(write(tmp_path / "space.txt", PLAIN.replace(",x", ",").replace(",", " "))).codec == "table"
+    with pytest.raises(DataError, match="nothing at|no file"):
+        open_source(tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "shape"),
+    [
+        ("adult_census/adult.csv", "table", (32_561, 15)),
+        ("credit_default/credit_default.csv", "table", (24_000, 25)),
+        ("german_credit/german_credit.csv", "table", (850, 21)),
+        ("medical_tables/heart_cleveland.csv", "table", (258, 14)),
+        ("industrial_tables/ai4i2020.csv", "table", (8_500, 14)),
+        ("restaurant_ratings/ratings.csv", "table", (987, 5)),
+        ("cmapss_turbofan/train_FD001.txt", "table", (20_631, 26)),
+        ("sms_spam/sms_spam.csv", "text", None),
+        ("tang_poems/poems.jsonl", "text", None),
+        ("tatoeba_en_zh/en-zh.tsv", "text", None),
+        ("flickr8k_dogs/captions.csv", "image", None),
+    ],
+)
+def test_real_files(name: str, codec: str, shape: tuple[int, int] | None, shared: Path) -> None:
+    if not (shared / "data" / name).is_file():
+        pytest.skip(f"{name} is not here")
+    source = open_source(shared / "data" / name)
+    assert source.codec == codec
+    if shape is not None:
+        assert source.items.table.shape == shape and not source.problems
+
+
+def test_many_rows_are_prepared_at_once(tmp_path: Path) -> None:
+    from morelike.codecs.table import Codec
+    from morelike.data.cache import build
+
+    text = "a,b,c\n" + rows(3_000, lambda i: f"{i % 7},{i % 11},x{i % 3}")
+    source = open_source(write(tmp_path / "a.csv", text))
+    codec = Codec().fit(source.items)
+    data = build(source, codec, tmp_path / "cache")
+    assert isinstance(data.x, np.memmap) and data.x.shape == (3_000, 3) and data.x.dtype == np.uint8
+    assert data.names[5] == "a.csv, line 7" and len(np.unique(data.hashes)) == 231
+    assert (data.x[17] == codec.prepare(source.items[17])).all()
