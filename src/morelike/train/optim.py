@@ -11,9 +11,10 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from morelike.core.errors import unknown
 from morelike.core.family import Optim
+from morelike.train.em import EM
 from morelike.train.muon import Muon
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
+OPTIMIZERS = ("sgd", "adam", "adamw", "muon", "em")
 SCHEDULES = ("constant", "cosine", "linear")
 
 
@@ -44,6 +45,8 @@ def build(optim: Optim, player: nn.Module) -> list[Optimizer]:
         return [Adam(params, lr, betas, weight_decay=decay, fused=True)]
     if optim.name == "adamw":
         return [AdamW(params, lr, betas, weight_decay=decay, fused=True)]
+    if optim.name == "em":
+        return [EM(params, lr)]
     if optim.name != "muon":
         raise unknown("optimizer", optim.name, OPTIMIZERS)
     hidden = hidden_matrices(player)

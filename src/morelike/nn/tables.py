@@ -1,0 +1,120 @@
+"""Tables of log-probabilities that are counted, not descended: their gradient is an expected count.
+
+EM for a model of such tables needs no code of its own: backpropagation of log p gives for every entry how often it is
+expected to be used (Darwiche 2003, theorem 1), and the optimizer "em" turns counts into new tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from morelike.core.errors import OptionError
+from morelike.core.spec import Batch, Spec
+from morelike.nn.condition import missing
+from morelike.nn.rows import NEVER, drawn, offsets, padded
+
+CLASSES = 100  # most kinds of labels, all together
+AT_ONCE = 2**23  # numbers in the largest array that drawing makes
+
+
+class _Normalised(torch.autograd.Function):
+    """log softmax in value, but its gradient is that of the table itself: the expected counts."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor) -> Tensor:
+        return theta.log_softmax(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+def normalised(theta: Tensor) -> Tensor:
+    """A table whose last axis is a law, log-probabilities: same shape. Its gradient is not taken through the norm."""
+    return _Normalised.apply(theta)  # type: ignore[no-any-return]
+
+
+class Labels:
+    """Conditions that are labels, as one class: there are `count` of them, and just one without conditions."""
+
+    def __init__(self, spec: Spec, family: str) -> None:
+        self.kinds = {name: one.tokens or 0 for name, one in spec.given.items()}
+        self.count = math.prod(self.kinds.values())
+        if any(one.shape or not one.tokens for one in spec.given.values()) or self.count > CLASSES:
+            raise OptionError(
+                f"The family {family} was given conditions that are no labels, such as tokens: {', '.join(spec.given)}",
+                f"It takes labels, of at most {CLASSES} kinds in all", "Use --family vae, or --given none",
+            )  # fmt: skip
+
+    def __call__(self, given: Mapping[str, Tensor], n: int) -> Tensor:
+        """The class of each item: (n,)."""
+        y = torch.zeros(n, dtype=torch.long)
+        for name, kinds in self.kinds.items():
+            if name not in given:
+                raise missing(name, given, self.kinds)
+            y = y.to(given[name].device) * kinds + given[name].expand(n)
+        return y
+
+
+class Tables(nn.Module):
+    """For each of K states the law of every cell: log-probabilities (K, size) by cell.
+
+    Begins as the law of the data with noise, where `learn` has seen them, and else as an even one with noise.
+    """
+
+    marginal: Tensor
+    rows: Tensor
+
+    def __init__(self, sizes: tuple[int, ...], states: int, noise: float = 0.5) -> None:
+        super().__init__()
+        self.sizes, self.states = sizes, states
+        self.laws = nn.ParameterList((noise * torch.randn(states, size)).log_softmax(-1) for size in sizes)
+        self.register_buffer("marginal", torch.cat([torch.full((size,), 1 / size) for size in sizes]))
+        self.register_buffer("rows", torch.tensor(1000.0))
+
+    @torch.no_grad()
+    def learn(self, batches: Iterable[Batch], rows: int) -> None:
+        """Take in the law of each cell over the data, with half a count added, and how many rows there are."""
+        counts = torch.full_like(self.marginal, 0.5)
+        for batch in batches:
+            places = (batch.x + offsets(self.sizes).to(batch.x.device))[batch.x >= 0]
+            counts += torch.bincount(places, minlength=len(counts))
+        self.rows.fill_(rows)
+        self.marginal.copy_(torch.cat([part / part.sum() for part in counts.split(self.sizes)]))
+        for law, part in zip(self.laws, self.marginal.split(self.sizes), strict=True):
+            law.copy_((law + part.log()).log_softmax(-1))
+
+    def flat(self) -> Tensor:
+        """All laws side by side, and zeros for what is unknown: (sum sizes + 1, K)."""
+        both = torch.cat([normalised(law) for law in self.laws], 1).T
+        return F.pad(both, (0, 0, 0, 1))
+
+    def places(self, x: Tensor) -> Tensor:
+        """Where in `flat` the values of some cells are: (B, T) -> (B, T)."""
+        return torch.where(x >= 0, x + offsets(self.sizes).to(x.device), sum(self.sizes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """log p(x | k) for each state, over known cells: (B, T) -> (B, K)."""
+        return F.embedding_bag(self.places(x), self.flat(), mode="sum")
+
+    def prior(self, counts: Tensor) -> Tensor:
+        """Zero, with the gradient of so many rows of each value (sum sizes,) that every state has seen before."""
+        parts = (counts / self.rows).split(self.sizes)
+        total = torch.stack([(law * part).sum() for law, part in zip(self.laws, parts, strict=True)]).sum()
+        return total - total.detach()
+
+    @torch.no_grad()
+    def draw(self, states: Tensor, u: Tensor) -> Tensor:
+        """Values of all cells given their states (B, T) or (B, 1), from numbers u (B, T) in [0, 1)."""
+        table = padded(self.flat()[:-1].T, self.sizes, NEVER).transpose(0, 1).exp()  # (T, K, size)
+        cell, step = torch.arange(len(self.sizes), device=u.device), max(1, AT_ONCE // table[:, 0].numel())
+        return torch.cat(
+            [drawn(table[cell, k], one) for k, one in zip(states.split(step), u.split(step), strict=True)]
+            or [torch.empty(0, len(self.sizes), dtype=torch.long)]
+        )
