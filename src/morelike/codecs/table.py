@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.codecs import _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
+from morelike.codecs._found import natural
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
@@ -195,6 +196,15 @@ class Codec:
                 break
             rows[broken] = self._drawn(cells[broken], mixed(seeds[broken] + np.uint64(attempt)))
         return rows
+
+    def natural_rows(self, items: Sequence[Item], rows: np.ndarray) -> np.ndarray:
+        """Some rows (n,) of a table as they are there, objects (n, C) of the kinds that `decode` gives."""
+        table = as_table(items)[rows]
+        found = np.full((len(rows), len(self.found)), None, object)
+        for number, column in enumerate(self.found):
+            if column.name in table.columns:
+                found[:, number] = natural(column, table[column.name])
+        return found
 
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)
