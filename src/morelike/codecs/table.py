@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.codecs import _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
+from morelike.codecs._found import natural
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
@@ -176,12 +177,7 @@ class Codec:
                 why = next((rule.said for rule in self.config.kept if rule.to == number and rule.derives), column.said)
                 raise OptionError(f'"{name}" is not learnt ({why})', "A column that is", "Give another column")
             told = column.say(value) if not isinstance(value, str) else value
-            if column.kind in ("category", "boolean"):
-                seen = [column.say(one) for one in (*column.values, *column.rare)]
-                if told not in seen and not (column.holes and told == column.hole):
-                    raise unknown(f'value of "{name}"', told, seen)
-            code = column.encode(as_table([Item("given", partial(dict, **{name: told}))])[name])
-            cells[self.places[number]] = torch.from_numpy(code[0])
+            cells[self.places[number]] = torch.from_numpy(column.one(told))
         return cells
 
     def decode(self, x: Tensor) -> np.ndarray:
@@ -195,6 +191,15 @@ class Codec:
                 break
             rows[broken] = self._drawn(cells[broken], mixed(seeds[broken] + np.uint64(attempt)))
         return rows
+
+    def natural_rows(self, items: Sequence[Item], rows: np.ndarray) -> np.ndarray:
+        """Some rows (n,) of a table as they are there, objects (n, C) of the kinds that `decode` gives."""
+        table = as_table(items)[rows]
+        found = np.full((len(rows), len(self.found)), None, object)
+        for number, column in enumerate(self.found):
+            if column.name in table.columns:
+                found[:, number] = natural(column, table[column.name])
+        return found
 
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from morelike.core.spec import Spec
+from morelike.measure.table.portrait import Portrait
+from morelike.measure.table.sheet import Rows
 from morelike.measure.text.documents import Documents
 
 
@@ -26,6 +28,7 @@ class Evidence:
     spec                 shape and kind of an item
     against              what `held` is: "held out", or the name of another source
     documents            where items are texts, how to read them, and the whole documents that they were cut from
+    rows                 where items are rows of a table, the same rows as a user reads them
     """
 
     made: Tensor
@@ -41,6 +44,7 @@ class Evidence:
     seeds: tuple[int, ...] = ()
     against: str = "held out"
     documents: Documents | None = None
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -214,3 +218,4 @@ class Measured:
     forecast: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
+    portrait: Portrait | None = None

@@ -21,12 +21,14 @@ class Pictures:
     real, made  the same classes in the same order, for a first look
     classes     some samples of each class; of all under "" without classes
     answers     where items are made for texts: the text, what was made for it, and what belongs to it
+    columns     where items are rows of a table, and pictures of them its cells: the names of the columns
     """
 
     real: tuple[str, ...] = ()
     made: tuple[str, ...] = ()
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     answers: tuple[tuple[str, str, str], ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ def as_dict(report: Report) -> dict[str, Any]:
             "format": FORMAT, "version": VERSION, "about": report.about, "notes": report.notes,
             "verdict": measured.verdict, "figures": measured.figures, "novelty": novelty,
             "selftest": measured.damages, "features": measured.features, "counts": measured.counts,
-            "cost": measured.cost, "forecast": measured.forecast, "diagnosis": measured.findings,
-            "audit": audited(report.run), "run": history(report.run),
+            "columns": measured.portrait, "cost": measured.cost, "forecast": measured.forecast,
+            "diagnosis": measured.findings, "audit": audited(report.run), "run": history(report.run),
         }
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from morelike.measure.cost import cost as cost_of
 from morelike.measure.figure import Measured, Verdict
-from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, tables, texts
+from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, rows, tables, texts
 from morelike.measure.page.html import anchor, section
 from morelike.measure.record import Pictures, Report
 from morelike.measure.style import STYLE
@@ -62,6 +62,8 @@ def opening(run: Path, report: Report, title: str) -> Iterator[str]:
     yield first.urgent(report.measured.findings, report.verdict.word)
     if report.pictures.answers:
         yield texts.answers(report.pictures.answers[:FIRST], against)
+    elif report.pictures.columns:
+        yield rows.strips(report.pictures.columns, report.pictures.real, report.pictures.made, against)
     else:
         yield first.strips(report.pictures.real, report.pictures.made, against)
     yield first.reasons(report.verdict, report.figures)
@@ -74,8 +76,13 @@ def sections(run: Path, report: Report, *, measured: bool) -> Iterator[tuple[str
     classes = {one.label for one in found.figures if one.label} | set(report.pictures.classes)
     answers = report.pictures.answers
     shown = texts.answers(answers[FIRST:], "") if answers else samples(report.pictures)
-    yield "Samples", shown or folder.sheet(run), ""
-    yield "Nearest neighbours", neighbours.neighbours(report.pairs), NEIGHBOURS
+    if report.pictures.columns:
+        yield "Columns", rows.columns(found.portrait), COLUMNS
+        yield "Pairs of columns", rows.pairs(found.portrait), PAIRS
+        yield "Nearest rows", rows.nearest(report.pairs, report.pictures.columns), NEAREST
+    else:
+        yield "Samples", shown or folder.sheet(run), ""
+        yield "Nearest neighbours", neighbours.neighbours(report.pairs), NEIGHBOURS
     yield "Word for word", texts.passages(found.passages, str(report.about.get("seed", 0))), PASSAGES
     yield "All figures", tables.figures(found.figures), FIGURES
     yield "Class by class", tables.by_label(found.figures, "Class"), CLASSES
@@ -104,6 +111,18 @@ def samples(pictures: Pictures) -> str:
 NEIGHBOURS = (
     "Each sample beside the training item that it is most like, the most suspicious first. A pair that shows the same "
     "thing is a copy; a pair that is only of a kind is what is wanted."
+)
+COLUMNS = (
+    "Each column in real rows and in made ones. A percentage is what both have in common: all, if they are the same. "
+    "Values beyond the ends of a histogram count in its outermost bars."
+)
+PAIRS = (
+    "The darker a square, the more one column tells of the other: normalised mutual information, from 0, nothing, to "
+    "1, everything. Made rows should have the same pattern as real ones, and the last picture should be empty."
+)
+NEAREST = (
+    "Made rows above the training rows that they are nearest to; what differs is marked. Rows that are near each other "
+    "point at copies; rows that are far do not make a table safe to publish."
 )
 PASSAGES = (
     "The longest passages of samples that stand in a training document too. Common phrases are there in every text; "

@@ -83,6 +83,19 @@ pre.item { white-space: pre-wrap; overflow-wrap: anywhere; font: .86rem/1.45 sys
 .pairs:has(pre) { grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); }
 .answers { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem .5rem; margin: .8rem 0; }
 mark { background: color-mix(in srgb, var(--c4) 30%, transparent); color: inherit; border-radius: 2px; }
+.columns { list-style: none; padding: 0; display: grid; gap: .8rem; margin: .6rem 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); }
+.columns > li { background: var(--panel); border-radius: 6px; padding: .5rem .8rem .4rem; }
+.columns p { margin: 0 0 .2rem; display: flex; justify-content: space-between; gap: .6rem; align-items: baseline; }
+.alike { color: var(--soft); font-size: .85rem; white-space: nowrap; }
+.histogram .real { fill: var(--c2); } path.real { fill-opacity: .45; } .histogram path.made { fill: none; stroke: var(--c0); stroke-width: 1.8; }
+.histogram rect.made { fill: var(--c0); } i.real { background: var(--c2); } i.made { background: var(--c0); }
+.maps { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); }
+.maps figure { margin: 0; } .map { background: var(--panel); } .map .more { fill: var(--c0); } .map .less { fill: var(--c1); }
+.map .blank { fill: none; } i.more { background: var(--c0); } i.less { background: var(--c1); }
+.spread { overflow-x: auto; margin-inline: max(calc(50% - 50vw + 1rem), -13rem); } table.rows { font-size: .77rem; margin: .4rem 0; } .rows td, .rows thead th { padding: .18rem .55rem .18rem 0; white-space: nowrap; min-width: 0; font-size: inherit; }
+.rows thead th { white-space: normal; overflow-wrap: normal; } .rows th[scope=row] { white-space: nowrap; padding-right: .55rem; }
+.rows td.number { text-align: right; } .rows .part { padding-top: .6rem; white-space: nowrap; } .gone { color: var(--soft); font-style: italic; }
 @media (max-width: 46rem) {
   .figures, .figures tbody, .figures tr, .figures th, .figures td { display: block; border: 0; padding: 0; }
   .figures thead { display: none; } .figures tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }

@@ -22,7 +22,7 @@ from morelike.recipes import configure, module
 from morelike.reporting.evidence import Wishes, conditions, duplicates, gathered, number, wishes
 from morelike.reporting.items import Items, Tell, held_out, other, prepared, trained_on
 from morelike.reporting.looks import KINDS, features_for
-from morelike.reporting.pictures import by_class, gallery, pairs
+from morelike.reporting.pictures import by_class, gallery, pairs, sheets
 from morelike.reporting.samples import draw
 from morelike.reporting.watch import Watch
 from morelike.run import Run
@@ -92,7 +92,7 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     wanted = wishes(run, asked.samples, train, real, asked.seed)
     made = draw(run, wanted.n, asked.seed, wanted.given, tell)
     evidence = gathered(run, made, wanted, train, real, asked.seed)
-    features = features_for(run, train, known, asked, tell)
+    features = features_for(run, train, known, asked, tell) if evidence.rows is None else []
     times = duplicates(known, run.recipe["data"].get("together", ()))
     measured = evaluate(
         evidence, features, metrics=run.codec.metrics, family=run.family, selftest=asked.selftest,
@@ -100,7 +100,7 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     )  # fmt: skip
     tell("Looking ahead", 0.0)
     held = (real if asked.against is None else held_out(known, asked.seed)).x[:LIMIT]
-    if len(held) > 1:
+    if len(held) > 1 and features:
         measured.forecast = forecast_of(run.path, features[0], features[0](held), seed=asked.seed)
     tell("Drawing the page", 0.0)
     notes = [*train.notes, *real.notes]
@@ -119,7 +119,10 @@ def without_data(run: Run, asked: Asked, error: MorelikeError, tell: Tell) -> Re
     said = "Nobody can say how good this model is without the data that it was trained on."
     said = f"{said} {error.found}. {error.action}."
     measured = Measured(Verdict("unmeasured", said), [], None, counts={"made": n})
-    shown = Pictures(classes=by_class(run.codec, evidence))
+    if evidence.rows is not None:
+        shown = sheets(None, evidence.rows.made, asked.seed)
+    else:
+        shown = Pictures(classes=by_class(run.codec, evidence))
     return Report(run.path, measured, about(run, asked, n, "nothing"), [str(error)], pictures=shown)
 
 

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from morelike.collect import Prepared
+from morelike.data.sources import open_source
 from morelike.measure.figure import Evidence
+from morelike.measure.table.sheet import Rows, Sheet
 from morelike.measure.text.documents import Answers, Documents, Whole
+from morelike.measure.text.figures import HELD_OUT
 from morelike.reporting.items import MOST, Items
 from morelike.reporting.samples import in_proportion
 from morelike.run import Run
@@ -105,8 +108,21 @@ def gathered(run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, 
     return Evidence(
         made, train.x, real.x, run.family.spec, wishes.given.get(name) if name else None, train.labels, real.labels,
         run.labels[name].config.vocabulary if name else (), train.names, torch.from_numpy(train.rows).long(),
-        tuple(range(seed, seed + len(made))), real.about, documents,
+        tuple(range(seed, seed + len(made))), real.about, documents, rows_of(run, made, train, real),
     )  # fmt: skip
+
+
+def rows_of(run: Run, made: Tensor, train: Items, real: Items) -> Rows | None:
+    """Rows of a table as a user reads them; None where items are something else."""
+    codec, own = run.codec, str(run.recipe["source"])
+    if codec.natural != "table":
+        return None
+    cells = [codec.decode(made)]
+    for items in (train, real):  # as they are there, since encoded ones lack what the codec leaves out
+        source = own if items.about in (train.about, HELD_OUT) else items.about
+        table = open_source(source, run.reading).items if len(items) else []
+        cells.append(codec.natural_rows(table, items.rows) if len(items) else cells[0][:0])
+    return Rows(*(Sheet(codec.columns, codec.kinds, one) for one in cells))
 
 
 def duplicates(known: Prepared, groups: Sequence[Sequence[int]]) -> dict[int, int]:

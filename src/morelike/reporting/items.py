@@ -22,6 +22,7 @@ from morelike.reporting import pieces
 from morelike.run import Run
 
 MOST = 1 << 30  # bytes of encoded items of a kind; a larger training set is looked at in part, and the report says so
+ROWS = 200_000  # rows of a table of a kind, for their cells are objects
 Given = Callable[[np.ndarray], Mapping[str, Tensor]]
 Tell = Callable[[str, float], None]  # (stage, share of it that is done)
 
@@ -102,7 +103,7 @@ def encoded(found: collect.Prepared, rows: np.ndarray, about: str, seed: int) ->
     if isinstance(data.x, Ragged) and not found.conditions and pieces.long(data.x, codec.context):
         return excerpts(found, rows, about, seed)
     one = laid_out(codec, take(data.x, slice(0, 1)))
-    most = max(2, MOST // max(1, one.numel() * one.element_size()))
+    most = ROWS if codec.natural == "table" else max(2, MOST // max(1, one.numel() * one.element_size()))
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     x = laid_out(codec, take(data.x, rows)) if len(rows) else one[:0]

@@ -12,16 +12,21 @@ from torch import Tensor
 
 from morelike.measure.figure import Evidence, Measured
 from morelike.measure.novelty import SUSPECTS
+from morelike.measure.page.cells import cells
 from morelike.measure.page.texts import block, marked
 from morelike.measure.record import Pair, Pictures
+from morelike.measure.table.sheet import Sheet
 
 STRIP, CLASSES, ALL = 12, 40, 60  # items in a strip, classes, items without classes
+ROWS, COLUMNS = 6, 40  # of a table
 SHOWN = 30  # texts that something was made for
 MOST_LIKE, AT_RANDOM = 12, 8  # pairs of a sample and its nearest training item
 
 
 def gallery(codec: Any, evidence: Evidence, seed: int) -> Pictures:
     """Real items and samples for a first look, and some samples of each class."""
+    if evidence.rows is not None:
+        return sheets(evidence.rows.held if len(evidence.held) else evidence.rows.train, evidence.rows.made, seed)
     real = evidence.held if len(evidence.held) else evidence.train
     labels = evidence.held_labels if len(evidence.held) else evidence.train_labels
     if evidence.made_labels is None or labels is None:
@@ -30,6 +35,15 @@ def gallery(codec: Any, evidence: Evidence, seed: int) -> Pictures:
         shown = in_turn(labels, evidence.classes, seed), in_turn(evidence.made_labels, evidence.classes, seed)
     above, below = (shown_items(codec, x[rows]) for x, rows in zip((real, evidence.made), shown, strict=True))
     return Pictures(tuple(above), tuple(below), by_class(codec, evidence), answered(evidence))
+
+
+def sheets(real: Sheet | None, made: Sheet, seed: int) -> Pictures:
+    """Some real rows and some samples of a table, the first columns where there are many."""
+    above = [] if real is None else [real.cells[row] for row in some(len(real), ROWS, seed).tolist()]
+    more = len(made.columns) - COLUMNS
+    names = (*made.columns[:COLUMNS], *([f"and {more:,} more"] if more > 0 else []))
+    shown, below = (tuple(cells(row[:COLUMNS]) for row in rows) for rows in (above, made.cells[:ROWS]))
+    return Pictures(shown, below, columns=names)
 
 
 def answered(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
@@ -84,7 +98,12 @@ def pairs(codec: Any, evidence: Evidence, measured: Measured, times: Mapping[int
     near, places = measured.novelty.neighbours, range(len(measured.novelty.neighbours.made))
     chosen = [*places[:SUSPECTS][:MOST_LIKE], *places[SUSPECTS:][:AT_RANDOM]]
     made, train = (torch.tensor([rows[at] for at in chosen], dtype=torch.long) for rows in (near.made, near.train))
-    shown = beside(codec, evidence.made[made], evidence.train[train])
+    if evidence.rows is not None:
+        sides = evidence.rows.made.cells[made.numpy()], evidence.rows.train.cells[train.numpy()]
+        few = (one[:, :COLUMNS] for one in sides)
+        shown = [(cells(a, b), cells(b, a)) for a, b in zip(*few, strict=True)]
+    else:
+        shown = beside(codec, evidence.made[made], evidence.train[train])
     found = []
     for place, i, j, both in zip(chosen, made.tolist(), train.tolist(), shown, strict=True):
         row = int(evidence.train_rows[j])

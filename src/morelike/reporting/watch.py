@@ -8,7 +8,7 @@ from morelike.reporting.items import Tell
 
 STAGES = {  # what the measures call their stages, in words for a user
     "features": "Looking at the items", "figures": "Measuring", "classes": "Measuring class by class",
-    "likelihood": "Measuring the likelihood",
+    "likelihood": "Measuring the likelihood", "predictions": "Predicting columns",
     "texts": "Reading the texts", "novelty": "Looking for copies", "self-test": "Testing the measures",
 }  # fmt: skip
 

@@ -34,13 +34,15 @@ class Dial:
 
 
 DIALS = (
-    Dial("How real", ("density", "two_sample")),
+    Dial("How real", ("density", "two_sample", "two_sample_score")),
     Dial("How varied", ("coverage", "missing")),
     Dial("How new", ("copy_rate", "verbatim"), "all copied", "all new", ("new", "mostly new", "many copies", "copies")),
+    Dial("How useful", ("efficacy",), "none", words=("as real rows", "nearly", "partly", "hardly")),
     Dial("As asked", ("class_accuracy",), "none"),
     Dial("Right answers", ("chrf",), "any answer", "the right one", ("right", "mostly right", "partly", "hardly")),
 )
 UNITS = {
+    "two_sample_score": "of samples, at most, could pass for real", "efficacy": "of what real rows teach to predict",
     "density": "of samples look real", "two_sample": "of samples, at most, could pass for real",
     "coverage": "of the variety is there", "missing": "of the kinds are there",
     "chrf": "likeness (chrF) to what belongs to each text",

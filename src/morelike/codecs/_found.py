@@ -1,0 +1,34 @@
+"""Cells of a table as they are there, in the kinds of values that samples have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._columns import Column, as_date, missing, texts
+
+
+def natural(column: Column, cells: Any) -> np.ndarray:
+    """A polars column -> objects (N,): int, float, str, bool or date, None for what is missing or cannot be read."""
+    if column.kind == "number":
+        return column.plain(column.floats(cells))
+    if column.kind == "date":
+        return _dates(column, column.moments(cells).to_list())
+    text = texts(cells)
+    found = np.array(text.to_list() or [None], dtype=object)[: len(text)]
+    if column.kind in ("category", "boolean"):
+        known = {column.say(value): value for value in (*column.values, *column.rare)}
+        found[:] = [known.get(one, one) for one in found.tolist()]
+    found[missing(text).to_numpy()] = None
+    return found
+
+
+def _dates(column: Column, moments: list[Any]) -> np.ndarray:
+    """Moments (N,) of which some are None, as dates, times or both."""
+    found = np.empty(len(moments), dtype=object)
+    for row, one in enumerate(moments):
+        if one is not None:
+            parts = (one.year, one.month, one.day, one.hour, one.minute, one.second, one.microsecond)
+            found[row] = as_date(parts, column.dtype)
+    return found
