@@ -25,7 +25,9 @@ class Options(Manners):
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
     number: Annotated[
         int | None,
-        typer.Option("-n", "--number", metavar="N", help="How many; 64, or 3 texts, if not said.", show_default=False),
+        typer.Option(
+            "-n", "--number", metavar="N", help="How many; 64, 3 texts or 1,000 rows, if not said.", show_default=False
+        ),
     ] = None
     given: Annotated[
         list[str] | None, typer.Option(metavar="FIELD=VALUE", help='What to draw, such as label=cat or en="Hello".')
@@ -60,6 +62,8 @@ def sample(options: Options) -> None:
       morelike sample RUN --encode photos/ --out codes.npy                  the same
       morelike sample runs/book-autoregressive-1 --prompt "Once" -n 3       texts that go on from there
       morelike sample RUN --temperature 0.7 --length 500 --out texts.txt    calmer and longer, into a file
+      morelike sample runs/adult-race-1 -n 1000000 --out new.parquet        rows of a table; also .csv, .xlsx, .jsonl
+      morelike sample RUN --given "income=>50K" --out rich.csv              rows of which a column is given
       morelike sample runs/pairs-seq2seq-1 --given en="A dog runs."         a translation; en=@FILE for all its lines
 
     \b
@@ -86,12 +90,24 @@ def sample(options: Options) -> None:
         )
     target = options.out or default_target(options, getattr(run.codec, "sheets", ".png"))
     check_target(target, may_replace=options.force or options.out is None)
-    written = save_codes(run, options.encode, target) if options.encode is not None else draw(run, options).save(target)
+    written = work(run, options, target, modes)
     shown = target if target.exists() else written[0]
     if options.json:
         print(json.dumps({"event": "done", "out": str(shown), "files": [str(path) for path in written]}))
     else:
         print(shown)
+
+
+def work(run: Run, options: Options, target: Path, modes: list[str]) -> list[Path]:
+    """Make what the options ask for, and write it."""
+    if options.encode is not None:
+        return save_codes(run, options.encode, target)
+    if run.codec.natural != "table" or modes:
+        return draw(run, options).save(target)
+    from morelike.cli.rows import stream
+
+    stream(run, options.number or 1000, options.seed, pairs("--given", options.given, "label=cat"), target)
+    return [target]
 
 
 def draw(run: Run, options: Options) -> Samples:
