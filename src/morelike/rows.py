@@ -44,7 +44,7 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
 
 
 def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of a table (N, C) with what is missing drawn given the rest, and which cells were filled, bool (N, C)."""
+    """Rows of a table (N, C) with what is missing drawn given the rest, and which cells were filled, bool (N, C)."""
     rows, cells = read(run, source)
     holes = rows == None  # noqa: E711  (element by element)
     where = np.flatnonzero((cells < 0).any(1).numpy())
