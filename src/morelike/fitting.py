@@ -17,7 +17,6 @@ from morelike.auditing import quick
 from morelike.conditions import family_of, fitted
 from morelike.core.errors import OptionError, RunError, missing_extra, unknown
 from morelike.core.family import HasFinish
-from morelike.core.spec import Batch
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset
 from morelike.data.listing import Reading
@@ -260,7 +259,7 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     made = build_family(recipe["family"], recipe["config"], prepared.codec, prepared.conditions, recipe["seed"])
     family, saved = made.to(device), folder.newest_state()
     if saved is None and isinstance(family, HasBeginning):
-        family.begin(_pass(recipe, prepared, device, BEGINNING), len(prepared.kept))
+        family.begin(assemble.some_rows(recipe, prepared, device, BEGINNING), len(prepared.kept))
     game, step = assemble.game_of(recipe, family), 0
     if saved is not None:
         try:
@@ -342,7 +341,7 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
     if isinstance(game.family, HasFinish):
         torch.manual_seed(step_seed(recipe["seed"], session.step))  # the same after a resume
         with game.averaged() as family:
-            cast(HasFinish, family).finish(_pass(recipe, prepared, game.device, FINISHING))
+            cast(HasFinish, family).finish(assemble.some_rows(recipe, prepared, game.device, FINISHING))
     session.save()
     session.draw()
     if prepared.codec.natural == "image":
@@ -350,13 +349,6 @@ def _finish(session: Session, prepared: collect.Prepared, recipe: Mapping[str, A
     from morelike.measure.report import write
 
     write(folder.path)
-
-
-def _pass(recipe: Mapping[str, Any], prepared: collect.Prepared, device: torch.device, most: int) -> Iterator[Batch]:
-    """Training items in random order, each once and not augmented, up to so many."""
-    chunks = assemble.loader({**recipe, "augment": asdict(Augment())}, prepared, min(500, len(prepared.kept)))
-    few = max(1, min(len(prepared.kept), most) // chunks.size)
-    return (assemble.on(device, chunks.batch(i)) for i in range(few))
 
 
 def _event(stage: str, clock: Clock, folder: Folder, note: str | None) -> Progress:

@@ -19,9 +19,12 @@ from morelike.train.stepper import Accumulated, Stepper
 
 @runtime_checkable
 class HasBeginning(Protocol):
-    """Has something to fit before the first step, such as a tree, to a pass over some items; rows are all there are."""
+    """Has something to learn from the training items before the first step, such as which cells belong together.
 
-    def begin(self, batches: Iterable[Batch], rows: int) -> None: ...
+    What it learns has to lie in its parameters and buffers: a resumed run does not begin again.
+    """
+
+    def begin(self, batches: Iterable[Batch], rows: int) -> None: ...  # some batches of all the rows there are
 
 
 class Game:
