@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from morelike.assemble import training_end
 from morelike.collect import Prepared
 from morelike.core.errors import MorelikeError, TrainingError
 from morelike.core.family import Family, HasLogProb
@@ -22,9 +22,10 @@ from morelike.train.folder import Folder, write_json
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
-RUNNERS = ("independent", "mixture", "circuit")  # the quickest first
-SHARE, LONGEST, SHORTEST = 0.12, 120.0, 3.0  # of the time that a trial takes, and seconds of it
-STEPS = 0.1  # of the steps asked for, where no time is
+RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest first
+SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
+FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
+STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 
@@ -45,46 +46,69 @@ class Trial:
 
 
 def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
-    """Train each runner for a while, tell what it reaches on held-out rows, and train the best for all that is left."""
-    trials: list[Trial] = []
-    place = folder.path / "race"
+    """Train each runner for a while, the best of them for longer, and keep the one that is best on held-out rows."""
+    heats: list[Trial] = []
     for name in RUNNERS:
-        began = clock()
-        try:
-            yield from _quiet(begin_run(_short(ready, name, clock), Folder(place / name), Clock()), name, folder, clock)
-        except MorelikeError as error:  # of one family: the others may do
-            yield Progress("plan", seconds=clock(), note=f"{name} does not run: {error}", run=str(folder.path))
-            continue
+        yield from _heat(_short(ready, name, clock), folder, clock, heats)
         if stop.is_set():
-            yield Progress("stopped", seconds=clock(), note="Stopped before anything was kept", run=None)
             return
-        trials.append(Trial(name, held_out(Run.load(place / name).family, ready.prepared), clock() - began))
-        yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=str(folder.path))
-    if not trials:
+    if not heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
-    best = min(trials, key=lambda one: one.nats)
+    order = sorted(heats, key=lambda one: one.nats)
+    best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
+    final: list[Trial] = []
+    for place, name in enumerate(best):
+        yield from _heat(_long(ready, name, clock, len(best) - place), folder, clock, final)
+        if stop.is_set():
+            return
+    winner = min(final or heats, key=lambda one: one.nats)
+    yield Progress("finish", seconds=clock(), note=f"Race: won by {winner.family}", run=str(folder.path))
+    write_json(
+        folder.path / "race.json", {"heats": [vars(one) for one in heats], "final": [vars(one) for one in final]}
+    )
+    for path in sorted((folder.path / "race" / winner.family).iterdir()):
+        os.replace(path, folder.path / path.name)
+    shutil.rmtree(folder.path / "race", ignore_errors=True)
+    yield Progress("done", seconds=clock(), fraction=1.0, run=str(folder.path))
+
+
+def _heat(ready: Ready, folder: Folder, clock: Clock, trials: list[Trial]) -> Iterator[Progress]:
+    """Train one family in a folder of its own, and add what it reaches to the trials."""
+    name, began = ready.request.family, clock()
+    place = folder.path / "race" / name
     shutil.rmtree(place, ignore_errors=True)
-    write_json(folder.path / "race.json", [vars(one) for one in trials])
-    yield Progress("plan", seconds=clock(), note=f"Race: won by {best.family}", run=str(folder.path))
-    yield from begin_run(replace(ready, request=replace(ready.request, family=best.family)), folder, clock)
+    try:
+        for event in begin_run(ready, Folder(place), Clock()):
+            if event.stage == "train":
+                yield replace(event, note=None, seconds=clock(), run=str(folder.path))
+    except MorelikeError as error:  # of one family: the others may do
+        yield Progress("plan", seconds=clock(), note=f"{name} does not run: {error}", run=str(folder.path))
+        return
+    if stop.is_set():
+        shutil.rmtree(folder.path / "race", ignore_errors=True)
+        yield Progress("stopped", seconds=clock(), note="Stopped in the middle of the race; nothing was kept", run=None)
+        return
+    trials.append(Trial(name, held_out(Run.load(place).family, ready.prepared), clock() - began))
+    yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=str(folder.path))
 
 
 def _short(ready: Ready, name: str, clock: Clock) -> Ready:
-    """The same, for one family and a part of the time."""
+    """For one family and a small part of the time."""
     request = replace(ready.request, family=name)
     minutes = minutes_of(request)
     if minutes is None:
         return replace(ready, request=replace(request, steps=max(1, round(STEPS * (request.steps or 1)))))
-    left = (training_end(minutes) or 0.0) - clock()
-    seconds = float(np.clip(SHARE * left, SHORTEST, LONGEST))
+    seconds = float(np.clip(SHARE * (60 * minutes - clock()), SHORTEST, LONGEST))
     return replace(ready, request=replace(request, minutes=seconds / 60))
 
 
-def _quiet(events: Iterator[Progress], name: str, folder: Folder, clock: Clock) -> Iterator[Progress]:
-    """The events of a trial, as part of the race."""
-    for event in events:
-        if event.stage == "train":
-            yield replace(event, note=None, seconds=clock(), run=str(folder.path))
+def _long(ready: Ready, name: str, clock: Clock, finalists: int) -> Ready:
+    """For one family and its share of what is left."""
+    request = replace(ready.request, family=name)
+    minutes = minutes_of(request)
+    if minutes is None:
+        return replace(ready, request=request)
+    return replace(ready, request=replace(request, minutes=max(SHORTEST, 60 * minutes - clock()) / finalists / 60))
 
 
 @torch.no_grad()

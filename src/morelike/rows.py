@@ -38,7 +38,7 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
         broken = np.flatnonzero(~run.codec.kept(rows))
         if not len(broken):
             break
-        others = [seeds[i] ^ (attempt << 40) for i in broken]
+        others = [seeds[i] ^ (attempt << 40) for i in broken.tolist()]
         rows[broken] = _decoded(run, cells[broken], others, {k: v[broken] for k, v in conditions.items()})
     return rows
 
