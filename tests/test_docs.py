@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -216,6 +217,11 @@ def photos(folder: Path) -> None:
     (folder / "pairs.tsv").write_text("en\tzh\n" + lines, encoding="utf-8")
     talks = [{"talk": f"Ann: Who is there?\nBob: It is {text}.\nAnn: How nice!"} for text in english]
     (folder / "dialogues.jsonl").write_text("".join(json.dumps(one) + "\n" for one in talks))
+    rng = random.Random(0)
+    table = [f"{rng.gauss(50, 10):.1f},{rng.choice('abc')},{rng.randint(1, 9)}" for _ in range(400)]
+    (folder / "patients.csv").write_text("size,group,visits\n" + "\n".join(table) + "\n")
+    holes = [row if n % 3 else row.rsplit(",", 1)[0] + "," for n, row in enumerate(table)]
+    (folder / "holes.csv").write_text("size,group,visits\n" + "\n".join(holes) + "\n")
     poems = [{"form": ("short", "long")[n % 2], "title": f"{kinds[n]} {n}", "text": "\n".join(english[n:][: 1 + n % 2])}
              for n in range(len(english))]  # fmt: skip
     (folder / "poems.jsonl").write_text("".join(json.dumps(one) + "\n" for one in poems))
