@@ -303,11 +303,19 @@ def test_the_spec_says_how_many_values_each_cell_takes() -> None:
 
 
 def test_some_cells_can_be_known() -> None:
-    codec, x, _ = fitted({"v": RNG.normal(size=900), "k": ["a", "b", ""] * 300, "same": ["A", "B", ""] * 300})
-    cells = codec.known({"k": "b"})
-    assert cells.tolist() == [-1, -1, int(x[1, 2])]
-    assert codec.known({"v": 0.0})[:2].min() >= 0
-    for given, said in (({"k": "q"}, "value of"), ({"kk": "a"}, 'Did you mean "k"'), ({"same": "A"}, "settles")):
+    columns = {
+        "v": RNG.normal(size=900), "k": ["a", "b", ""] * 300, "same": ["A", "B", ""] * 300, "n": [3, 4, 9, 10] * 225,
+        "ok": [True, False, True] * 300, "day": [datetime.date(2020, 1, 1 + i % 28) for i in range(900)],
+    }  # fmt: skip
+    codec, x, rows = fitted(columns)
+    assert codec.known({"k": "b"}).tolist() == [-1, -1, int(x[1, 2]), -1, -1]
+    kept = [name for name in columns if name not in ("same", "ok")]
+    assert codec.known({name: rows[4, codec.columns.index(name)] for name in kept}).tolist() == x[4].tolist()
+    wrong = [
+        ({"k": "q"}, "value of"), ({"kk": "a"}, 'Did you mean "k"'), ({"same": "A"}, "settles"), ({"v": 99}, "seen: -"),
+        ({"n": 5}, "3, 4, 9, 10"), ({"day": "soon"}, "date such as 2020-01-01"), ({"v": "many"}, '"v" is many'),
+    ]  # fmt: skip
+    for given, said in wrong:
         with pytest.raises(OptionError, match=said):
             codec.known(given)
 

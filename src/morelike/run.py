@@ -49,8 +49,8 @@ class Samples:
         return self.codec.sheet(self.array, self.columns)
 
     def __str__(self) -> str:
-        """Texts one after another, with a line between them."""
-        return self.codec.joined(self.array) if self.codec.natural == "text" else f"{len(self)} {self.codec.natural}s"
+        """Texts one after another, with a line between them; rows of a table, as lines below its header."""
+        return self.codec.joined(self.array) if hasattr(self.codec, "joined") else f"{len(self)} {self.codec.natural}s"
 
     def save(self, target: str | Path) -> list[Path]:
         """Write a sheet (.png), a film (.gif), an array (.npy, .npz), one text (.txt, .jsonl), or a folder of files."""

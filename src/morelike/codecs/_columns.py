@@ -13,6 +13,7 @@ import numpy as np
 from morelike.codecs._bins import locate
 from morelike.codecs._identifiers import counted, spelt
 from morelike.codecs._numerals import Style, dates, numbers, say_date
+from morelike.core.errors import OptionError, unknown
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
@@ -79,6 +80,29 @@ class Column:
             return self._of_numbers(cells)
         return np.minimum(self.full(cells), self.sizes[0] - 1)[:, None]
 
+    def one(self, told: str) -> np.ndarray:
+        """The cells int64 (cells of a row,) of a value as text; `OptionError` for one that was never seen."""
+        import polars
+
+        cells = polars.Series([told], dtype=polars.String)
+        if self.holes and missing(texts(cells))[0]:
+            return self.encode(polars.Series([None], dtype=polars.String))[0]
+        if self.kind == "number" and told not in self.values:
+            numeric = [value for value in self.values if not isinstance(value, str)]
+            low, high = (self.low[0], self.high[-1]) if self.low else (numeric[0], numeric[-1])
+            value = float(self.floats(cells)[0])
+            if not low <= value <= high or (numeric and value not in numeric):
+                some = ", ".join(map(str, numeric[:20])) if numeric else f"{self.say(low)} to {self.say(high)}"
+                raise OptionError(f'"{self.name}" is {told}', f"What was seen: {some}", "Give one of these")
+        elif self.kind == "date" and self.moments(cells)[0] is None:
+            raise OptionError(f'"{self.name}" is {told}', f"A date such as {self.said[:10]}", "Write it so")
+        elif self.kind in ("category", "boolean"):
+            seen = [self.say(value) for value in (*self.values, *self.rare)]
+            if told not in seen:
+                raise unknown(f'value of "{self.name}"', told, seen)
+            told = key((*self.values, *self.rare)[seen.index(told)])
+        return self.encode(polars.Series([told], dtype=polars.String))[0]
+
     def full(self, cells: Any) -> np.ndarray:
         """The numbers int64 (N,) of categories, in which rare values have one each, after the others."""
         import polars
@@ -105,7 +129,8 @@ class Column:
         import polars
 
         if cells.dtype == polars.String:
-            return dates(cells, self.pattern)
+            plain = {"Date": "%Y-%m-%d", "Time": "%H:%M:%S"}.get(self.dtype, "%Y-%m-%d %H:%M:%S%.f")
+            return dates(cells, self.pattern if "%Y" in self.pattern or "%H" in self.pattern else plain)
         if cells.dtype == polars.Time:
             return polars.Series([datetime.date(1970, 1, 1)]).new_from_index(0, len(cells)).dt.combine(cells)
         plain = cells.dt.replace_time_zone(None) if cells.dtype == polars.Datetime else cells

@@ -15,6 +15,7 @@ from morelike.codecs._seen import Seen, Wish, base, library
 from morelike.codecs._worded import LEAST, category, identifier
 
 SOFT = ("-", "--", "---", ".", "none", "None", "NONE", "missing", "unknown", "inf", "-inf", "Infinity", "-Infinity")
+LOOK = 1_500  # different cells by which it is told how numbers are written
 WORDS, NUMERIC = 8, 0.9  # words among numbers at most; share of numbers from which they are numbers
 # what numbers do that only name things: often, and where all of them differ
 _NAMES = re.compile(r"(?:^|[\W_])(?:id|uid|zip|zipcode|plz|postcode|编号)$|[a-z]I[dD]$", re.I)
@@ -61,7 +62,7 @@ def number(seen: Seen, wish: Wish) -> Column | None:
 
 def style_in(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str], int]] | None:
     """How the numbers are written, what they are, the words among them, and how many cells are neither."""
-    step = max(1, len(seen.text) // 4_000)
+    step = max(1, len(seen.text) // LOOK)
     some = [one for one in seen.text.gather_every(step).to_list() if one not in SOFT]
     style = style_of(some, 0.5 if wish.kind else NUMERIC)
     if style is None:
@@ -77,8 +78,9 @@ def style_in(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str]
     gone = int(
         sum(n for text, n in zip(others.to_list(), seen.counts[~sound].tolist(), strict=True) if text not in words)
     )
-    if sound.any() and style.decimals is None:
-        style = replace(style, decimals=None)
+    if style.decimals is not None and len(values) > LOOK:  # cells that were not looked at may have more
+        finer = decimals_of(values[sound])
+        style = replace(style, decimals=None if finer is None else max(style.decimals, finer))
     return style, (values, words, gone)
 
 

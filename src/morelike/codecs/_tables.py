@@ -82,9 +82,13 @@ class Lines:
 
     def add(self, rows: np.ndarray) -> None:
         """Append rows (N, C)."""
-        told = [[defused(column.say(cell)) if isinstance(cell, str) else column.say(cell) for cell in rows[:, place]]
-                for place, column in enumerate(self.columns)]  # fmt: skip
+        told = [self._told(column, rows[:, place].tolist()) for place, column in enumerate(self.columns)]
         self.out.writerows(zip(*told, strict=True))
+
+    def _told(self, column: Column, cells: list[Any]) -> list[str]:
+        """Cells as they are written, each different one worked out once."""
+        known = {cell: defused(column.say(cell)) if isinstance(cell, str) else column.say(cell) for cell in set(cells)}
+        return [known[cell] for cell in cells]
 
     def close(self) -> None:
         """Write what is left."""

@@ -177,12 +177,7 @@ class Codec:
                 why = next((rule.said for rule in self.config.kept if rule.to == number and rule.derives), column.said)
                 raise OptionError(f'"{name}" is not learnt ({why})', "A column that is", "Give another column")
             told = column.say(value) if not isinstance(value, str) else value
-            if column.kind in ("category", "boolean"):
-                seen = [column.say(one) for one in (*column.values, *column.rare)]
-                if told not in seen and not (column.holes and told == column.hole):
-                    raise unknown(f'value of "{name}"', told, seen)
-            code = column.encode(as_table([Item("given", partial(dict, **{name: told}))])[name])
-            cells[self.places[number]] = torch.from_numpy(code[0])
+            cells[self.places[number]] = torch.from_numpy(column.one(told))
         return cells
 
     def decode(self, x: Tensor) -> np.ndarray:

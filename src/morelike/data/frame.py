@@ -68,6 +68,11 @@ def library() -> Any:
     return polars
 
 
+def is_url(place: str) -> bool:
+    """Whether a place is the URL of a database, or a variable of the environment that holds one."""
+    return "://" in place or (place.startswith("$") and "://" in os.path.expandvars(place))
+
+
 def has_polars() -> bool:
     """Whether tables can be read."""
     return find_spec("polars") is not None
@@ -94,12 +99,12 @@ def open_frame(source: str | Path) -> Source:
     """The rows of a table, each of which gives its cells by column.
 
     source  a file; "book.xlsx::Sheet2", "clinic.db::visits" or "clinic.db::select * from visits"; the URL of a
-            database that SQLAlchemy knows, with "::" and a query
+            database that SQLAlchemy knows, or a variable that holds it ("$CLINIC"), with "::" and a query
 
     Raises `DataError` where there are fewer than two rows or no columns, and `OptionError` for a missing library.
     """
     place, _, part = str(source).partition(PART)
-    if "://" in place:
+    if is_url(place):
         from morelike.data.frame_base import read_url
 
         table, problems, lines, stamp = *read_url(place, part), None, fingerprint("url", (place, part))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -36,13 +37,16 @@ def read_sqlite(path: Path, part: str, most: int | None = None) -> Read:
 
 
 def read_url(url: str, part: str) -> Read:
-    """What a query gives at a database that SQLAlchemy knows."""
+    """What a query gives at a database that SQLAlchemy knows.
+
+    url  may name variables of the environment, such as $CLINIC_URL: a password is not kept with the run then
+    """
     try:
         import sqlalchemy
     except ImportError:
         raise missing_extra("sqlalchemy", "sql", "Reading from a database") from None
     try:
-        base = sqlalchemy.create_engine(url)
+        base = sqlalchemy.create_engine(os.path.expandvars(url))
         names = sqlalchemy.inspect(base).get_table_names() if " " not in part else []
         with base.connect().execution_options(stream_results=True) as connection:
             result = connection.execute(sqlalchemy.text(_query(part, names, url.split("@")[-1])))

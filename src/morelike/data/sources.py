@@ -10,7 +10,7 @@ from pathlib import Path
 from morelike.core.errors import DataError, unknown
 from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.folder import open_folder
-from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, open_frame
+from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, is_url, open_frame
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
 from morelike.data.shards import SHARDS, is_shard, laid_out
 from morelike.data.text import is_text, open_text
@@ -58,7 +58,7 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
 def _is_table(source: str) -> bool:
     """Whether a source names a table of numbers and categories, and neither texts nor files of pictures."""
     place, part, _ = source.partition(PART)
-    if "://" in place:
+    if is_url(place):
         return bool(part)
     path, name = Path(place).expanduser(), place.lower().removesuffix(".gz")
     if not path.is_file():
