@@ -34,6 +34,7 @@ class Config:
     states: Count | None = None
     prior: float = 1.0
     loose: float = 0.3
+    even: float = 1.0
 
 
 class Model(Family):
@@ -95,7 +96,7 @@ class Model(Family):
 
     def even(self) -> Tensor:
         """Zero, with the gradient of one row of every class or state that has gone to all states alike."""
-        total = (self.root.sum() + self.transitions.sum()) / self.root.shape[1] / self.tables.rows
+        total = self.config.even * (self.root.sum() + self.transitions.sum()) / self.root.shape[1] / self.tables.rows
         return total - total.detach()
 
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
