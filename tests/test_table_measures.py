@@ -471,7 +471,7 @@ def test_a_run_on_a_table_is_reported_beside_the_cells_of_its_file(tmp_path: Pat
     assert found.figure("two_sample_score").value is not None  # type: ignore[union-attr]
     data = json.loads((run.path / "report.json").read_text())
     assert [one["column"] for one in data["columns"]["columns"]] == list(XYCD)  # no identifier
-    kept = {row for row in map(tuple, whole.cells.tolist())}
+    kept = set(map(tuple, whole.cells.tolist()))
     there = gathered_rows(run)
     assert {tuple(row[1:]) for row in there.cells.tolist()} <= kept
 
