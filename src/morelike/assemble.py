@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from morelike.train.planner import Choice, Planner
 from morelike.train.stepper import Accumulated
 
 EPOCHS = 60  # more passes than this over a small set do less for it than a wider net
+LOOK, MOST = 1000, 50_000  # items in a batch, and in all, that a family looks at before training
 FINISHING = (1.5, 0.012)  # seconds, and share of the budget, kept for what comes after training
 
 
@@ -48,6 +49,15 @@ def batches(
         return Sequences(x, prepared.given, rows, batch, seed, codec.context)
     given = {name: chosen(value, np.arange(len(value))).numpy() for name, value in prepared.given.items()}
     return Loader(x, given, rows, batch, seed, codec, augment)
+
+
+def first_rows(recipe: Mapping[str, Any], prepared: Prepared, device: torch.device) -> Iterator[Batch]:
+    """The training items, or as many of them as cost little to look at, for what a family learns at the start."""
+    rows = min(len(prepared.kept), MOST)
+    chunks = -(-rows // LOOK)
+    source = loader({**recipe, "augment": asdict(Augment())}, prepared, rows // chunks)
+    for step in range(chunks):
+        yield on(device, source.batch(step))
 
 
 def device_of(training: TrainConfig) -> torch.device:

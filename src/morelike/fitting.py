@@ -40,6 +40,7 @@ from morelike.recipes import (
 from morelike.train.budget import read_plan
 from morelike.train.config import Config as TrainConfig
 from morelike.train.folder import Folder, not_together, read_json, write_json
+from morelike.train.game import HasBeginning
 from morelike.train.heldout import HeldOut, fitting_number
 from morelike.train.loop import Progress, step_seed, stop
 from morelike.train.recipe import read_recipe
@@ -214,9 +215,11 @@ def _train(recipe: Mapping[str, Any], prepared: collect.Prepared, folder: Folder
     torch.set_num_threads(settled["threads"])
     device = torch.device(settled["device"])
     made = build_family(recipe["family"], recipe["config"], prepared.codec, prepared.conditions, recipe["seed"])
-    family = made.to(device)
+    family, saved = made.to(device), folder.newest_state()
+    if saved is None and isinstance(family, HasBeginning):
+        family.begin(assemble.first_rows(recipe, prepared, device), len(prepared.kept))
     game, step = assemble.game_of(recipe, family), 0
-    if (saved := folder.newest_state()) is not None:
+    if saved is not None:
         try:
             game.load_state({name: value.to(device) for name, value in saved[0].items()})
         except (KeyError, RuntimeError, ValueError) as error:

@@ -37,7 +37,7 @@ class _Normalised(torch.autograd.Function):
 
 def normalised(theta: Tensor) -> Tensor:
     """A table whose last axis is a law, log-probabilities: same shape. Its gradient is not taken through the norm."""
-    return _Normalised.apply(theta)  # type: ignore[no-any-return]
+    return _Normalised.apply(theta)
 
 
 class Labels:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,6 +15,16 @@ from morelike.core.spec import Batch
 from morelike.train.flops import counted
 from morelike.train.optim import Average, build, rate, set_rate
 from morelike.train.stepper import Accumulated, Stepper
+
+
+@runtime_checkable
+class HasBeginning(Protocol):
+    """Has something to learn from the training items before the first step, such as which cells belong together.
+
+    What it learns has to lie in its parameters and buffers: a resumed run does not begin again.
+    """
+
+    def begin(self, batches: Iterable[Batch], rows: int) -> None: ...  # some batches of all the rows there are
 
 
 class Game:

@@ -1,0 +1,271 @@
+"""Families of a table's cells against a Bayesian network of which everything can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from morelike.core.errors import OptionError
+from morelike.core.family import Family, Optim
+from morelike.core.spec import Batch, Spec
+from morelike.families import circuit, independent, mixture
+from morelike.nn.rows import Row
+from morelike.nn.tree import information, spanning
+from morelike.samplers.mcmc.compose import HasInfill
+from morelike.train.em import EM
+from morelike.train.game import Game, HasBeginning
+
+SIZES = (2, 3, 4, 2, 3)
+EVERY = torch.tensor(list(product(*(range(size) for size in SIZES))))  # all 144 rows
+SPEC = Spec((5,), tokens=4, sizes=SIZES, head_shape=(sum(SIZES),), head=partial(Row, sizes=SIZES))
+EXACT = ("independent", "mixture", "circuit", "anyorder")
+each = pytest.mark.parametrize("name", EXACT)
+
+
+def network() -> Tensor:
+    """p(x) of all rows for the tree 1 <- 0 -> 2 -> 3, 2 -> 4 with known tables: (144,)."""
+    generator = torch.Generator().manual_seed(3)
+
+    def table(*size: int) -> Tensor:
+        return (2 * torch.randn(*size, generator=generator)).softmax(-1)
+
+    a, b, c, d, e = EVERY.unbind(1)
+    p0, p1, p2, p3, p4 = table(2), table(2, 3), table(2, 4), table(4, 2), table(4, 3)
+    return p0[a] * p1[a, b] * p2[a, c] * p3[c, d] * p4[c, e]
+
+
+def rows(n: int, seed: int = 0) -> Tensor:
+    drawn = torch.multinomial(network(), n, replacement=True, generator=torch.Generator().manual_seed(seed))
+    return EVERY[drawn]
+
+
+def learnt(family: Family, x: Tensor, steps: int = 150) -> Family:
+    """A family after some steps on rows, as the loop would take them."""
+    if hasattr(family, "begin"):
+        family.begin([Batch(x)], len(x))
+    game, size = Game(family), min(len(x), 500)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(steps):
+        torch.manual_seed(step)
+        game.turn(Batch(x[torch.randperm(len(x), generator=generator)[:size]]), step, step / steps)
+    family.load_state_dict(game.weights())
+    return family.eval()
+
+
+@pytest.fixture(scope="module")
+def trained() -> Iterator[Callable[[str], Family]]:
+    made: dict[str, Family] = {}
+
+    def get(name: str) -> Family:
+        if name not in made:
+            torch.manual_seed(0)
+            made[name] = learnt(import_module(f"morelike.families.{name}").tiny(SPEC), rows(4000))
+        return made[name]
+
+    yield get
+
+
+def law(family: Family) -> Tensor:
+    """The model's own p of every row, by enumeration: (144,) in float64."""
+    with torch.no_grad():
+        return family.log_prob(Batch(EVERY)).double().exp()
+
+
+@each
+def test_its_probabilities_sum_to_one(name: str, trained) -> None:
+    assert float(law(trained(name)).sum()) == pytest.approx(1, abs=1e-5)
+
+
+def matching(row: Tensor) -> Tensor:
+    """Which of all rows agree with the known cells of one: (144,)."""
+    return ((row == EVERY) | (row < 0)).all(1)
+
+
+@pytest.mark.parametrize("name", ["independent", "mixture", "circuit"])
+def test_unknown_cells_are_summed_over(name: str, trained) -> None:
+    family, p = trained(name), law(trained(name))
+    partly = torch.where(torch.rand(60, 5, generator=torch.Generator().manual_seed(0)) < 0.5, rows(60), -1)
+    expected = torch.stack([p[matching(row)].sum() for row in partly])
+    with torch.no_grad():
+        torch.testing.assert_close(family.log_prob(Batch(partly)).double().exp(), expected, atol=1e-5, rtol=1e-5)
+        assert family.log_prob(Batch(torch.full((1, 5), -1))).abs() < 1e-5
+
+
+def test_an_any_order_net_gives_marginals_that_sum_to_one(trained) -> None:
+    both = torch.tensor([(-1, i, -1, j, -1) for i in range(3) for j in range(2)])
+    with torch.no_grad():
+        p = trained("anyorder").log_prob(Batch(both)).exp()
+    assert float(p.sum()) == pytest.approx(1, abs=1e-5)
+    real = torch.stack([network()[matching(row)].sum() for row in both])
+    torch.testing.assert_close(p, real, atol=0.04, rtol=0)
+
+
+@each
+def test_samples_are_as_frequent_as_they_are_likely(name: str, trained) -> None:
+    family, n = trained(name), 40_000
+    made = family.sample(range(n))
+    share = (made[:, None] == EVERY).all(2).double().mean(0)
+    assert float((share - law(family)).abs().sum()) / 2 < 1.5 * float((law(family) / n).sqrt().sum()) / 2 + 1e-3
+
+
+@each
+def test_infilling_keeps_what_is_known_and_draws_the_rest_given_that(name: str, trained) -> None:
+    family, n = trained(name), 20_000
+    assert isinstance(family, HasInfill)
+    for row in ([-1, -1, 2, -1, 1], [1, 0, -1, 0, -1]):
+        known = torch.tensor(row)
+        x, mask = known.clamp_min(0).expand(n, -1), (known >= 0).expand(n, -1)
+        made = family.infill(x, mask, range(n))
+        assert torch.equal(made[mask], x[mask])
+        here = EVERY[matching(known)]
+        share = (made[:, None] == here).all(2).double().mean(0)
+        if name == "anyorder":  # its law given cells that come later is another than that of its natural order
+            true = network()[matching(known)]
+            torch.testing.assert_close(share, (true / true.sum()).double(), atol=0.08, rtol=0)
+            continue
+        p = law(family)[matching(known)]
+        torch.testing.assert_close(share, p / p.sum(), atol=5 / n**0.5 / 2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "far"), [("independent", 3.0), ("mixture", 0.08), ("circuit", 0.02), ("anyorder", 0.02)]
+)
+def test_trained_it_is_close_to_the_network(name: str, far: float, trained) -> None:
+    p, q = network().double(), law(trained(name))
+    divergence = float((p * (p.log() - q.log())).sum())
+    assert 0 <= divergence < far
+    if name != "independent":
+        assert divergence < 0.2 * float((p * (p.log() - law(trained("independent")).log())).sum())
+
+
+def test_a_circuit_holds_the_network_exactly() -> None:
+    """Causes that are the cells themselves, on the network's own tree: the same law, unknown cells or not."""
+    model, p = circuit.Model(SPEC, circuit.Config(states=4)), network()
+    order, parents = [0, 1, 2, 3, 4], [-1, 0, 0, 2, 2]
+    model.order.copy_(torch.tensor(order))
+    model.parents.copy_(torch.tensor(parents))
+
+    def given(t: int, s: int) -> Tensor:
+        """p(x_t | x_s) by enumeration, padded to 4 x 4."""
+        table = torch.full((4, 4), 1e-12)
+        for i, j in product(range(SIZES[s]), range(SIZES[t])):
+            table[i, j] = p[(EVERY[:, s] == i) & (EVERY[:, t] == j)].sum() / p[EVERY[:, s] == i].sum()
+        return table.log()
+
+    with torch.no_grad():
+        model.root.copy_(torch.tensor([*(p[EVERY[:, 0] == i].sum().log() for i in range(2)), -50.0, -50.0])[None])
+        for t in range(1, 5):
+            model.transitions[t - 1] = given(t, parents[t])
+        for t, size in enumerate(SIZES):
+            model.tables.laws[t].copy_(torch.eye(4)[:, :size].clamp_min(1e-12).log())
+    torch.testing.assert_close(law(model), p.double(), atol=1e-6, rtol=1e-4)
+    partly = torch.where(torch.rand(50, 5, generator=torch.Generator().manual_seed(5)) < 0.5, rows(50), -1)
+    expected = torch.stack([p[matching(row)].sum() for row in partly])
+    with torch.no_grad():
+        torch.testing.assert_close(model.log_prob(Batch(partly)).exp(), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_independent_columns_are_counts_with_a_half_added() -> None:
+    x = rows(300)
+    family = learnt(independent.tiny(SPEC), x, 60)
+    for t, law_ in enumerate(family.tables.laws):
+        count = torch.bincount(x[:, t], minlength=SIZES[t]) + 0.5
+        torch.testing.assert_close(law_.detach().exp()[0], count / count.sum(), atol=1e-4, rtol=0)
+
+
+def test_one_step_of_em_on_all_rows_is_that_of_the_textbook() -> None:
+    """w_k = mean of r_k and p_kt(v) = sum of r_k over rows with v / sum of r_k, r the posteriors (Bishop 2006, 9.3)."""
+    torch.manual_seed(0)
+    model, x = mixture.Model(SPEC, mixture.Config(components=3, prior=0.0)), rows(200)
+    model.tables.rows.fill_(torch.inf)  # so that no row is added
+    with torch.no_grad():
+        r = model.joint(x, {}).softmax(1)
+    game = Game(model, {"model": Optim("em", 1.0, schedule="constant", warmup=0.0)}, average=0.0)
+    before = model.log_prob(Batch(x)).mean().item()
+    game.turn(Batch(x), 0, 0.0)
+    torch.testing.assert_close(model.weights.exp()[0], r.mean(0), atol=1e-5, rtol=1e-4)
+    for t, size in enumerate(SIZES):
+        counts = torch.stack([r[x[:, t] == v].sum(0) for v in range(size)], 1)
+        torch.testing.assert_close(
+            model.tables.laws[t].exp(), counts / counts.sum(1, keepdim=True), atol=1e-5, rtol=1e-4
+        )
+    assert model.log_prob(Batch(x)).mean() > before, "EM never lowers the likelihood"
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(name: str) -> None:
+    x, module = rows(400), import_module(f"morelike.families.{name}")
+
+    def steps(game: Game, begin: int, end: int) -> None:
+        for step in range(begin, end):
+            torch.manual_seed(step)
+            game.turn(Batch(x[step * 20 : step * 20 + 100]), step, step / 10)
+
+    torch.manual_seed(0)
+    family = module.tiny(SPEC)
+    assert isinstance(family, HasBeginning)
+    family.begin([Batch(x)], len(x))
+    whole = Game(family)
+    steps(whole, 0, 5)
+    saved = {key: value.clone() for key, value in whole.state().items()}
+    steps(whole, 5, 10)
+    torch.manual_seed(1)
+    again = Game(module.tiny(SPEC))  # which does not begin again
+    again.load_state(saved)
+    steps(again, 5, 10)
+    for key, value in whole.state().items():
+        assert torch.equal(again.state()[key], value), key
+
+
+def test_what_a_batch_seldom_uses_changes_little() -> None:
+    theta = nn.Parameter(torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log())
+    optimizer = EM([theta], lr=0.5)
+    theta.grad = -torch.tensor([[10.0, 10.0], [10.0, 10.0]])
+    optimizer.step()
+    theta.grad = -torch.tensor([[10.0, 0.0], [0.1, 0.0]])
+    optimizer.step()
+    torch.testing.assert_close(theta.exp(), torch.tensor([[2 / 3, 1 / 3], [5.05 / 10.05, 5.0 / 10.05]]))
+
+
+def test_the_tree_is_found_from_the_data() -> None:
+    weights = information(rows(4000), SIZES)
+    p = network().double()
+    joint = torch.stack([p[(EVERY[:, 2] == i) & (EVERY[:, 4] == j)].sum() for i in range(4) for j in range(3)]).view(
+        4, 3
+    )
+    true = float((joint * (joint / joint.sum(1, keepdim=True) / joint.sum(0)).log()).sum())
+    assert float(weights[2, 4]) == pytest.approx(true, abs=0.03)
+    order, parents = spanning(weights)
+    edges = {frozenset((node, order[parent])) for node, parent in zip(order, parents, strict=True) if parent >= 0}
+    assert edges == {frozenset(edge) for edge in ((0, 1), (0, 2), (2, 3), (2, 4))}
+    assert sorted(order) == [0, 1, 2, 3, 4] and parents[0] == -1 and all(p < i for i, p in enumerate(parents))
+
+
+def test_cells_that_tell_nothing_have_no_information() -> None:
+    x = torch.randint(0, 30, (1000, 2), generator=torch.Generator().manual_seed(0))
+    assert float(information(x, (30, 30))[0, 1]) < 0.1  # 0.42 without the correction
+
+
+@each
+def test_a_single_cell_is_a_table_too(name: str) -> None:
+    spec = Spec((1,), tokens=3, sizes=(3,), head_shape=(3,), head=partial(Row, sizes=(3,)))
+    torch.manual_seed(0)
+    x = torch.tensor([[0]] * 70 + [[2]] * 30)
+    family = learnt(import_module(f"morelike.families.{name}").tiny(spec), x, 60)
+    with torch.no_grad():
+        p = family.log_prob(Batch(torch.arange(3)[:, None])).exp()
+    torch.testing.assert_close(p, torch.tensor([0.7, 0.0, 0.3]), atol=0.03, rtol=0)
+    assert family.sample([]).shape == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["independent", "mixture", "circuit"])
+def test_conditions_that_are_no_labels_are_refused(name: str) -> None:
+    spec = Spec((2,), tokens=2, sizes=(2, 2), given={"words": Spec((8,), tokens=9, end=0)})
+    with pytest.raises(OptionError, match="words"):
+        import_module(f"morelike.families.{name}").tiny(spec)
