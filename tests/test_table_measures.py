@@ -349,6 +349,17 @@ def test_the_word_for_real_rows_and_for_copies(judged: dict[str, Measured]) -> N
     assert judged["real"].verdict.word in ("indistinguishable", "close")
 
 
+def test_independent_columns_are_poor_although_each_of_them_is_right() -> None:
+    r = np.random.default_rng(0)
+    cause = r.normal(size=(700, 1))
+    x = cause + 0.2 * r.normal(size=(700, 5))
+    train, held = (sheet(tuple("abcde"), ("number",) * 5, *rows.T) for rows in (x[:500], x[500:]))
+    found = evaluate(evidence(alone(train, 400), train, held), [])
+    assert found.verdict.word == "poor"
+    score, likeness = (figures(found)[name] for name in ("two_sample_score", "shape"))
+    assert score.high is not None and score.high < 0.25 and likeness.value is not None and likeness.value > 0.9
+
+
 def test_every_figure_stands_beside_its_anchors(judged: dict[str, Measured]) -> None:
     found = figures(judged["independent"])
     names = {"two_sample_score", "shape", "trend", "mutual_information_error", "density", "coverage",
@@ -439,6 +450,42 @@ def test_rows_are_compared_with_held_out_ones_first() -> None:
     real = [tuple(row) in held for row in tables.rows("real").tolist()]
     assert tables.new == 60 and real == [True] * 60 + [False] * 40
     assert not any(tuple(row) in held for row in tables.fresh(100).tolist())
+
+
+def test_a_run_on_a_table_is_reported_beside_the_cells_of_its_file(tmp_path: Path) -> None:
+    pytest.importorskip("polars")
+    from morelike.recipes import Request, fit
+    from morelike.reporting import Asked, report
+    from morelike.run import Run
+
+    whole = toy(0, 400)
+    with open(tmp_path / "toy.csv", "w", newline="") as file:
+        csv.writer(file).writerows(
+            [["id", *XYCD], *([f"p{at:04d}", *row] for at, row in enumerate(whole.cells.tolist()))]
+        )
+    *_, last = fit(Request(str(tmp_path / "toy.csv"), "mixture", steps=5, out=tmp_path / "run", held_out=0.2))
+    assert last.stage == "done"
+    run = Run.load(tmp_path / "run")
+    found = report(run, Asked(samples=120))
+    assert found.figure("nats_per_row") is not None and found.figure("prediction_c") is not None
+    assert found.figure("two_sample_score").value is not None  # type: ignore[union-attr]
+    data = json.loads((run.path / "report.json").read_text())
+    assert [one["column"] for one in data["columns"]["columns"]] == list(XYCD)  # no identifier
+    kept = set(map(tuple, whole.cells.tolist()))
+    there = gathered_rows(run)
+    assert {tuple(row[1:]) for row in there.cells.tolist()} <= kept
+
+
+def gathered_rows(run: Any) -> Sheet:
+    """The training rows that a report on a run compares with."""
+    from morelike.reporting.evidence import rows_of
+    from morelike.reporting.items import held_out, prepared, trained_on
+
+    known = prepared(run, lambda stage, share: None)
+    train, real = trained_on(known, 0), held_out(known, 0)
+    found = rows_of(run, train.x[:1], train, real)
+    assert found is not None and len(found.train) == len(train)
+    return found.train
 
 
 def test_on_adult_independent_columns_are_poor_and_new_rows_are_not(shared: Path) -> None:

@@ -18,6 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn import net
 from morelike.nn.augment import NonLeaking
 from morelike.nn.condition import Condition
+from morelike.nn.rows import OneHot, Row
 
 # What each published variant settles, beside what is plain; anything the user sets wins over it.
 PLAIN: dict[str, Any] = {
@@ -89,8 +90,9 @@ class Critic(nn.Module):
         super().__init__()
         features = 4 * config.width
         self.condition = Condition(spec.given, features)
+        shape = (sum(spec.sizes),) if spec.sizes else spec.shape
         self.features = net(config.settled("net")).Encoder(
-            spec.shape, features, config.width, norm=config.settled("norm"), style=config.settled("style"),
+            shape, features, config.width, norm=config.settled("norm"), style=config.settled("style"),
         )  # fmt: skip
         self.score = nn.Linear(features, 1)
         labels = [name for name, one in spec.given.items() if one.tokens and one.shape == ()]
@@ -133,16 +135,18 @@ class Model(Family):
         super().__init__()
         if config.variant not in VARIANTS:
             raise unknown("GAN variant", config.variant, VARIANTS)
-        if spec.tokens is not None:
+        if spec.tokens is not None and spec.sizes is None:
             raise OptionError(
                 f"A GAN was given tokens (of {spec.tokens} kinds)",
-                "It learns through its samples, which must be real numbers", "Use --family vae for tokens",
+                "It learns through its samples, which must be real numbers, or rows of a table",
+                "Use --family vae for tokens",
             )  # fmt: skip
         self.spec, self.config = spec, config
         self.loss = config.settled("loss")
         if self.loss not in LOSSES:
             raise unknown("GAN loss", self.loss, LOSSES)
         self.generator, self.critic = Generator(spec, config), Critic(spec, config)
+        self.one_hot = OneHot(spec.sizes) if spec.sizes else None
         self.augment = NonLeaking(config.settled("augment"))
         gamma = config.settled("gamma")
         # good at 28x28; larger items need a stronger penalty, as their slopes are sums (Karras et al. 2020, table 6)
@@ -164,14 +168,15 @@ class Model(Family):
 
     def play(self, batch: Batch) -> Iterator[Move]:
         (critic_loss, generator_loss), classify = LOSSES[self.loss], self.config.settled("classify")
-        fake = self.generate(self.prior(batch), batch.given)
+        real = self.one_hot(batch.x) if self.one_hot else batch.x
+        fake = self.made(self.prior(batch), batch.given)
         # (1) critic: tell real from fake
         for turns_left in reversed(range(self.config.settled("critic_steps"))):
             made = fake.detach() if turns_left == 0 else self.fresh(batch)
-            seen, made = self.augment(batch.x), self.augment(made)
+            seen, made = self.augment(real), self.augment(made)
             (real_score, misread), (fake_score, _) = self.critic(seen, batch.given), self.critic(made, batch.given)
             loss = critic_loss(real_score, fake_score) + classify * misread + self.penalty(seen, made, batch.given)
-            yield Move("critic", loss, {} if turns_left else {"diversity": spread(fake) / spread(batch.x)})
+            yield Move("critic", loss, {} if turns_left else {"diversity": spread(fake) / spread(real)})
         # (2) generator: fool the critic that has just improved, and be read as the label that was asked for
         fake_score, misread = self.critic(self.augment(fake), batch.given)
         yield Move("generator", generator_loss(real_score.detach(), fake_score) + classify * misread)
@@ -179,7 +184,7 @@ class Model(Family):
     @torch.no_grad()
     def fresh(self, batch: Batch) -> Tensor:
         """New fakes for a critic step that the generator will not learn from."""
-        return self.generate(self.prior(batch), batch.given)
+        return self.made(self.prior(batch), batch.given)
 
     def penalty(self, real: Tensor, fake: Tensor, given: Mapping[str, Tensor]) -> Tensor | float:
         """Gradient penalty, one value per example (B,); lazily, every n-th step and n times as strong."""
@@ -196,14 +201,25 @@ class Model(Family):
     def prior(self, batch: Batch) -> Tensor:
         return torch.randn(len(batch.x), self.config.latent, device=batch.x.device)
 
-    def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
+    def made(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
+        """What the critic sees: items, or for rows of a table their relaxed one-hot vectors."""
         return self.spec.head(self.generator(z, given)).rsample()
 
+    def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
+        if not self.spec.sizes:
+            return self.made(z, given)
+        z, cells = z.split([self.config.latent, len(self.spec.sizes)], 1)
+        law = self.spec.head(self.generator(z, given))
+        assert isinstance(law, Row), "rows have the law of a row"
+        return law.at(torch.special.ndtr(cells))
+
     def judge(self, batch: Batch) -> Tensor:
-        return self.critic(batch.x, batch.given)[0]
+        return self.critic(self.one_hot(batch.x) if self.one_hot else batch.x, batch.given)[0]
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
-        return seeded_noise(seeds, (self.config.latent,), next(self.parameters()).device)
+        """Standard normal (B, latent); for a row of a table one number more for each cell, which draws it."""
+        columns = self.config.latent + len(self.spec.sizes or ())
+        return seeded_noise(seeds, (columns,), next(self.parameters()).device)
 
     @torch.no_grad()
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:

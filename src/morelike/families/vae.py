@@ -15,6 +15,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn import net
 from morelike.nn.condition import Condition
 from morelike.nn.mixture import GaussianMixture
+from morelike.nn.rows import OneHot, Row
 from morelike.samplers.mcmc.refine import Refined, refine
 
 
@@ -58,7 +59,9 @@ class Model(Family):
         chosen = net(config.net)
         self.condition = Condition(spec.given, config.latent)
         given = self.condition.width
-        self.encoder = chosen.Encoder(spec.shape, 2 * config.latent, config.width, given, tokens=spec.tokens)
+        self.one_hot = OneHot(spec.sizes) if spec.sizes else None
+        shape, tokens = ((sum(spec.sizes),), None) if spec.sizes else (spec.shape, spec.tokens)
+        self.encoder = chosen.Encoder(shape, 2 * config.latent, config.width, given, tokens=tokens)
         self.decoder = chosen.Decoder(config.latent, spec.head_shape, config.width, given)
         self.classes = self._classes()
         self.density = nn.ModuleList(
@@ -75,7 +78,8 @@ class Model(Family):
 
     def posterior(self, batch: Batch) -> Normal:
         """q(z|x), its scale kept between e^-6 and e^2."""
-        mean, log_scale = self.encoder(batch.x, self.condition(batch.given, len(batch.x))).float().chunk(2, 1)
+        x = self.one_hot(batch.x) if self.one_hot else batch.x
+        mean, log_scale = self.encoder(x, self.condition(batch.given, len(x))).float().chunk(2, 1)
         return Normal(mean, log_scale.clamp(-6, 2).exp())
 
     def likelihood(self, z: Tensor, given: Mapping[str, Tensor]) -> Distribution:
@@ -139,11 +143,14 @@ class Model(Family):
                 density.fit(own, generator=torch.Generator().manual_seed(0))
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
-        """Standard normal noise (B, 1 + latent); the first column picks a component of the density."""
-        return seeded_noise(seeds, (1 + self.config.latent,), next(self.parameters()).device)
+        """Standard normal noise (B, 1 + latent); the first column picks a component of the density. For a row of a
+        table one number more for each cell, which draws it."""
+        columns = 1 + self.config.latent + len(self.spec.sizes or ())
+        return seeded_noise(seeds, (columns,), next(self.parameters()).device)
 
     def generate(self, z: Tensor, given: Mapping[str, Tensor] = {}) -> Tensor:
-        """The most likely look of the items whose noise is z: the mean of p(x|z)."""
+        """The most likely look of the items whose noise is z, the mean of p(x|z); a table's rows are drawn from it."""
+        z, cells = z.split([1 + self.config.latent, z.shape[1] - 1 - self.config.latent], 1)
         codes = torch.empty_like(z[:, 1:])
         label = torch.zeros(1, dtype=torch.long, device=z.device)
         if self.classes:
@@ -151,7 +158,8 @@ class Model(Family):
         label = label.expand(len(z))  # one condition may serve all
         for value in label.unique().tolist():
             codes[label == value] = self.density[value].transform(z[label == value])
-        return self.likelihood(codes, given).mean
+        law = self.likelihood(codes, given)
+        return law.at(torch.special.ndtr(cells)) if isinstance(law, Row) else law.mean
 
     @torch.no_grad()
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:

@@ -108,14 +108,17 @@ class Row:
         return (picked * (x >= 0)).sum(-1)
 
     def sample(self) -> Tensor:
-        p = self.log_probs.exp()
-        return drawn(p, torch.rand(p.shape[:-1], device=p.device, dtype=p.dtype))
+        return self.at(torch.rand(len(self.logits), len(self.sizes), device=self.logits.device))
+
+    def at(self, u: Tensor) -> Tensor:
+        """The row that numbers u (B, T) in [0, 1) draw: int64 (B, T)."""
+        return drawn(self.log_probs.exp(), u)
 
     def rsample(self) -> Tensor:
         """Relaxed one-hot vectors side by side, softmax((l_t + g) / temperature) with Gumbel noise g
         (Jang et al. 2017, eq. 2): (B, sum sizes)."""
         log_p = self.log_probs
-        noise = -torch.log(-torch.log(torch.rand_like(log_p).clamp(1e-9, 1 - 1e-7)))
+        noise = -torch.log(-torch.log(torch.rand(*log_p.shape, device=log_p.device).clamp(1e-9, 1 - 1e-7)))
         soft = ((log_p + noise) / self.temperature).softmax(-1)
         return soft[..., _places(self.sizes).to(soft.device) < sum(self.sizes)]
 

@@ -14,7 +14,7 @@ from morelike.measure.table.portrait import Histogram, Portrait
 
 WIDTH, HEIGHT, BASE, SIDE = 300, 156, 138, 6  # of a histogram of numbers, its base line, and room at the sides
 LINE, NAMES = 19, 108  # height of a category's bars, and room for their names
-CELL, MARGIN = 18, 104  # of a heat map, and room for the names
+CELL, MARGIN = 18, 112  # of a heat map, and room for the names
 LETTERS, TIPS, WORST, SHOWN = 15, 20, 8, 5  # letters of a name; columns with tips; pairs that are told; rows of a kind
 
 
@@ -53,7 +53,8 @@ def _pair(one: Pair) -> str:
 
 
 def _sheet(columns: Sequence[str], body: str) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    names = (escape(name).replace("_", "_<wbr>") for name in columns)
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return f'<div class="spread"><table class="rows"><thead><tr>{head}</tr></thead>{body}</table></div>'
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from morelike.measure.figure import Estimate
 from morelike.measure.interval import Z
 from morelike.measure.table.sheet import Column
-from morelike.measure.table.trees import auc, categorical, has_trees, lacking, table
+from morelike.measure.table.trees import auc, categorical, has_trees, lacking, one_thread, table
 
 TARGETS, TREES, RIDGE = 12, 60, 1.0
 CLASSES = 6  # values of a category that are told apart as a target, the most frequent ones; all others count as one
@@ -79,7 +79,8 @@ def _regress(train: Labelled, test: Labelled, columns: Sequence[Column], seed: i
     trees = HistGradientBoostingRegressor(
         max_iter=TREES, categorical_features=categorical(columns), early_stopping=False, random_state=seed
     )
-    wrong = (truth - trees.fit(train[0], y).predict(test[0])) ** 2
+    with one_thread():
+        wrong = (truth - trees.fit(train[0], y).predict(test[0])) ** 2
     right = (truth - truth.mean()) ** 2
     part = np.random.default_rng(seed).permutation(len(truth)) % ROUNDS
     left = np.array([1 - wrong[part != i].mean() / max(right[part != i].mean(), 1e-300) for i in range(ROUNDS)])
@@ -100,7 +101,8 @@ def _classify(train: Labelled, test: Labelled, columns: Sequence[Column], seed: 
         max_iter=TREES, l2_regularization=RIDGE, categorical_features=categorical(columns), early_stopping=False,
         random_state=seed,
     )  # fmt: skip
-    found = trees.fit(train[0], y).predict_proba(test[0])
+    with one_thread():
+        found = trees.fit(train[0], y).predict_proba(test[0])
     known = {one: at for at, one in enumerate(trees.classes_.tolist())}
     weight = np.array([(truth == one).mean() for one in judged])
     areas = []
