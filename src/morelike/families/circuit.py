@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.rows import cells, drawn, uniforms
+from morelike.nn.rows import cells, drawn, placed, uniforms
 from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import information, spanning
 
@@ -114,10 +114,17 @@ class Model(Family):
 
     def _downward(self, x: Tensor, y: Tensor, u: Tensor) -> Tensor:
         """All cells drawn given those that are known, causes first: (B, T), (B,), (B, 2T) -> (B, T)."""
-        up, law, t = self.upward(x), normalised(self.transitions), len(self.sizes)
-        z = [drawn((up[0] + normalised(self.root)[y]).softmax(1), u[:, 0])]
-        for i in range(1, t):
-            z.append(drawn((up[i] + law[i - 1][z[int(self.parents[i])]]).softmax(1), u[:, i]))
+        law, t = normalised(self.transitions), len(self.sizes)
+        if not bool((x >= 0).any()):  # nothing to be summed over
+            sums = law.exp().cumsum(2)
+            z = [drawn(normalised(self.root)[y].exp(), u[:, 0])]
+            for i in range(1, t):
+                z.append(placed(sums[i - 1][z[int(self.parents[i])]], u[:, i]))
+        else:
+            up = self.upward(x)
+            z = [drawn((up[0] + normalised(self.root)[y]).softmax(1), u[:, 0])]
+            for i in range(1, t):
+                z.append(drawn((up[i] + law[i - 1][z[int(self.parents[i])]]).softmax(1), u[:, i]))
         states = torch.stack(z, 1)[:, self.order.argsort()]
         return self.tables.draw(states, u[:, t:])
 

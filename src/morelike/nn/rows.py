@@ -15,6 +15,7 @@ from morelike.core.errors import OptionError
 from morelike.core.spec import Spec
 
 TEMPERATURE = 0.2  # of relaxed one-hots: low enough to be nearly hard (Xu et al. 2019, section 4.2)
+BELOW_ONE = 1 - 2.0**-22  # so much that its product with a sum cannot be rounded up to the sum
 NEVER = -1e4  # log-probability of what a cell cannot be: finite, so that it can be averaged and saved
 
 
@@ -72,10 +73,14 @@ def _mixed(z: np.ndarray) -> np.ndarray:
 
 
 def drawn(weights: Tensor, u: Tensor) -> Tensor:
-    """Values as likely as their weights >= 0, by inversion of their sums: (.., V), u (..) in [0, 1) -> (..)."""
-    sums = weights.cumsum(-1)
-    place = (sums <= (u * sums[..., -1]).unsqueeze(-1)).sum(-1)
-    return place.clamp_max(weights.shape[-1] - 1)
+    """Values as likely as their weights >= 0: (.., V), u (..) in [0, 1) -> (..)."""
+    return placed(weights.cumsum(-1), u)
+
+
+def placed(sums: Tensor, u: Tensor) -> Tensor:
+    """Values drawn by inversion of the running sums of their weights: (.., V), u (..) in [0, 1) -> (..)."""
+    at = u.to(sums.dtype).clamp_max(BELOW_ONE) * sums[..., -1]
+    return torch.searchsorted(sums, at.unsqueeze(-1), right=True).squeeze(-1)
 
 
 @dataclass(frozen=True)

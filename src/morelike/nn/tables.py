@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from morelike.core.errors import OptionError
 from morelike.core.spec import Batch, Spec
 from morelike.nn.condition import missing
-from morelike.nn.rows import NEVER, drawn, offsets, padded
+from morelike.nn.rows import NEVER, offsets, padded, placed
 
 CLASSES = 100  # most kinds of labels, all together
 AT_ONCE = 2**23  # numbers in the largest array that drawing makes
@@ -112,9 +112,9 @@ class Tables(nn.Module):
     @torch.no_grad()
     def draw(self, states: Tensor, u: Tensor) -> Tensor:
         """Values of all cells given their states (B, T) or (B, 1), from numbers u (B, T) in [0, 1)."""
-        table = padded(self.flat()[:-1].T, self.sizes, NEVER).transpose(0, 1).exp()  # (T, K, size)
+        table = padded(self.flat()[:-1].T, self.sizes, NEVER).transpose(0, 1).exp().cumsum(-1)  # (T, K, size)
         cell, step = torch.arange(len(self.sizes), device=u.device), max(1, AT_ONCE // table[:, 0].numel())
         return torch.cat(
-            [drawn(table[cell, k], one) for k, one in zip(states.split(step), u.split(step), strict=True)]
+            [placed(table[cell, k], one) for k, one in zip(states.split(step), u.split(step), strict=True)]
             or [torch.empty(0, len(self.sizes), dtype=torch.long)]
         )
