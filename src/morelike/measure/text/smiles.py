@@ -1,4 +1,4 @@
-"""SMILES: lines of text that are molecules. The grammar of OpenSMILES (James et al. 2016), read into atoms and bonds."""
+"""SMILES, which write a molecule in a line: read into atoms and bonds by the grammar of OpenSMILES (2016)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BRACKET = re.compile(
 ELEMENTS = (
     "* H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb "
     "Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au "
-    "Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
-).split()
-NUMBER = {symbol: number for number, symbol in enumerate(ELEMENTS)}
+    "Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts"
+)  # by atomic number; * is any
+NUMBER = {symbol: number for number, symbol in enumerate(ELEMENTS.split())}
 AROMATIC = 0  # order of an aromatic bond
 GUESSED = -1  # order of a bond that does not say it: aromatic between aromatic atoms of one ring, else single
 ORDERS = {"": GUESSED, "/": GUESSED, "\\": GUESSED, "-": 1, "=": 2, "#": 3, "$": 4, ":": AROMATIC}

@@ -6,13 +6,12 @@ import numpy as np
 
 from morelike.measure.text.smiles import AROMATIC, NUMBER, Malformed, Molecule, parse
 
-USUAL = {  # bonds that an atom may have, hydrogens included; one that has none of them is free
-    **dict.fromkeys("H Li Na K Rb Cs F Cl Br".split(), (1,)), **dict.fromkeys("Be Mg Ca Sr Ba O".split(), (2,)),
-    **dict.fromkeys("B Al Ga In N".split(), (3,)), **dict.fromkeys("C Ge".split(), (4,)), "Si": (4, 6),
-    **dict.fromkeys("P As Sb Bi".split(), (3, 5, 7)), **dict.fromkeys("S Se Te".split(), (2, 4, 6)),
-    "I": (1, 3, 5), "Sn": (2, 4), "Pb": (2, 4), **dict.fromkeys("He Ne Ar Kr".split(), (0,)), "Xe": (0, 2, 4, 6),
-}  # fmt: skip
-VALENCES = {NUMBER[symbol]: allowed for symbol, allowed in USUAL.items()}
+USUAL = (  # bonds that an atom may have, hydrogens included; others than these elements may have any
+    ("H Li Na K Rb Cs F Cl Br", (1,)), ("Be Mg Ca Sr Ba O", (2,)), ("B Al Ga In N", (3,)), ("C Ge", (4,)),
+    ("P As Sb Bi", (3, 5, 7)), ("S Se Te", (2, 4, 6)), ("I", (1, 3, 5)), ("Si", (4, 6)), ("Sn Pb", (2, 4)),
+    ("He Ne Ar Kr", (0,)), ("Xe", (0, 2, 4, 6)),
+)  # fmt: skip
+VALENCES = {NUMBER[symbol]: allowed for symbols, allowed in USUAL for symbol in symbols.split()}
 NITROGEN, OXYGEN = 7, 8
 LEAST = 1e-9  # singular value from which a matrix has full rank
 
