@@ -293,10 +293,10 @@ def _settled(config: Config, texts: Sequence[str], share: float) -> tuple[Config
     """With the vocabulary that is named, or that suits the texts."""
     if config.vocabulary == "bytes" or config.known or config.merges:
         return config, ""
+    found: Vocabulary
     if config.vocabulary == "smiles" or (config.vocabulary == "auto" and config.size is None and are_smiles(texts)):
-        pieces = smiles(texts)
-        found, said = pieces, f"Vocabulary: {len(pieces):,} pieces of SMILES, as the texts are molecules."
-        config = replace(config, pieces=pieces.named)
+        found = smiles(texts)
+        said = f"Vocabulary: {len(found):,} pieces of SMILES, as the texts are molecules."
     elif config.vocabulary == "auto" and config.size is None:
         found, said = suited(texts, share)
     elif config.vocabulary == "bpe" or (config.vocabulary == "auto" and len(characters(texts)) > (config.size or 0)):
@@ -305,7 +305,8 @@ def _settled(config: Config, texts: Sequence[str], share: float) -> tuple[Config
         found, said = characters(texts, config.size), ""
     config = replace(config, vocabulary=found.kind)
     if isinstance(found, Characters):
-        return replace(config, known=found.known, spelling=found.first is not None), said
+        pieces = found.named if isinstance(found, Smiles) else ()
+        return replace(config, known=found.known, pieces=pieces, spelling=found.first is not None), said
     return replace(config, merges=found.merges) if isinstance(found, Bpe) else config, said
 
 

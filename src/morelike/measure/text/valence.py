@@ -32,9 +32,9 @@ def wrong(molecule: Molecule) -> str:
     """
     bonds, cyclic = [0] * len(molecule.atoms), [False] * len(molecule.atoms)
     for (one, other, order), ringed in zip(molecule.bonds, molecule.ringed(), strict=True):
-        for atom in (one, other):
-            bonds[atom] += order or 1
-            cyclic[atom] |= ringed
+        for end in (one, other):
+            bonds[end] += order or 1
+            cyclic[end] |= ringed
     lacking = []
     for place, atom in enumerate(molecule.atoms):
         if atom.aromatic and not cyclic[place]:
@@ -45,7 +45,7 @@ def wrong(molecule: Molecule) -> str:
         has = bonds[place] + (atom.hydrogens or 0)
         if has == (4 if atom.aromatic else 5) and _uncharged(molecule, place):
             allowed = (5,)
-        most = next((one for one in allowed if one >= has), None)
+        most = next((number for number in allowed if number >= has), None)
         if most is None:
             return f"atom {place + 1} has {has} bonds"
         if atom.aromatic and most > has:
