@@ -16,7 +16,7 @@ import numpy as np
 
 from morelike.core.errors import missing_extra
 
-KINDS = ("bytes", "characters", "bpe")
+KINDS = ("bytes", "characters", "bpe", "smiles")
 RARE = 2  # times that a character has to be there to be a token, in a vocabulary with bytes to spell others
 ALL = 512  # different characters up to which none is left out
 _MOST_UNICODE = 0x110000

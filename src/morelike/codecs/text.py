@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.codecs import _text_blemishes, _text_looks, _text_twins, _texts
 from morelike.codecs._pattern import Pattern
 from morelike.codecs._reading import read
+from morelike.codecs._smiles import Closed, Smiles, are_smiles, smiles
 from morelike.codecs._suited import by_bytes, learnt, suited
 from morelike.codecs._vocabulary import KINDS, Bpe, Characters, Vocabulary, characters
 from morelike.codecs._whole import Whole, whole
@@ -37,13 +38,13 @@ _SIZE = 2048  # of a BPE vocabulary where none is named
 class Config:
     """How documents become tokens.
 
-    vocabulary  auto (measured on the data) | bytes | characters | bpe
+    vocabulary  auto (measured on the data) | bytes | characters | bpe | smiles (atoms, bonds and rings of molecules)
     size        of the vocabulary at most; None to measure it
     context     tokens that a model sees at once; None to measure it: short documents whole, 256 of long ones
     form        NFC | NFKC (wide letters and ligatures made plain) | as is
 
     Found by `fit`: known (the characters), spelling (whether others are spelt in bytes), merges (of bpe); pieces are
-    the tokens of a bpe vocabulary that was brought, in their order.
+    tokens of several characters in smiles, and those of a bpe vocabulary that was brought, in their order.
     """
 
     vocabulary: str = "auto"
@@ -84,7 +85,7 @@ class Codec:
     def __init__(self, config: Config = Config(), said: str = "") -> None:
         self.config, self.said = config, said
         self._vocabulary: Vocabulary | None = None
-        self._allowed: Whole | None = None
+        self._allowed: Whole | Closed | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -99,6 +100,11 @@ class Codec:
         if self.config.context is None:
             raise _unsettled()
         return self.config.context
+
+    @property
+    def covered(self) -> float:
+        """Share of short documents that the context should hold whole; more of molecules, as a part of one is none."""
+        return 0.999 if self.vocabulary.kind == "smiles" else COVERED
 
     @property
     def shape(self) -> tuple[int]:
@@ -126,7 +132,7 @@ class Codec:
         found = read(items)
         codec = self.fit_texts(found.texts, found.share)
         others = set(self.normal("".join(sorted(found.letters)))) - set(codec.config.known)
-        if codec.config.vocabulary != "characters" or (found.whole and not others):
+        if codec.config.vocabulary not in ("characters", "smiles") or (found.whole and not others):
             return codec
         return Codec(replace(codec.config, spelling=True), codec.said)  # what was not read may have more characters
 
@@ -141,7 +147,7 @@ class Codec:
             return codec
         step = max(1, sum(min(len(text), 8 * SHORT) for text in kept) // _MEASURED)
         lengths = [len(one) for one in codec.vocabulary.encode_all([text[: 8 * SHORT] for text in kept[::step]])]
-        return Codec(replace(config, context=fitting_context(lengths)), said)
+        return Codec(replace(config, context=fitting_context(lengths, codec.covered)), said)
 
     def normal(self, text: str) -> str:
         """A text in the normal form of the codec, without NUL and halves of characters."""
@@ -215,13 +221,15 @@ class Codec:
             )
         size = len(self.vocabulary)
         return Spec(
-            self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END, allowed=self._whole()
+            self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END, allowed=self._lawful()
         )
 
-    def _whole(self) -> Whole | None:
-        """What keeps characters whole that are spelt in several tokens; one for all that ask."""
+    def _lawful(self) -> Whole | Closed | None:
+        """What keeps characters whole that are spelt in several tokens, and molecules closed; one for all that ask."""
         if self._allowed is None:
             self._allowed = whole(self.strings)
+            if self.vocabulary.kind == "smiles":
+                self._allowed = Closed(self.strings, self._allowed)
         return self._allowed
 
     def look(self, item: Item) -> Look:
@@ -265,9 +273,9 @@ def padded(rows: Sequence[np.ndarray], most: int) -> Tensor:
     return found
 
 
-def fitting_context(lengths: Sequence[int]) -> int:
-    """Long enough for 98 % of documents with these numbers of tokens, where that is 512 at most; a multiple of 8."""
-    wanted = int(np.quantile(np.asarray(lengths), COVERED, method="inverted_cdf")) + 1 if len(lengths) else SHORT
+def fitting_context(lengths: Sequence[int], covered: float = COVERED) -> int:
+    """Long enough for this share of documents with these numbers of tokens, if that is 512 at most; a multiple of 8."""
+    wanted = int(np.quantile(np.asarray(lengths), covered, method="inverted_cdf")) + 1 if len(lengths) else SHORT
     return max(16, -(-wanted // 8) * 8) if wanted <= SHORT else LONG
 
 
@@ -285,7 +293,11 @@ def _settled(config: Config, texts: Sequence[str], share: float) -> tuple[Config
     """With the vocabulary that is named, or that suits the texts."""
     if config.vocabulary == "bytes" or config.known or config.merges:
         return config, ""
-    if config.vocabulary == "auto" and config.size is None:
+    found: Vocabulary
+    if config.vocabulary == "smiles" or (config.vocabulary == "auto" and config.size is None and are_smiles(texts)):
+        found = smiles(texts)
+        said = f"Vocabulary: {len(found):,} pieces of SMILES, as the texts are molecules."
+    elif config.vocabulary == "auto" and config.size is None:
         found, said = suited(texts, share)
     elif config.vocabulary == "bpe" or (config.vocabulary == "auto" and len(characters(texts)) > (config.size or 0)):
         found, said = learnt(texts, config.size or _SIZE), ""
@@ -293,7 +305,8 @@ def _settled(config: Config, texts: Sequence[str], share: float) -> tuple[Config
         found, said = characters(texts, config.size), ""
     config = replace(config, vocabulary=found.kind)
     if isinstance(found, Characters):
-        return replace(config, known=found.known, spelling=found.first is not None), said
+        pieces = found.named if isinstance(found, Smiles) else ()
+        return replace(config, known=found.known, pieces=pieces, spelling=found.first is not None), said
     return replace(config, merges=found.merges) if isinstance(found, Bpe) else config, said
 
 
@@ -302,6 +315,8 @@ def _vocabulary(config: Config) -> Vocabulary:
         return by_bytes()
     if config.vocabulary == "characters" and config.known:
         return Characters(config.known, config.spelling)
+    if config.vocabulary == "smiles" and config.known:
+        return Smiles(config.known, config.pieces, config.spelling)
     if config.vocabulary == "bpe" and config.merges:
         return Bpe(config.merges, config.pieces)
     raise _unsettled()

@@ -13,6 +13,7 @@ from morelike.measure.scene import Scene
 from morelike.measure.text.answers import answers
 from morelike.measure.text.bits import bits_per_byte
 from morelike.measure.text.documents import MOST, Documents, Whole, some
+from morelike.measure.text.molecules import are_molecules, molecules
 from morelike.measure.text.verbatim import verbatim
 from morelike.measure.text.wording import Texts, wording
 
@@ -22,7 +23,8 @@ HELD_OUT = "held out"  # in `Evidence.against`
 def text_figures(
     evidence: Evidence, scene: Scene, family: Family | None, tell: Callable[[float], None] = lambda share: None
 ) -> tuple[list[Figure], list[Passage]]:
-    """Bits per byte, what stands word for word in training documents, wording, and the longest of these passages.
+    """Bits per byte, what stands word for word in training documents, wording, and the longest of these passages; of
+    molecules also which are valid, different and new.
 
     The samples are compared with the beginnings of real documents, as far as a model reads at once.
     """
@@ -44,6 +46,8 @@ def text_figures(
     tell(0.9)
     known = frozenset("".join(whole))
     figures += wording([Texts(one, known) for one in (made, real, train, alone)], scene.pair)
+    if are_molecules(whole):
+        figures += molecules((made, real, train, alone), whole, scene.pair)
     if documents.answers is not None:
         figures += answers(documents.answers, scene.seed)
     tell(1.0)
