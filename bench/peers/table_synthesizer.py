@@ -67,9 +67,9 @@ def main() -> None:
     metadata = Metadata.load_from_dict({"tables": {"table": {"columns": columns}}})
     count = Epochs(60 * given.minutes)
     model = synthesizer(given.who, metadata, given.epochs, count)
-    model.fit(frame)
+    model.fit({"table": frame})
     trained = time.perf_counter() - began
-    model.sample(given.rows).to_csv(given.out, index=False)
+    model.sample(given.rows)["table"].to_csv(given.out, index=False)
     sampled = time.perf_counter() - began - trained
     print(json.dumps({"fit_s": round(trained, 1), "sample_s": round(sampled, 1), "epochs": count.done}))
 
