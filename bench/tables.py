@@ -48,6 +48,7 @@ TABLES = {  # the file, and the column that is to be predicted
     "adult": ("adult_census/adult.csv", "income"),
 }
 SMALL, COPIED = 2_000, 4_000
+FEW = 10  # values of a number up to which the peers are told that it is a category, which helps them
 ADULT = {"score": 0.60, "auc": 0.905, "shape": 0.985, "trend": 0.970, "beta_recall": 0.45, "information_error": 0.02}
 LOWER = ("information_error", "copies")  # less is better; of all others more is
 PEERS = ("copula", "tvae", "ctgan")
@@ -83,7 +84,8 @@ def contest(name: str, given: argparse.Namespace) -> dict[str, dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     train, held = divide(source, folder)
     codec = Codec(Config(columns=f"{label}=category")).fit(open_source(source).items)
-    kinds = dict(zip(codec.columns, codec.kinds, strict=True))
+    few = [column.kind == "number" and column.single and len(column.values) <= FEW for column in codec.found]
+    kinds = {name: "category" if one else kind for name, kind, one in zip(codec.columns, codec.kinds, few, strict=True)}
     (folder / "kinds.json").write_text(json.dumps(kinds))
 
     def sheet(path: Path) -> Sheet:
