@@ -81,10 +81,11 @@ class Model(Family):
         """log p(x below and at t | z_t) for each node, in the tree's order: T times (B, K)."""
         own = F.embedding(self.tables.places(x)[:, self.order], self.tables.flat()).unbind(1)
         up, law = list(own), normalised(self.transitions).exp()
-        for t in range(len(up) - 1, 0, -1):
-            parent = int(self.parents[t])
-            most = up[t].detach().amax(1, keepdim=True)
-            up[parent] = up[parent] + ((up[t] - most).exp() @ law[t - 1].T).log() + most
+        with torch.autocast(x.device.type, enabled=False):  # logarithms of a rounded sum would not be exact
+            for t in range(len(up) - 1, 0, -1):
+                parent = int(self.parents[t])
+                most = up[t].detach().amax(1, keepdim=True)
+                up[parent] = up[parent] + ((up[t] - most).exp() @ law[t - 1].T).log() + most
         return up
 
     def log_prob(self, batch: Batch) -> Tensor:
