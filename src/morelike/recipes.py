@@ -157,7 +157,8 @@ def suited(family: str, settings: Mapping[str, Any], items: int) -> dict[str, An
     """
     if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
         return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
-    return dict(settings)
+    chosen = module("family", family)
+    return chosen.limited(settings, items) if hasattr(chosen, "limited") else dict(settings)
 
 
 def save_codec(codec: Any, given: Mapping[str, Any]) -> dict[str, Any]:

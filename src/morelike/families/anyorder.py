@@ -19,6 +19,7 @@ from morelike.nn.rows import cells, drawn, offsets, uniforms
 
 PER_WIDTH = 4  # units for each unit of width
 AT_ONCE = 4096  # rows that are drawn together
+CELLS_PER_STEP = 4096  # in training, so that what lies between the layers fits into a cache
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ class Model(Family):
 
     exact = True
     watched = True
-    batch = 256
-    examples = 1_000_000
+    examples = 500_000
     marginal: Tensor
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
         self.sizes = cells(spec, "anyorder")
         self.spec, self.config = spec, config
+        self.batch = max(16, CELLS_PER_STEP // len(self.sizes))
         width, count = PER_WIDTH * config.width, sum(self.sizes)
         self.embed = nn.Embedding(count + 1, width, padding_idx=count)  # the last one, zero, is of what is unknown
         self.condition = Condition(spec.given, width)
