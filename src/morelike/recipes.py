@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
-USUAL = {"image": "gan", "text": "autoregressive"}  # family by codec, where nobody says
+USUAL = {"image": "gan", "text": "autoregressive", "baskets": "autoregressive"}  # family by codec, where nobody says
 LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from morelike.core.errors import DataError, unknown
 from morelike.data import archive, arrays, idx, tablefile
+from morelike.data.baskets import is_baskets, open_baskets
 from morelike.data.folder import open_folder
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
 from morelike.data.shards import SHARDS, is_shard, laid_out
@@ -19,7 +20,7 @@ EXPECTED = (
     "A folder of pictures or texts, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, a table with a "
     "column of text, or menagerie"
 )
-CODECS = ("auto", "image", "text")
+CODECS = ("auto", "image", "text", "baskets")
 
 
 def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
@@ -41,6 +42,8 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
     path = Path(source).expanduser()
     if reading.codec not in CODECS:
         raise unknown("kind of source", reading.codec, CODECS)
+    if reading.codec == "baskets" or (reading.codec == "auto" and reading.make is None and is_baskets(path)):
+        return open_baskets(path)
     if reading.codec == "text" or (reading.codec == "auto" and is_text(path, reading.make)):
         return replace(open_text(path, reading.make, reading.unit), codec="text")
     try:
