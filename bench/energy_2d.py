@@ -1,6 +1,6 @@
 """Energy models of two known densities in the plane: eight Gaussians on a ring, and two moons.
 
-    python bench/energy_2d.py [--training matching] [--seconds 60] [--case gaussians | moons]
+    python bench/energy_2d.py [--training pcd] [--seconds 60] [--case gaussians | moons]
 
 The family `energy` is trained on one core for these seconds of CPU time, which a busy machine does not shorten, on
 endless data. 4,000 samples are compared with 4,000 real points:
