@@ -13,7 +13,7 @@ import pytest
 from morelike import rows
 from morelike.cli import main
 from morelike.core.errors import OptionError
-from morelike.recipes import Request, fit
+from morelike.recipes import Request, fit, resume
 from morelike.run import Run
 
 pytest.importorskip("polars")
@@ -53,6 +53,17 @@ def test_without_a_family_several_race_and_the_best_is_kept(table: Path, tmp_pat
     assert any(f"won by {best['family']}" in note for note in notes)
     assert not (tmp_path / "run" / "race").exists() and (tmp_path / "run" / "report.html").exists()
     assert kept.sample(3).array.shape == (3, 4)
+
+
+def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for event in fit(Request(str(table), steps=20, size="8", out=out)):
+        if event.note and "Race: mixture" in event.note:
+            break
+    notes = [event.note for event in resume(out) if event.note and "Race:" in event.note]
+    told = json.loads((out / "race.json").read_text())
+    assert [one["family"] for one in told["heats"]] == ["independent", "mixture", "circuit", "anyorder"]
+    assert "circuit" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
 
 
 def test_rows_are_drawn_with_columns_given_and_by_seed(run: Run) -> None:

@@ -146,6 +146,11 @@ def _settings(request: Request, codec: str, brought: Weights | None) -> dict[str
 
 def resume(path: Path, began: float) -> Iterator[Progress]:
     """Go on with a run from its newest good state, following its recorded plan."""
+    from morelike.racing import interrupted
+
+    if (asked := interrupted(Path(path))) is not None:
+        yield from fit(asked, began)
+        return
     stop.clear()
     folder = Folder(Path(path))
     recipe = read_recipe(folder.recipe)
