@@ -19,7 +19,8 @@ from morelike.run import Run, slerp
 
 SOURCE = "menagerie:90:12"
 SETTINGS = {
-    "gan": {"latent": "4"}, "vae": {"latent": "4"}, "rbm": {"hidden": "12"}, "energy": {"k": "2", "settle": "2", "steps": "10"},
+    "gan": {"latent": "4"}, "vae": {"latent": "4"}, "rbm": {"hidden": "12"},
+    "energy": {"k": "2", "settle": "2", "steps": "10"},
 }  # fmt: skip
 
 
