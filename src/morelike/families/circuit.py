@@ -18,7 +18,6 @@ from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import information, spanning
 
 PER_WIDTH, FOR_ALL = 4, 2**16  # states for each unit of width, and where no limit is set
-ROWS = 20_000  # that the tree is made from, at most
 AT_ONCE = 2048  # rows that are drawn together
 
 
@@ -72,8 +71,7 @@ class Model(Family):
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         kept = list(batches)
         self.tables.learn(kept, rows)
-        x = torch.cat([batch.x for batch in kept])[:ROWS]
-        order, parents = spanning(information(x, self.sizes))
+        order, parents = spanning(information(torch.cat([batch.x for batch in kept]), self.sizes))
         self.order.copy_(torch.tensor(order))
         self.parents.copy_(torch.tensor(parents))
 
