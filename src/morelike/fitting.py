@@ -90,7 +90,8 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     write_json(folder.codec, save_codec(codec, prepared.conditions))
     if state is not None:
         begin(folder, state)
-    family_settings = suited(request.family, family_settings, len(prepared.kept))
+    kind = "" if brought else getattr(getattr(codec, "vocabulary", None), "kind", "")
+    family_settings = suited(request.family, family_settings, len(prepared.kept), kind)
     recipe = _recipe(request, training, family_settings, prepared, augment)
     recipe["findings"], recipe["data"]["together"] = quick.short(findings), twins.alike
     write_json(folder.recipe, recipe)
