@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import morelike
+from morelike import recipes
 from morelike.codecs import _smiles, text
 from morelike.codecs._vocabulary import Characters
 from morelike.core.codec import Item
@@ -162,6 +164,16 @@ def test_molecules_are_told_though_some_are_broken() -> None:
     assert measured.are_molecules([*texts * 3, "C1CC", "c1cccc1", "C(C"])
     assert not measured.are_molecules(["C(C" if n % 10 == 0 else "C(C)C" for n in range(100)])
     assert not measured.are_molecules([])
+
+
+def test_a_run_on_molecules(tmp_path: Path) -> None:
+    path = tmp_path / "molecules.txt"
+    path.write_text("\n".join(f"{one}.{'C' * n}" for n in range(1, 4) for one in VALID))
+    run = morelike.fit(path, steps=1, size="tiny", out=tmp_path / "run", show=False)
+    assert run.codec.config.vocabulary == "smiles" and run.recipe["config"]["net"] == "lstm"
+    assert list(morelike.load(tmp_path / "run").sample(3).array) == list(run.sample(3).array)
+    named = recipes.suited("autoregressive", {"net": "gru"}, 100, "smiles")
+    assert named == {"net": "gru"} and "net" not in recipes.suited("autoregressive", {}, 100, "characters")
 
 
 # --- figures

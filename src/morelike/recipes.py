@@ -150,11 +150,14 @@ def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> d
     return sorted_
 
 
-def suited(family: str, settings: Mapping[str, Any], items: int) -> dict[str, Any]:
-    """The settings, with what depends on the number of training items and was left open.
+def suited(family: str, settings: Mapping[str, Any], items: int, vocabulary: str = "") -> dict[str, Any]:
+    """The settings, with what depends on the number and kind of training items and was left open.
 
     A GAN's critic learns a small set by heart; augmentation that does not leak keeps it from that (Karras et al. 2020).
+    On molecules a recurrent net comes in half the time to where a Transformer does, and closes more of their rings.
     """
+    if family == "autoregressive" and vocabulary == "smiles" and not {"net", "layout"} & settings.keys():
+        return {**settings, "net": "lstm"}
     if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
         return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
     chosen = module("family", family)
