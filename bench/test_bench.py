@@ -95,3 +95,65 @@ def test_split_keeps_equal_images_together() -> None:
     assert set(np.unique(binary.train)) == {0, 255}
     assert (binary.heldout[grey.heldout == 0] == 0).all() and (binary.heldout[grey.heldout == 255] == 255).all()
     assert binary.train.mean() == pytest.approx(grey.train.mean(), rel=0.005)
+
+
+def test_tables_are_divided_the_same_way_each_time_and_keep_every_cell_as_written(tmp_path: Path) -> None:
+    pytest.importorskip("polars")
+    import table_contestants
+
+    lines = [f"{i:03d},{i % 7}.50,?" for i in range(100)]
+    (tmp_path / "all.csv").write_text("\n".join(["code,size,hole", *lines]) + "\n")
+    train, held = table_contestants.divide(tmp_path / "all.csv", tmp_path)
+    parts = [path.read_text().splitlines()[1:] for path in (train, held)]
+    assert [len(part) for part in parts] == [75, 25] and sorted(sum(parts, [])) == lines
+    before = train.read_text()
+    assert table_contestants.divide(tmp_path / "all.csv", tmp_path)[0].read_text() == before
+
+
+def test_a_process_is_charged_its_own_memory_and_seconds() -> None:
+    import table_contestants
+
+    spent = table_contestants.spent("-c", "x = bytearray(300 << 20); print(sum(range(10 ** 6)))")
+    assert spent.said.strip() == "499999500000" and 300 <= spent.mib <= 500 and 0 < spent.cpu <= spent.seconds + 1
+    with pytest.raises(SystemExit, match="ZeroDivisionError"):
+        table_contestants.spent("-c", "1 / 0")
+
+
+def test_figures_of_tables_rank_real_rows_above_independent_columns() -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("polars")
+    import tables
+
+    from morelike.measure.table.arrange import arrange
+    from morelike.measure.table.sheet import Rows, Sheet
+
+    rng = np.random.default_rng(0)
+    kind = rng.integers(3, size=1200)
+    cells = np.stack(
+        [kind * 2.0 + rng.normal(size=1200) * 0.3, rng.normal(size=1200), kind.astype(str)], 1, dtype=object
+    )
+    sheets = [Sheet(("size", "noise", "kind"), ("number", "number", "category"), part) for part in np.split(cells, 3)]
+    arranged = arrange(Rows(*sheets))
+    made, alone = (tables.measured(arranged, side, "kind") for side in ("made", "trivial"))
+    for name in ("score", "auc", "trend", "information_error", "beta_recall"):
+        assert tables.better(name, made[name], alone[name]), (name, made, alone)
+    assert made["copies"] < 0.1 and made["auc"] > 0.95 and alone["score"] < 0.3
+
+
+def test_verdicts_on_tables_name_what_is_missed() -> None:
+    pytest.importorskip("polars")
+    import tables
+
+    ours = {"score": 0.5, "auc": 0.8, "coverage": 0.9}
+    rival = {"score": 0.4, "auc": 0.9, "coverage": 0.1}
+    found = {"real": ours, "columns": {"score": 0.1}, "ours 1 min": ours, "ctgan": rival}
+    said = tables.verdicts("heart", 200, found)
+    assert [line.rsplit(" ", 1)[1] for line in said] == ["met", "MISSED", "met", "met"]
+
+
+def test_a_peer_stops_training_when_its_time_is_over() -> None:
+    from peers import table_synthesizer
+
+    assert list(table_synthesizer.Epochs(60)(range(4))) == [0, 1, 2, 3]
+    late = table_synthesizer.Epochs(-1)
+    assert list(late(range(4), disable=True)) == [0] and late.done == 1
