@@ -100,7 +100,7 @@ def fit(draw: Callable[[int, Generator], Tensor], config: Config, seconds: float
     early, late = timed(0.1), timed(0.99)
     torch.manual_seed(0)
     game = Game(Model(Spec((2,)), config))
-    late_share = config.sharpen if config.training == "matching" else 1.0
+    late_share = (config.sharpen or 0.2) if config.training == "matching" else 1.0
     each = (1 - late_share) * early + late_share * late
     plan = Plan.of(int(0.97 * (seconds - (time.process_time() - began)) / each))
     for turn in train(game, batches(), plan, seed=0):  # noqa: B007
@@ -160,7 +160,7 @@ def row(name: str, config: Config, seconds: float, training: str) -> tuple[list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--training", default="matching")
+    parser.add_argument("--training", default="pcd")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--case", choices=CASES)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")

@@ -1,6 +1,6 @@
 """MNIST, ten minutes: our restricted Boltzmann machine with 500 hidden units, and scikit-learn's beside it.
 
-    python bench/rbm_mnist.py --folder OUT [--minutes 10] [--peer-epochs 10] [--temperatures 10000] [--reuse]
+    python bench/rbm_mnist.py --folder OUT [--minutes 10] [--peer-epochs 10] [--temperatures 2500] [--reuse]
 
 Both train on the same 16,000 grey images, whose pixels are how likely a bit is on; ours draws the bits anew in every
 step, scikit-learn takes the greys themselves. What is measured is log p of 4,000 held-out images, of each of which one
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--peer-epochs", type=int, default=10)
-    parser.add_argument("--temperatures", type=int, default=10_000)
+    parser.add_argument("--temperatures", type=int, default=2500)
     parser.add_argument("--reuse", action="store_true", help="measure the run that lies in the folder")
     asked = parser.parse_args()
     paths, coded = data.materialise("mnist", asked.folder), data.materialise("mnist_bin", asked.folder)

@@ -172,7 +172,7 @@ def test_training_resumes_with_its_chains(training: str) -> None:
 
 def test_chains_come_down_the_flow_and_keep_their_conditions() -> None:
     torch.manual_seed(0)
-    model = Model(Spec((2,), given={"label": Spec((), tokens=3)}), Config(width=4, k=3, steps=7))
+    model = Model(Spec((2,), given={"label": Spec((), tokens=3)}), Config(training="matching", width=4, k=3, steps=7))
     batch = Batch(torch.randn(40, 2), {"label": torch.full((40,), 2)})
     made, arrived = model.negatives(batch, batch.x)
     assert made.x.shape == (40, 2) and bool((made.given["label"] == 2).all())

@@ -195,7 +195,7 @@ def test_a_collapsed_generator_logs_no_diversity() -> None:
     (diversity,) = [float(move.log["diversity"]) for move in model.play(batch) if "diversity" in move.log]
     assert diversity < 1e-3
     varied = Model(SPEC, Config(net="mlp", width=4))
-    varied.generate = lambda z, given={}: batch.x + 0 * next(varied.parameters()).sum()  # type: ignore[method-assign]
+    varied.made = lambda z, given={}: batch.x + 0 * next(varied.parameters()).sum()  # type: ignore[method-assign]
     (diversity,) = [float(move.log["diversity"]) for move in varied.play(batch) if "diversity" in move.log]
     assert math.isclose(diversity, 1, abs_tol=1e-3)
 

@@ -1,4 +1,4 @@
-"""Molecules: SMILES by their grammar and valences against enumeration and RDKit, tokens, lawful writing, figures."""
+"""Molecules: SMILES by their grammar and valences against enumeration and RDKit, their tokens, and what is measured."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import morelike
+from morelike import recipes
 from morelike.codecs import _smiles, text
 from morelike.codecs._vocabulary import Characters
 from morelike.core.codec import Item
@@ -164,35 +166,14 @@ def test_molecules_are_told_though_some_are_broken() -> None:
     assert not measured.are_molecules([])
 
 
-def test_every_molecule_may_be_written() -> None:
-    found = codec(VALID)
-    allowed = found.spec("log_prob").allowed
-    for one in (*VALID, "C[CH3]", "[13CH4]1[C@H]1"):
-        row = found.encode([found.tokens(one)])
-        for place in range(1, row.shape[1]):
-            assert allowed(row[:, :place])[0, row[0, place]], (one, place)
-    for one, no in {"C(C": "", "C1CC": "", "C": ")", "C(": ")", "": "=", "C=": "(", "C(C)": ")", "C%12": ""}.items():
-        token = found.tokens(no)[0] if no else 0
-        assert not allowed(torch.tensor([[0, *found.tokens(one).tolist()]]))[0, token], (one, no)
-
-
-def test_what_is_written_is_closed() -> None:
-    """Whatever a model likes: tokens are drawn at random, the end as soon as it may come."""
-    found, generator = codec(VALID), torch.Generator().manual_seed(0)
-    spelt = [place for place, piece in enumerate(found.strings) if piece in (b"[", b"]")]
-    allowed, x = found.spec("log_prob").allowed, torch.zeros(64, 1, dtype=torch.int64)
-    for step in range(400):
-        may = allowed(x).float()
-        may[:, spelt] = 0
-        ends = (may[:, 0] > 0) & (step > 20)
-        may[:, 0] = 0
-        token = torch.where(
-            ends | ((x[:, -1] == 0) & (step > 0)), 0, torch.multinomial(may, 1, generator=generator)[:, 0]
-        )
-        x = torch.cat([x, token[:, None]], 1)
-    done = [one for one, row in zip(found.decode(x), x, strict=True) if row[-1] == 0]
-    assert len(done) > 10 and all(one.count("(") == one.count(")") for one in done)
-    assert not [why for one in done if "open" in (why := fault(one)) or "without" in why]
+def test_a_run_on_molecules(tmp_path: Path) -> None:
+    path = tmp_path / "molecules.txt"
+    path.write_text("\n".join(f"{one}.{'C' * n}" for n in range(1, 4) for one in VALID))
+    run = morelike.fit(path, steps=1, size="tiny", out=tmp_path / "run", show=False)
+    assert run.codec.config.vocabulary == "smiles" and run.recipe["config"]["net"] == "lstm"
+    assert list(morelike.load(tmp_path / "run").sample(3).array) == list(run.sample(3).array)
+    named = recipes.suited("autoregressive", {"net": "gru"}, 100, "smiles")
+    assert named == {"net": "gru"} and "net" not in recipes.suited("autoregressive", {}, 100, "characters")
 
 
 # --- figures

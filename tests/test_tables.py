@@ -17,6 +17,7 @@ from morelike.core.spec import Batch, Spec
 from morelike.families import circuit, independent, mixture
 from morelike.nn.rows import Row
 from morelike.nn.tree import information, spanning
+from morelike.recipes import suited
 from morelike.samplers.mcmc.compose import HasInfill
 from morelike.train.em import EM
 from morelike.train.game import Game, HasBeginning
@@ -146,7 +147,7 @@ def test_trained_it_is_close_to_the_network(name: str, far: float, trained) -> N
 
 def test_a_circuit_holds_the_network_exactly() -> None:
     """Causes that are the cells themselves, on the network's own tree: the same law, unknown cells or not."""
-    model, p = circuit.Model(SPEC, circuit.Config(states=4)), network()
+    model, p = circuit.Model(SPEC, circuit.Config(width=1)), network()
     order, parents = [0, 1, 2, 3, 4], [-1, 0, 0, 2, 2]
     model.order.copy_(torch.tensor(order))
     model.parents.copy_(torch.tensor(parents))
@@ -182,7 +183,7 @@ def test_independent_columns_are_counts_with_a_half_added() -> None:
 def test_one_step_of_em_on_all_rows_is_that_of_the_textbook() -> None:
     """w_k = mean of r_k and p_kt(v) = sum of r_k over rows with v / sum of r_k, r the posteriors (Bishop 2006, 9.3)."""
     torch.manual_seed(0)
-    model, x = mixture.Model(SPEC, mixture.Config(components=3, prior=0.0)), rows(200)
+    model, x = mixture.Model(SPEC, mixture.Config(most=3, prior=0.0)), rows(200)
     model.tables.rows.fill_(torch.inf)  # so that no row is added
     with torch.no_grad():
         r = model.joint(x, {}).softmax(1)
@@ -269,3 +270,9 @@ def test_conditions_that_are_no_labels_are_refused(name: str) -> None:
     spec = Spec((2,), tokens=2, sizes=(2, 2), given={"words": Spec((8,), tokens=9, end=0)})
     with pytest.raises(OptionError, match="words"):
         import_module(f"morelike.families.{name}").tiny(spec)
+
+
+def test_few_rows_get_few_states() -> None:
+    assert suited("circuit", {}, 233)["most"] == 15 and suited("circuit", {}, 30_000)["most"] == 173
+    assert suited("mixture", {}, 233)["most"] == 4 and suited("mixture", {"most": 50}, 233) == {"most": 50}
+    assert circuit.Model(SPEC, circuit.Config(width=32, most=15)).root.shape == (1, 15)

@@ -191,7 +191,7 @@ def test_muon_takes_the_matrices_and_adamw_the_rest() -> None:
         build(Optim("moun"), net)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "em"])  # which counts, and does not descend
 def test_every_optimizer_lowers_a_loss_and_its_state_can_be_restored(name: str) -> None:
     def fresh() -> Game:
         torch.manual_seed(0)

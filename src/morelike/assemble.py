@@ -87,7 +87,13 @@ def game_of(recipe: Mapping[str, Any], family: Family) -> Game:
     training = configure(TrainConfig, recipe["train"])
     shared = {one.name for one in fields(Optim)} & {one.name for one in fields(TrainConfig)}
     changes = {name: getattr(training, name) for name in shared}
-    optims = override(family.optimizers(), name=training.optimizer, **changes)
+    optims = family.optimizers()
+    if training.optimizer and any(one.name == "em" for one in optims.values()):
+        raise OptionError(
+            f"The optimizer of the family {recipe['family']} was set to {training.optimizer}",
+            "Its tables are counted, by expectation-maximisation", "Leave out --set optimizer=...",
+        )  # fmt: skip
+    optims = override(optims, name=training.optimizer, **changes)
     average = training.average if training.average is not None else (0.0 if family.mixes else 0.1)
     if training.compile:
         for player in family.players().values():

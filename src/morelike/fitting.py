@@ -115,7 +115,8 @@ def begin_run(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     write_json(folder.codec, save_codec(codec, prepared.conditions))
     if state is not None:
         begin(folder, state)
-    own = suited(request.family, own, len(prepared.kept))
+    kind = "" if ready.brought else getattr(getattr(codec, "vocabulary", None), "kind", "")
+    own = suited(request.family, own, len(prepared.kept), kind)
     recipe = _recipe(request, configure(TrainConfig, settings["train"]), own, prepared, augment)
     recipe["findings"], recipe["data"]["together"] = ready.about["findings"], ready.about["together"]
     write_json(folder.recipe, recipe)
@@ -146,6 +147,11 @@ def _settings(request: Request, codec: str, brought: Weights | None) -> dict[str
 
 def resume(path: Path, began: float) -> Iterator[Progress]:
     """Go on with a run from its newest good state, following its recorded plan."""
+    from morelike.racing import interrupted
+
+    if (asked := interrupted(Path(path))) is not None:
+        yield from fit(asked, began)
+        return
     stop.clear()
     folder = Folder(Path(path))
     recipe = read_recipe(folder.recipe)

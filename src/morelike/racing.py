@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from morelike.collect import Prepared
-from morelike.core.errors import MorelikeError, TrainingError
+from morelike.core.errors import MorelikeError, RunError, TrainingError
 from morelike.core.family import Family, HasLogProb
 from morelike.core.spec import Batch
 from morelike.data.ragged import take
 from morelike.data.sequences import chosen
 from morelike.fitting import Ready, begin_run, minutes_of
+from morelike.recipes import Request
 from morelike.run import Run
-from morelike.train.folder import Folder, write_json
+from morelike.train.folder import Folder, damaged, read_json, write_json
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
@@ -26,6 +29,7 @@ RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest firs
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
+PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 
@@ -45,51 +49,95 @@ class Trial:
         return f"{self.family} {self.nats:.2f} nats a row after {self.seconds:.0f} s"
 
 
+@dataclass
+class Standing:
+    """How far a race is, as it is kept in the folder, so that it can be gone on with.
+
+    request       what was asked for
+    heats, final  trials that are over
+    """
+
+    folder: Folder
+    request: Request
+    heats: list[Trial] = field(default_factory=list)
+    final: list[Trial] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, folder: Folder, request: Request) -> Standing:
+        """That of an earlier part of the race, or of one that begins."""
+        try:
+            told = read_json(folder.path / PLACE / KEPT)
+            found = cls(folder, request, *([Trial(**one) for one in told[name]] for name in ("heats", "final")))
+        except (RunError, KeyError, TypeError):
+            found = cls(folder, request)
+        found.write()
+        return found
+
+    def write(self) -> None:
+        plain = {**asdict(self.request), "out": str(self.folder.path)}
+        write_json(self.folder.path / PLACE / KEPT, {"request": plain, **self.told()})
+
+    def told(self) -> dict[str, list[dict[str, Any]]]:
+        return {"heats": [vars(one) for one in self.heats], "final": [vars(one) for one in self.final]}
+
+
+def interrupted(path: Path) -> Request | None:
+    """What the race in a folder was asked for, where it is not over."""
+    kept = path / PLACE / KEPT
+    if (path / "recipe.json").exists() or not kept.exists():
+        return None
+    try:
+        request = read_json(kept)["request"]
+        return Request(**{**request, "family": "auto", "out": path})
+    except (KeyError, TypeError):
+        raise damaged(kept, "it does not hold a request") from None
+
+
 def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     """Train each runner for a while, the best of them for longer, and keep the one that is best on held-out rows."""
-    heats: list[Trial] = []
+    standing = Standing.of(folder, ready.request)
     for name in RUNNERS:
-        yield from _heat(_short(ready, name, clock), folder, clock, heats)
+        if all(one.family != name for one in standing.heats):
+            yield from _heat(_short(ready, name, clock), standing.heats, standing, clock)
         if stop.is_set():
             return
-    if not heats:
+    if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
-    order = sorted(heats, key=lambda one: one.nats)
+    order = sorted(standing.heats, key=lambda one: one.nats)
     best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
-    final: list[Trial] = []
     for place, name in enumerate(best):
-        yield from _heat(_long(ready, name, clock, len(best) - place), folder, clock, final)
+        if all(one.family != name for one in standing.final):
+            yield from _heat(_long(ready, name, clock, len(best) - place), standing.final, standing, clock)
         if stop.is_set():
             return
-    winner = min(final or heats, key=lambda one: one.nats)
+    winner = min(standing.final or standing.heats, key=lambda one: one.nats)
     yield Progress("finish", seconds=clock(), note=f"Race: won by {winner.family}", run=str(folder.path))
-    write_json(
-        folder.path / "race.json", {"heats": [vars(one) for one in heats], "final": [vars(one) for one in final]}
-    )
-    for path in sorted((folder.path / "race" / winner.family).iterdir()):
+    write_json(folder.path / "race.json", standing.told())
+    won = folder.path / PLACE / winner.family
+    for path in sorted(won.iterdir(), key=lambda path: path.name == "recipe.json"):  # the recipe last: all is there
         os.replace(path, folder.path / path.name)
-    shutil.rmtree(folder.path / "race", ignore_errors=True)
+    shutil.rmtree(folder.path / PLACE, ignore_errors=True)
     yield Progress("done", seconds=clock(), fraction=1.0, run=str(folder.path))
 
 
-def _heat(ready: Ready, folder: Folder, clock: Clock, trials: list[Trial]) -> Iterator[Progress]:
+def _heat(ready: Ready, trials: list[Trial], standing: Standing, clock: Clock) -> Iterator[Progress]:
     """Train one family in a folder of its own, and add what it reaches to the trials."""
-    name, began = ready.request.family, clock()
-    place = folder.path / "race" / name
+    name, began, run = ready.request.family, clock(), str(standing.folder.path)
+    place = standing.folder.path / PLACE / name
     shutil.rmtree(place, ignore_errors=True)
     try:
         for event in begin_run(ready, Folder(place), Clock()):
+            if event.stage == "stopped":
+                yield replace(event, run=run, note="Stopped in the middle of the race")
+                return
             if event.stage == "train":
-                yield replace(event, note=None, seconds=clock(), run=str(folder.path))
+                yield replace(event, note=None, seconds=clock(), run=run)
     except MorelikeError as error:  # of one family: the others may do
-        yield Progress("plan", seconds=clock(), note=f"{name} does not run: {error}", run=str(folder.path))
-        return
-    if stop.is_set():
-        shutil.rmtree(folder.path / "race", ignore_errors=True)
-        yield Progress("stopped", seconds=clock(), note="Stopped in the middle of the race; nothing was kept", run=None)
+        yield Progress("plan", seconds=clock(), note=f"{name} does not run: {error}", run=run)
         return
     trials.append(Trial(name, held_out(Run.load(place).family, ready.prepared), clock() - began))
-    yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=str(folder.path))
+    standing.write()
+    yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=run)
 
 
 def _short(ready: Ready, name: str, clock: Clock) -> Ready:

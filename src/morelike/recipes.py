@@ -24,7 +24,7 @@ SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # wid
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
 RACE = "race"  # instead of a family: several are tried, and the best one is trained
-USUAL = {"image": "gan", "text": "autoregressive", "table": RACE}  # family by codec, where nobody says
+USUAL = {"image": "gan", "text": "autoregressive", "table": RACE, "baskets": RACE}  # family by codec, where nobody says
 LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 
@@ -150,14 +150,18 @@ def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> d
     return sorted_
 
 
-def suited(family: str, settings: Mapping[str, Any], items: int) -> dict[str, Any]:
-    """The settings, with what depends on the number of training items and was left open.
+def suited(family: str, settings: Mapping[str, Any], items: int, vocabulary: str = "") -> dict[str, Any]:
+    """The settings, with what depends on the number and kind of training items and was left open.
 
     A GAN's critic learns a small set by heart; augmentation that does not leak keeps it from that (Karras et al. 2020).
+    On molecules a recurrent net comes in half the time to where a Transformer does, and closes more of their rings.
     """
+    if family == "autoregressive" and vocabulary == "smiles" and not {"net", "layout"} & settings.keys():
+        return {**settings, "net": "lstm"}
     if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
         return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
-    return dict(settings)
+    chosen = module("family", family)
+    return chosen.limited(settings, items) if hasattr(chosen, "limited") else dict(settings)
 
 
 def save_codec(codec: Any, given: Mapping[str, Any]) -> dict[str, Any]:

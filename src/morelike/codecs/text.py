@@ -16,7 +16,7 @@ from torch import Tensor
 from morelike.codecs import _text_blemishes, _text_looks, _text_twins, _texts
 from morelike.codecs._pattern import Pattern
 from morelike.codecs._reading import read
-from morelike.codecs._smiles import Closed, Smiles, are_smiles, smiles
+from morelike.codecs._smiles import Smiles, are_smiles, smiles
 from morelike.codecs._suited import by_bytes, learnt, suited
 from morelike.codecs._vocabulary import KINDS, Bpe, Characters, Vocabulary, characters
 from morelike.codecs._whole import Whole, whole
@@ -85,7 +85,7 @@ class Codec:
     def __init__(self, config: Config = Config(), said: str = "") -> None:
         self.config, self.said = config, said
         self._vocabulary: Vocabulary | None = None
-        self._allowed: Whole | Closed | None = None
+        self._allowed: Whole | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -221,15 +221,13 @@ class Codec:
             )
         size = len(self.vocabulary)
         return Spec(
-            self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END, allowed=self._lawful()
+            self.shape, tokens=size, head_shape=(*self.shape, size), head=Categorical, end=END, allowed=self._whole()
         )
 
-    def _lawful(self) -> Whole | Closed | None:
-        """What keeps characters whole that are spelt in several tokens, and molecules closed; one for all that ask."""
+    def _whole(self) -> Whole | None:
+        """What keeps characters whole that are spelt in several tokens; one for all that ask."""
         if self._allowed is None:
             self._allowed = whole(self.strings)
-            if self.vocabulary.kind == "smiles":
-                self._allowed = Closed(self.strings, self._allowed)
         return self._allowed
 
     def look(self, item: Item) -> Look:

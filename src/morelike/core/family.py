@@ -30,7 +30,7 @@ class Move(NamedTuple):
 class Optim:
     """How one player is optimised; families recommend it, the user may override it.
 
-    name          sgd | adam | adamw | muon
+    name          sgd | adam | adamw | muon | em (of tables that are counted)
     lr            peak learning rate
     betas         decay rates of the moments; the first is the momentum of sgd and muon
     weight_decay  decoupled, per unit of learning rate

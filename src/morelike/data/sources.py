@@ -9,6 +9,7 @@ from pathlib import Path
 
 from morelike.core.errors import DataError, unknown
 from morelike.data import archive, arrays, idx, tablefile
+from morelike.data.baskets import is_baskets, open_baskets
 from morelike.data.folder import open_folder
 from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, is_url, open_frame
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
@@ -20,7 +21,7 @@ EXPECTED = (
     "A folder of pictures or texts, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, a table of "
     "numbers and categories or with a column of text, a database, or menagerie"
 )
-CODECS = ("auto", "image", "text", "table")
+CODECS = ("auto", "image", "text", "table", "baskets")
 
 
 def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
@@ -41,9 +42,11 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
         source = source[3:]
     if reading.codec not in CODECS:
         raise unknown("kind of source", reading.codec, CODECS)
-    if reading.codec == "table" or (reading.codec == "auto" and reading.make is None and _is_table(str(source))):
+    path, free = Path(source).expanduser(), reading.codec == "auto" and reading.make is None
+    if reading.codec == "baskets" or (free and is_baskets(path)):
+        return open_baskets(path)
+    if reading.codec == "table" or (free and _is_table(str(source))):
         return open_frame(source)
-    path = Path(source).expanduser()
     if reading.codec == "text" or (reading.codec == "auto" and is_text(path, reading.make)):
         return replace(open_text(path, reading.make, reading.unit), codec="text")
     try:

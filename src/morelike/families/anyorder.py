@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,8 @@ from morelike.nn.layers import RMSNorm
 from morelike.nn.rows import cells, drawn, offsets, uniforms
 
 PER_WIDTH = 4  # units for each unit of width
-AT_ONCE = 4096  # rows that are drawn together
+AT_ONCE = 1024  # rows that are drawn together
+CELLS_PER_STEP = 4096  # in training, so that what lies between the layers fits into a cache
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,14 @@ class Model(Family):
 
     exact = True
     watched = True
-    batch = 256
-    examples = 1_000_000
+    examples = 500_000
     marginal: Tensor
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
         self.sizes = cells(spec, "anyorder")
         self.spec, self.config = spec, config
+        self.batch = max(16, CELLS_PER_STEP // len(self.sizes))
         width, count = PER_WIDTH * config.width, sum(self.sizes)
         self.embed = nn.Embedding(count + 1, width, padding_idx=count)  # the last one, zero, is of what is unknown
         self.condition = Condition(spec.given, width)
@@ -147,17 +148,21 @@ class Model(Family):
 
     def _filled(self, x: Tensor, start: Tensor, u: Tensor) -> Tensor:
         """Unknown cells drawn from left to right: x (B, T), start (B, width), u (B, T) -> (B, T)."""
-        x = x.clone()
+        x, begins = x.clone(), offsets(self.sizes).to(x.device)
         known = start + F.embedding_bag(self.places(x), self.embed.weight, mode="sum")
         heads = list(zip(self.head.weight.split(self.sizes), self.head.bias.split(self.sizes), strict=True))
         for t in range(len(self.sizes)):
-            rows = (x[:, t] < 0).nonzero().squeeze(1)
-            if not len(rows):
-                continue
+            unknown = x[:, t] < 0
+            rows = slice(None) if bool(unknown.all()) else unknown.nonzero().squeeze(1)
             h = self.read(known[rows], torch.tensor(t, device=x.device))
             x[rows, t] = drawn(F.linear(h, *heads[t]).float().softmax(1), u[rows, t])
-            known[rows] += self.embed(self.places(x)[rows, t])
+            known[rows] += self.embed(x[rows, t] + begins[t])
         return x
+
+
+def limited(settings: Mapping[str, Any], items: int) -> dict[str, Any]:
+    """More dropout where there are few rows, which are seen often and learnt by heart."""
+    return {"dropout": 0.5 if items < 1000 else 0.3 if items < 5000 else 0.2 if items < 50_000 else 0.1, **settings}
 
 
 def tiny(spec: Spec) -> Model:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from morelike.core.family import Family, Move, Optim
@@ -15,8 +17,7 @@ from morelike.nn.rows import cells, drawn, placed, uniforms
 from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import information, spanning
 
-PER_WIDTH = 4  # states for each unit of width
-ROWS = 20_000  # that the tree is made from, at most
+PER_WIDTH, FOR_ALL = 4, 2**16  # states for each unit of width, and where no limit is set
 AT_ONCE = 2048  # rows that are drawn together
 
 
@@ -25,16 +26,17 @@ class Config:
     """Settings of a circuit.
 
     width   the one dial of size: 4 x width states of each cell's hidden cause
-    states  None: as the width says
+    most    states at most; None: as many as the width says. A run sets it by the number of rows
     prior   rows, of the data's own law by column, that every state has seen before
+    even    rows that have gone from every state to all others alike
     loose   share of the first transitions that leads to another state than the parent's
     """
 
     width: Count = 32
-    states: Count | None = None
-    prior: float = 1.0
-    loose: float = 0.3
-    even: float = 1.0
+    most: Count | None = None
+    prior: Annotated[float, Field(ge=0)] = 1.0
+    even: Annotated[float, Field(ge=0)] = 1.0
+    loose: Annotated[float, Field(gt=0, le=1)] = 0.3
 
 
 class Model(Family):
@@ -55,7 +57,7 @@ class Model(Family):
         super().__init__()
         self.sizes = cells(spec, "circuit")
         self.spec, self.config, self.labels = spec, config, Labels(spec, "circuit")
-        k, t = config.states or PER_WIDTH * config.width, len(self.sizes)
+        k, t = min(PER_WIDTH * config.width, config.most or FOR_ALL), len(self.sizes)
         self.tables = Tables(self.sizes, k)
         self.root = nn.Parameter((0.1 * torch.randn(self.labels.count, k)).log_softmax(1))
         start = (1 - config.loose) * torch.eye(k) + config.loose * torch.rand(t - 1, k, k).mul(2 / k)
@@ -69,8 +71,7 @@ class Model(Family):
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         kept = list(batches)
         self.tables.learn(kept, rows)
-        x = torch.cat([batch.x for batch in kept])[:ROWS]
-        order, parents = spanning(information(x, self.sizes))
+        order, parents = spanning(information(torch.cat([batch.x for batch in kept]), self.sizes))
         self.order.copy_(torch.tensor(order))
         self.parents.copy_(torch.tensor(parents))
 
@@ -78,10 +79,11 @@ class Model(Family):
         """log p(x below and at t | z_t) for each node, in the tree's order: T times (B, K)."""
         own = F.embedding(self.tables.places(x)[:, self.order], self.tables.flat()).unbind(1)
         up, law = list(own), normalised(self.transitions).exp()
-        for t in range(len(up) - 1, 0, -1):
-            parent = int(self.parents[t])
-            most = up[t].detach().amax(1, keepdim=True)
-            up[parent] = up[parent] + ((up[t] - most).exp() @ law[t - 1].T).log() + most
+        with torch.autocast(x.device.type, enabled=False):  # logarithms of a rounded sum would not be exact
+            for t in range(len(up) - 1, 0, -1):
+                parent = int(self.parents[t])
+                most = up[t].detach().amax(1, keepdim=True)
+                up[parent] = up[parent] + ((up[t] - most).exp() @ law[t - 1].T).log() + most
         return up
 
     def log_prob(self, batch: Batch) -> Tensor:
@@ -114,21 +116,25 @@ class Model(Family):
 
     def _downward(self, x: Tensor, y: Tensor, u: Tensor) -> Tensor:
         """All cells drawn given those that are known, causes first: (B, T), (B,), (B, 2T) -> (B, T)."""
-        law, t = normalised(self.transitions), len(self.sizes)
-        if not bool((x >= 0).any()):  # nothing to be summed over
+        root, law, t = normalised(self.root)[y], normalised(self.transitions), len(self.sizes)
+        if not bool((x >= 0).any()):  # the running sums of every transition once, not for every row
             sums = law.exp().cumsum(2)
-            z = [drawn(normalised(self.root)[y].exp(), u[:, 0])]
+            z = [drawn(root.exp(), u[:, 0])]
             for i in range(1, t):
                 z.append(placed(sums[i - 1][z[int(self.parents[i])]], u[:, i]))
         else:
             up = self.upward(x)
-            z = [drawn((up[0] + normalised(self.root)[y]).softmax(1), u[:, 0])]
+            z = [drawn((up[0] + root).softmax(1), u[:, 0])]
             for i in range(1, t):
                 z.append(drawn((up[i] + law[i - 1][z[int(self.parents[i])]]).softmax(1), u[:, i]))
-        states = torch.stack(z, 1)[:, self.order.argsort()]
-        return self.tables.draw(states, u[:, t:])
+        return self.tables.draw(torch.stack(z, 1)[:, self.order.argsort()], u[:, t:])
+
+
+def limited(settings: Mapping[str, Any], items: int) -> dict[str, Any]:
+    """No more states than so many rows can tell apart: their square root."""
+    return {"most": max(8, round(items**0.5)), **settings}
 
 
 def tiny(spec: Spec) -> Model:
     """A model small enough for contract tests."""
-    return Model(spec, Config(states=4))
+    return Model(spec, Config(width=1))

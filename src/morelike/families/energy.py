@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -23,6 +23,7 @@ from morelike.samplers.mcmc.compose import Boltzmann
 from morelike.samplers.mcmc.energies import evidence, wander
 
 AT_ONCE = 250  # items that are drawn together
+MARGIN = 20.0  # nats for each number by which samples become less likely than data, at most
 FRESH = 0.05  # share of the chains that begin anew in each turn (Du & Mordatch 2019, section 3.2)
 CHAINS, NUMBERS = 2048, 4_000_000  # most chains that persist, and most numbers in all of them
 
@@ -31,32 +32,33 @@ CHAINS, NUMBERS = 2048, 4_000_000  # most chains that persist, and most numbers 
 class Config:
     """Settings of an energy model.
 
-    training     matching | pcd | denoising | sliced
+    training     matching | pcd | denoising | sliced; auto: matching for what has space, pcd for vectors
     net          unet | mlp | cnn | rnn | transformer; auto: unet for what has space, mlp for vectors
     width        base number of channels, the one dial of size
     temperature  T of p(x) ~ exp(-V(x) / T)
     size         of Langevin's steps
     k            steps of the chains that persist, in each turn of training
-    sharpen      of matching: share of the budget, at its end, that also contrasts with samples of the model
+    sharpen      of matching: share of the budget, at its end, that also contrasts with samples of the model; None: 0.2,
+                 and 0 for what has space, where its chains are too short to help
     contrast     of matching: weight of that contrast
     magnitude    of pcd: weight of the squares of the energies
     steps        from noise to an item
-    settle       further steps at the temperature of the model
+    settle       further steps at the temperature of the model; None: 20, and 0 where a flow makes what has space
     kernel       what takes them: langevin, or any kernel that uses gradients
     polish       last steps without noise; None: 10 for what has space, where noise would be seen
     """
 
-    training: Literal["matching", "pcd", "denoising", "sliced"] = "matching"
+    training: Literal["auto", "matching", "pcd", "denoising", "sliced"] = "auto"
     net: str = "auto"
     width: Count = 32
     temperature: float = 0.01
     size: float = 0.05
     k: Count = 10
-    sharpen: float = 0.2
+    sharpen: float | None = None
     contrast: float = 0.01
     magnitude: float = 0.001
     steps: Count = 50
-    settle: int = 20
+    settle: int | None = None
     kernel: str = "langevin"
     polish: int | None = None
 
@@ -71,9 +73,9 @@ class Model(Family):
         super().__init__()
         if not 0 < config.temperature < 1:
             raise OptionError(f"temperature is {config.temperature}", "Between 0 and 1", "Try 0.01")
-        self.spec, self.config = spec, config
+        self.spec, self.config = spec, (config := _settled(spec, config))
         self.potential = Potential(spec, config.net, config.width)
-        contrasts = config.training == "pcd" or (config.training == "matching" and config.sharpen > 0)
+        contrasts = config.training == "pcd" or (config.training == "matching" and config.sharpen)
         self.chains = Chains(spec, max(64, min(CHAINS, NUMBERS // math.prod(spec.shape))) if contrasts else 0)
         self.mixes = config.training in ("matching", "pcd")  # noise is paired within a batch, chains are shared
 
@@ -125,12 +127,12 @@ class Model(Family):
         t = shaped(torch.rand(len(x_1), device=x_1.device), x_1)
         flow = mean_square(self.potential.slope((1 - t) * x_0 + t * x_1, given, learn=True) + x_1 - x_0)
         log = {"flow": flow.detach().mean()}
-        if self.fraction < 1 - self.config.sharpen:
+        if self.fraction < 1 - (self.config.sharpen or 0.0):
             return Move("model", flow, log)
         made, arrived = self.negatives(batch, x_1)
         real, fake = self.energy(batch), self.energy(made)
         size = x_1[0].numel()
-        gap = (real - fake).clamp_min(-size)  # a sample that is a nat for each number less likely teaches nothing more
+        gap = (real - fake).clamp_min(-MARGIN * size)  # a sample that is far less likely teaches nothing more
         contrast = self.config.contrast * gap * arrived / size
         return Move("model", flow + contrast, {**log, **_told(x_1, made.x, real, fake)})
 
@@ -162,7 +164,7 @@ class Model(Family):
     def schedule(self) -> list[Step]:
         """The steps from noise to an item."""
         c = self.config
-        settle = c.settle if c.kernel == "langevin" else 0
+        settle = c.settle or 0 if c.kernel == "langevin" else 0
         way = downhill if c.training == "matching" else cooled
         return way(c.steps, settle, c.size, c.temperature)
 
@@ -204,7 +206,9 @@ class Model(Family):
         for i, seed in enumerate(seeds):
             one = {name: value if len(value) == 1 else value[i : i + 1] for name, value in given.items()}
             density = self.density(one, None if held is None else (held[0][i : i + 1], held[1][i : i + 1]))
-            rows.append(wander(density, x[i : i + 1], self.config.kernel, self.config.settle, self.config.size, seed))
+            rows.append(
+                wander(density, x[i : i + 1], self.config.kernel, self.config.settle or 0, self.config.size, seed)
+            )
         return torch.cat(rows)
 
     def diagnose(self, history: History) -> str | None:
@@ -223,6 +227,15 @@ class Model(Family):
                 f"data do. Try --set k={2 * self.config.k}, or --set temperature={2 * self.config.temperature:.2g}."
             )
         return None
+
+
+def _settled(spec: Spec, config: Config) -> Config:
+    """The settings with what was left open."""
+    training = ("matching" if spec.dims else "pcd") if config.training == "auto" else config.training
+    flows = spec.dims > 0 and training == "matching"
+    sharpen = (0.0 if flows else 0.2) if config.sharpen is None else config.sharpen
+    settle = (0 if flows and config.kernel == "langevin" else 20) if config.settle is None else config.settle
+    return replace(config, training=training, sharpen=sharpen, settle=settle)
 
 
 def _told(x: Tensor, made: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -247,4 +260,4 @@ def _kept(start: Tensor, mask: Tensor, known: Tensor) -> Held:
 
 def tiny(spec: Spec) -> Model:
     """A model small enough for contract tests."""
-    return Model(spec, Config(width=8, steps=20, settle=10, k=3))
+    return Model(spec, Config(training="matching", width=8, steps=20, settle=10, k=3))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from morelike.core.family import Family, Move, Optim
@@ -13,8 +15,8 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels, Tables, normalised
 
-PER_WIDTH = 16  # components for each unit of width
-ROWS_EACH = 10  # rows of data for each component, at least
+PER_WIDTH, FOR_ALL = 16, 2**16  # components for each unit of width, and where no limit is set
+ROWS_EACH = 100  # rows for each component
 EVEN = 1.0  # rows of each class that every component has seen before
 
 
@@ -22,14 +24,14 @@ EVEN = 1.0  # rows of each class that every component has seen before
 class Config:
     """Settings of a mixture.
 
-    width       the one dial of size: 16 x width components, or a tenth of the rows
-    components  None: as the width says
-    prior       rows, of the data's own law by column, that every component has seen before
+    width  the one dial of size: 16 x width components
+    most   components at most; None: as many as the width says. A run sets it by the number of rows
+    prior  rows, of the data's own law by column, that every component has seen before
     """
 
     width: Count = 32
-    components: Count | None = None
-    prior: float = 1.0
+    most: Count | None = None
+    prior: Annotated[float, Field(ge=0)] = 1.0
 
 
 class Model(Family):
@@ -47,7 +49,7 @@ class Model(Family):
         super().__init__()
         self.sizes = cells(spec, "mixture")
         self.spec, self.config, self.labels = spec, config, Labels(spec, "mixture")
-        self.components = config.components or PER_WIDTH * config.width
+        self.components = min(PER_WIDTH * config.width, config.most or FOR_ALL)
         self.weights = nn.Parameter(torch.zeros(self.labels.count, self.components).log_softmax(1))
         self.tables = Tables(self.sizes, self.components)
 
@@ -82,6 +84,11 @@ class Model(Family):
         return torch.where(mask, x, self.tables.draw(drawn(posterior, u[:, 0])[:, None], u[:, 1:]))
 
 
+def limited(settings: Mapping[str, Any], items: int) -> dict[str, Any]:
+    """No more components than so many rows can tell apart."""
+    return {"most": max(4, items // ROWS_EACH), **settings}
+
+
 def tiny(spec: Spec) -> Model:
     """A model small enough for contract tests."""
-    return Model(spec, Config(components=4))
+    return Model(spec, Config(most=4))

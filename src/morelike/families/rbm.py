@@ -161,7 +161,7 @@ class Model(Family):
         yield Move("model", loss, log)
 
     @torch.no_grad()
-    def begin(self, x: Tensor) -> None:
+    def place_chains(self, x: Tensor) -> None:
         """Bits begin as independent ones with the means of the first items, so that no weight has to learn these."""
         self.fresh.zero_()
         if self.bits:
@@ -177,7 +177,7 @@ class Model(Family):
         """F(x) less the mean free energy of samples of the model, of the same class: (B,)."""
         self.fitted.zero_()
         if self.fresh:
-            self.begin(batch.x.flatten(1).float())
+            self.place_chains(batch.x.flatten(1).float())
         y, noise = self.classes(batch.given, len(batch.x)), self.noise()
         if self.config.training != "cd" and self._advanced != self.step:  # once, however many microbatches there are
             self.advance(Stream(torch.initial_seed() ^ (self.step + 1), self.bias.device), dtype)

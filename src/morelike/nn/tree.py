@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ROWS, PAIRS = 20_000, 2**31  # rows that are looked at, at most, and entries of the table of all pairs of values
+from morelike.nn.rows import OneHot
+
+WORK, FEWEST, MOST = 2e10, 500, 20_000  # multiplications, and rows that are looked at
 
 
 def information(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
@@ -14,18 +16,19 @@ def information(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
     Where either is unknown the pair is left out. The expected excess of independent cells, (V - 1)(W - 1) / 2n (Miller
     1955), is taken off, or cells of many values would seem related to everything.
     """
-    found = torch.zeros(len(sizes), len(sizes))
-    for i in range(len(sizes)):
-        for j in range(i):
-            both = (x[:, i] >= 0) & (x[:, j] >= 0)
-            n = torch.bincount(x[both, i] * sizes[j] + x[both, j], minlength=sizes[i] * sizes[j]).double()
-            n = n.view(sizes[i], sizes[j])
-            p = n / n.sum().clamp_min(1)
-            expected = p.sum(1, keepdim=True) * p.sum(0, keepdim=True)
-            excess = (int((n.sum(1) > 0).sum()) - 1) * (int((n.sum(0) > 0).sum()) - 1) / (2 * max(1.0, float(n.sum())))
-            value = float(torch.xlogy(p, p / expected.clamp_min(1e-300)).sum()) - excess
-            found[i, j] = found[j, i] = max(0.0, value)
-    return found
+    x = x[: int(min(MOST, max(FEWEST, WORK / sum(sizes) ** 2)))]
+    hot, known = OneHot(sizes)(x), (x >= 0).float()  # (n, sum sizes), (n, T)
+    cell = torch.repeat_interleave(torch.tensor(sizes, device=x.device))
+    found = []
+    for own in hot.split(sizes, 1):  # (n, V)
+        both, first = own.T @ hot, own.T @ known  # how often with each value (V, sum sizes), with each cell (V, T)
+        n, second = first.sum(0).clamp_min(1), both.sum(0)
+        excess = both * (both.clamp_min(1) * n[cell] / (first[:, cell] * second).clamp_min(1)).log()
+        parts = torch.zeros(2, len(sizes), device=x.device)
+        parts.index_add_(1, cell, torch.stack([excess.sum(0), (second > 0).float()]))
+        free = ((first > 0).sum(0) - 1).clamp_min(0) * (parts[1] - 1).clamp_min(0)
+        found.append((parts[0] / n - free / (2 * n)).clamp_min(0))
+    return torch.stack(found).fill_diagonal_(0)
 
 
 def spanning(weights: Tensor) -> tuple[list[int], list[int]]:

@@ -1,0 +1,135 @@
+"""Runs of tables: the race, rows with columns given, what is filled in, predicted and judged, and the verbs for it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from morelike import rows
+from morelike.cli import main
+from morelike.core.errors import OptionError
+from morelike.recipes import Request, fit, resume
+from morelike.run import Run
+
+pytest.importorskip("polars")
+COLOURS = {"apple": "red", "banana": "yellow", "plum": "blue"}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fruit of which the colour nearly always follows, and the weight depends on the kind."""
+    rng, path = random.Random(1), tmp_path_factory.mktemp("table") / "fruit.csv"
+    with path.open("w", newline="") as file:
+        write = csv.writer(file)
+        write.writerow(["fruit", "colour", "weight", "day"])
+        for _ in range(600):
+            fruit = rng.choice(list(COLOURS))
+            colour = COLOURS[fruit] if rng.random() < 0.97 else "red"
+            weight = "" if rng.random() < 0.1 else f"{rng.gauss(100 + 50 * list(COLOURS).index(fruit), 5):.1f}"
+            write.writerow([fruit, colour, weight, rng.randint(1, 5)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("run") / "fruit"
+    *_, last = fit(Request(str(table), "circuit", steps=60, size="8", out=out, settings={"batch": "100"}))
+    assert last.stage == "done"
+    return Run.load(out)
+
+
+def test_without_a_family_several_race_and_the_best_is_kept(table: Path, tmp_path: Path) -> None:
+    notes = [event.note for event in fit(Request(str(table), steps=20, size="8", out=tmp_path / "run")) if event.note]
+    told = json.loads((tmp_path / "run" / "race.json").read_text())
+    assert [one["family"] for one in told["heats"]] == ["independent", "mixture", "circuit", "anyorder"]
+    best = min(told["final"], key=lambda one: one["nats"])
+    kept = Run.load(tmp_path / "run")
+    assert kept.recipe["family"] == best["family"] != "independent"
+    assert any(f"won by {best['family']}" in note for note in notes)
+    assert not (tmp_path / "run" / "race").exists() and (tmp_path / "run" / "report.html").exists()
+    assert kept.sample(3).array.shape == (3, 4)
+
+
+def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for event in fit(Request(str(table), steps=20, size="8", out=out)):
+        if event.note and "Race: mixture" in event.note:
+            break
+    notes = [event.note for event in resume(out) if event.note and "Race:" in event.note]
+    told = json.loads((out / "race.json").read_text())
+    assert [one["family"] for one in told["heats"]] == ["independent", "mixture", "circuit", "anyorder"]
+    assert "circuit" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
+
+
+def test_rows_are_drawn_with_columns_given_and_by_seed(run: Run) -> None:
+    plums = run.sample(200, given={"fruit": "plum"}).array
+    assert set(plums[:, 0]) == {"plum"} and (plums[:, 1] == "blue").mean() > 0.8
+    weights = [one for one in plums[:, 2] if one is not None]
+    assert 190 < np.mean(weights) < 210
+    assert np.array_equal(run.sample(5, seed=7, given={"fruit": "plum"}).array, plums[7:12])
+    many = run.sample(1500).array
+    assert np.array_equal(run.sample(3, seed=1100).array, many[1100:1103])
+    mixed = run.sample(4, given={"fruit": ["plum", "apple"]}).array
+    assert mixed[:, 0].tolist() == ["plum", "apple"] * 2
+
+
+def test_what_nobody_has_seen_is_named(run: Run) -> None:
+    with pytest.raises(OptionError, match='Did you mean "fruit"'):
+        run.sample(2, given={"fruits": "plum"})
+    with pytest.raises(OptionError, match='Did you mean "plum"'):
+        run.sample(2, given={"fruit": "plumb"})
+
+
+def test_missing_cells_are_filled_and_the_others_stay(run: Run, table: Path, tmp_path: Path) -> None:
+    before = list(csv.reader(table.open()))[1:]
+    filled, new = rows.filled(run, table)
+    holes = np.array([row[2] == "" for row in before])
+    assert new[:, 2].tolist() == holes.tolist() and new.sum() == holes.sum()
+    assert [f"{row[2]}" for row, hole in zip(filled, holes, strict=True) if not hole] == [
+        row[2] for row in before if row[2]
+    ]
+    plums = (filled[:, 0] == "plum") & holes
+    assert 180 < np.median(filled[plums, 2].astype(float)) < 220
+    (tmp_path / "less.csv").write_text("fruit\nplum\napple\n")
+    whole, added = rows.filled(run, tmp_path / "less.csv")
+    assert whole[:, 0].tolist() == ["plum", "apple"] and added[:, 1:].all() and not added[:, 0].any()
+
+
+def test_a_column_is_predicted_and_odd_rows_score_low(run: Run, table: Path, tmp_path: Path) -> None:
+    found = rows.predicted(run, table, "fruit")
+    truth = np.array([row[0] for row in csv.reader(table.open())][1:], object)
+    assert (found["value"] == truth).mean() > 0.95 and (found["probability"] <= 1).all()
+    weights = rows.predicted(run, table, "weight")
+    assert (weights["low"] <= weights["value"]).all() and (weights["value"] <= weights["high"]).all()
+    (tmp_path / "odd.csv").write_text("fruit,colour,weight,day\nplum,blue,200.0,3\nplum,yellow,100.0,3\n")
+    usual, odd = rows.scored(run, tmp_path / "odd.csv")
+    assert usual > odd + 2
+
+
+def test_the_verbs_write_files(run: Run, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*words: str) -> str:
+        with pytest.raises(SystemExit) as end:
+            main([*words])
+        assert not end.value.code, capsys.readouterr()
+        return capsys.readouterr().out
+
+    where = str(run.path)
+    assert "cells of" in told("fill", where, str(table), "--out", str(tmp_path / "whole.csv"))
+    assert ",," not in (tmp_path / "whole.csv").read_text()
+    said = told("predict", where, str(table), "--column", "fruit", "--out", str(tmp_path / "p.csv"))
+    assert "Right in 9" in said and (tmp_path / "p.csv").read_text().startswith("row,value,probability\n1,")
+    assert "least likely" in told("score", where, str(table), "--out", str(tmp_path / "s.csv"))
+    told("sample", where, "-n", "21000", "--given", "fruit=apple", "--out", str(tmp_path / "new.csv"))
+    lines = (tmp_path / "new.csv").read_text().splitlines()
+    assert len(lines) == 21_001 and all(line.startswith("apple,") for line in lines[1:])
+
+
+def test_a_run_of_something_else_has_no_rows(tmp_path: Path, table: Path) -> None:
+    *_, _ = fit(Request("menagerie:60:12", "vae", steps=2, size="8", out=tmp_path / "run"))
+    with pytest.raises(OptionError, match="A run of a table"):
+        rows.scored(Run.load(tmp_path / "run"), table)
