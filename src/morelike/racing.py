@@ -30,7 +30,6 @@ SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, an
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
-LONG = "-long"  # after a family's name: the folder of its longer trial
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 
@@ -99,7 +98,7 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     standing = Standing.of(folder, ready.request)
     for name in RUNNERS:
         if all(one.family != name for one in standing.heats):
-            yield from _heat(_short(ready, name, clock), name, standing.heats, standing, clock)
+            yield from _heat(_short(ready, name, clock), standing.heats, standing, clock)
         if stop.is_set():
             return
     if not standing.heats:
@@ -108,24 +107,23 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
     for place, name in enumerate(best):
         if all(one.family != name for one in standing.final):
-            yield from _heat(_long(ready, name, clock, len(best) - place), name + LONG, standing.final, standing, clock)
+            yield from _heat(_long(ready, name, clock, len(best) - place), standing.final, standing, clock)
         if stop.is_set():
             return
-    trials = {one.family + LONG: one for one in standing.final} | {one.family: one for one in standing.heats}
-    winner = min(trials, key=lambda place: trials[place].nats)  # on few rows a short trial can be the better one
-    yield Progress("finish", seconds=clock(), note=f"Race: won by {trials[winner].family}", run=str(folder.path))
+    winner = min(standing.final or standing.heats, key=lambda one: one.nats)
+    yield Progress("finish", seconds=clock(), note=f"Race: won by {winner.family}", run=str(folder.path))
     write_json(folder.path / "race.json", standing.told())
-    won = folder.path / PLACE / winner
+    won = folder.path / PLACE / winner.family
     for path in sorted(won.iterdir(), key=lambda path: path.name == "recipe.json"):  # the recipe last: all is there
         os.replace(path, folder.path / path.name)
     shutil.rmtree(folder.path / PLACE, ignore_errors=True)
     yield Progress("done", seconds=clock(), fraction=1.0, run=str(folder.path))
 
 
-def _heat(ready: Ready, inner: str, trials: list[Trial], standing: Standing, clock: Clock) -> Iterator[Progress]:
-    """Train one family in a folder of its own, `inner`, and add what it reaches to the trials."""
+def _heat(ready: Ready, trials: list[Trial], standing: Standing, clock: Clock) -> Iterator[Progress]:
+    """Train one family in a folder of its own, and add what it reaches to the trials."""
     name, began, run = ready.request.family, clock(), str(standing.folder.path)
-    place = standing.folder.path / PLACE / inner
+    place = standing.folder.path / PLACE / name
     shutil.rmtree(place, ignore_errors=True)
     try:
         for event in begin_run(ready, Folder(place), Clock()):
