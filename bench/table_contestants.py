@@ -6,7 +6,6 @@ CPU seconds are what can be compared where others use the machine.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,13 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 HELD_OUT = 0.25
+WATCH = """
+import json, os, subprocess, sys
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+spent = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+json.dump(spent, open(sys.argv[1], "w"))
+"""  # a small process in between: a child's peak is never told as less than what its parent had when it was begun
 CLEAN = "import time; time.perf_counter = time.process_time; from morelike.cli import main; main()"
 MIB = 1024 if sys.platform == "darwin" else 1  # by which ru_maxrss is too large
 
@@ -35,17 +41,15 @@ class Spent:
 
 def spent(*words: object, python: Path | str = sys.executable) -> Spent:
     """Run Python with these words to its end. Exits with what the process said where it fails."""
-    began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        child = subprocess.Popen([str(python), *map(str, words)], stdout=out, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)  # it is gone: nobody need wait for it again
+    with tempfile.TemporaryDirectory() as folder:
+        told, began = Path(folder) / "told.json", time.perf_counter()
+        command = [sys.executable, "-c", WATCH, str(told), str(python), *map(str, words)]
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
         seconds = time.perf_counter() - began
-        out.seek(0)
-        said = out.read()
-    if child.returncode:
+        code, cpu, memory = json.loads(told.read_text())
+    if code:
         raise SystemExit(said[-2000:])
-    return Spent(said, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024 / MIB)
+    return Spent(said, seconds, cpu, memory / 1024 / MIB)
 
 
 def divide(source: Path, folder: Path) -> tuple[Path, Path]:

@@ -137,7 +137,7 @@ def test_figures_of_tables_rank_real_rows_above_independent_columns() -> None:
     made, alone = (tables.measured(arranged, side, "kind") for side in ("made", "trivial"))
     for name in ("score", "auc", "trend", "information_error", "beta_recall"):
         assert tables.better(name, made[name], alone[name]), (name, made, alone)
-    assert made["copies"] < 0.1 and made["auc"] > 0.95 and alone["score"] < 0.3
+    assert made["copies"] < 0.1 and made["auc"] > 0.95 and alone["score"] < 0.4
 
 
 def test_verdicts_on_tables_name_what_is_missed() -> None:

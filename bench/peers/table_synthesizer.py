@@ -3,7 +3,8 @@
     python table_synthesizer.py --who copula|tvae|ctgan --data train.csv --out made.csv --rows N --kinds kinds.json
 
 Training ends after `--epochs`, or with the first epoch that ends later than `--minutes` of the processor; what it came
-to is printed as one line of JSON. The kinds of the columns are told, so that no column is guessed wrong.
+to is printed as one line of JSON. The kinds of the columns are told, so that no column is guessed wrong; identifiers
+are left out, since CTGAN and TVAE would learn each as a category.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TYPES = {"number": "numerical", "identifier": "id"}  # in SDV's words; all others are categories
+NUMBERS, LEFT_OUT = ("number",), ("identifier", "constant")  # kinds of columns; all others are categories
 
 
 class Epochs:
@@ -60,10 +61,10 @@ def main() -> None:
     import pandas
     from sdv.metadata import Metadata
 
-    kinds = json.loads(given.kinds.read_text())
-    words = {name: str for name, kind in kinds.items() if kind not in TYPES}
+    kinds = {name: kind for name, kind in json.loads(given.kinds.read_text()).items() if kind not in LEFT_OUT}
+    words = {name: str for name, kind in kinds.items() if kind not in NUMBERS}
     frame = pandas.read_csv(given.data, dtype=words, na_values=["?"])[list(kinds)]
-    columns = {name: {"sdtype": TYPES.get(kind, "categorical")} for name, kind in kinds.items()}
+    columns = {name: {"sdtype": "numerical" if kind in NUMBERS else "categorical"} for name, kind in kinds.items()}
     metadata = Metadata.load_from_dict({"tables": {"table": {"columns": columns}}})
     count = Epochs(60 * given.minutes)
     model = synthesizer(given.who, metadata, given.epochs, count)
