@@ -13,6 +13,7 @@ from torch import Tensor
 from morelike.core.errors import OptionError, unknown
 from morelike.core.family import HasLogProb
 from morelike.core.spec import Batch
+from morelike.data.frame import Frame
 from morelike.data.sources import open_source
 from morelike.samplers.mcmc.compose import HasInfill
 
@@ -102,7 +103,7 @@ def read(run: Run, source: str | Path) -> tuple[np.ndarray, Tensor]:
     """
     if run.codec.natural != "table":
         raise OptionError(f"This run makes items that are {run.codec.natural}", "A run of a table", "Name another run")
-    items = run.codec.completed(open_source(source, run.reading).items)
+    items = Frame(run.codec.completed(open_source(source, run.reading).items), str(source))
     rows = run.codec.natural_rows(items, np.arange(len(items)))
     cells = torch.from_numpy(np.concatenate(list(run.codec.prepare_all(items))).astype(np.int64))
     for number, place in run.codec.places.items():

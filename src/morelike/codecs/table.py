@@ -192,8 +192,8 @@ class Codec:
             rows[broken] = self._drawn(cells[broken], mixed(seeds[broken] + np.uint64(attempt)))
         return rows
 
-    def completed(self, items: Sequence[Item]) -> Sequence[Item]:
-        """The same rows with every column that is learnt, those that are not there all missing."""
+    def completed(self, items: Sequence[Item]) -> Any:
+        """The rows as a polars frame with every column that is learnt, those that are not there all missing."""
         table = as_table(items)
         lacking = [self.found[number].name for number in self.places if self.found[number].name not in table.columns]
         if len(lacking) == len(self.places):
@@ -201,7 +201,7 @@ class Codec:
                 f"The table has the columns {', '.join(table.columns)[:200]}",
                 f"Some of those that were learnt: {', '.join(self.columns)[:300]}", "Name another table",
             )  # fmt: skip
-        return Whole(table.with_columns(**{name: _nothing() for name in lacking})) if lacking else items
+        return table.with_columns(**{name: _nothing() for name in lacking})
 
     def natural_rows(self, items: Sequence[Item], rows: np.ndarray) -> np.ndarray:
         """Some rows (n,) of a table as they are there, objects (n, C) of the kinds that `decode` gives."""
@@ -263,19 +263,6 @@ class Codec:
     def writer(self, target: Path) -> _tables.Writer:
         """A context in which rows are added piece by piece, so that any number of them can be written."""
         return _tables.Writer(self.found, target)
-
-
-class Whole(Sequence[Item]):
-    """The rows of a polars frame as items."""
-
-    def __init__(self, table: Any) -> None:
-        self.table = table
-
-    def __len__(self) -> int:
-        return int(self.table.height)
-
-    def __getitem__(self, row: Any) -> Any:
-        return Item(f"row {row + 1}", partial(self.table.row, row, named=True))
 
 
 def _nothing() -> Any:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
 from morelike.data.frame_csv import read_csv
-from morelike.data.listing import Source, fingerprint, mark, printable, why
+from morelike.data.listing import Lazy, Source, fingerprint, mark, printable, why
 from morelike.data.text_columns import is_wordy
 
 FORMAT = 1  # raised when the same files come to give other rows
@@ -25,7 +25,7 @@ PART = "::"  # between a file or database, and the table, sheet or query in it
 _LOOK = 2_000  # rows by which it is told whether a file is a table of numbers and categories
 
 
-class Frame(Sequence[Item]):
+class Frame(Lazy):
     """The rows of a table, each an item whose `load` gives its cells by column.
 
     table  polars frame, in which cells are text or of the types that the file has
@@ -34,20 +34,8 @@ class Frame(Sequence[Item]):
     """
 
     def __init__(self, table: Any, name: str, lines: np.ndarray | None = None) -> None:
+        super().__init__(table.height, lambda row: Item(self.where(row), partial(self.table.row, row, named=True)))
         self.table, self.name, self.lines = table, name, lines
-
-    def __len__(self) -> int:
-        return self.table.height
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | list[Item]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
-        return Item(self.where(row), partial(self.table.row, row, named=True))
 
     def where(self, row: int) -> str:
         """Name of a row: "adult.csv, line 17"."""
