@@ -45,7 +45,7 @@ def test_one_command_leaves_rows_and_a_report(call, table: Path, tmp_path: Path)
     assert len(new.read_text().splitlines()) == 201 and new.read_text().startswith("kind,size\n")
     assert json.loads((out / "report.json").read_text())["verdict"]["word"] in told.out.lower()
     assert f"samples  {new}" in told.out and "morelike report" not in told.out.split("Try next")[1]
-    again = call(*words[:-1], "--json")
+    again = call(*words[:-1])
     assert again.code == 2 and "exists already" in again.err
 
 

@@ -41,8 +41,6 @@ class After:
 
     def verify(self) -> None:
         """Refuse what could only fail when the time is over."""
-        from morelike.cli.sample import check_target
-
         if self.samples is None:
             if self.number is not None:
                 raise OptionError(f"-n is {self.number}", "A file for so many items", "Give it: --samples new.csv")
@@ -52,7 +50,9 @@ class After:
         if self.samples.suffix.lower() not in SUFFIXES:
             found = f"--samples cannot write {self.samples.name}"
             raise OptionError(found, f"A name that ends in {', '.join(SUFFIXES[:-1])}, or a folder", "Choose another")
-        check_target(self.samples, may_replace=False)
+        if self.samples.exists():
+            found = f"{self.samples} exists already"
+            raise OptionError(found, "A new name for --samples", "Choose another one, or move that away")
 
     @property
     def training(self) -> float | None:
