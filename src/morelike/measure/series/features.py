@@ -12,9 +12,9 @@ from morelike.measure.series.statistics import bridged, changes
 from morelike.measure.series.windows import lengths
 from morelike.measure.table.sheet import Column
 
-PLACES, COLUMNS = 12, 8  # steps of which the values are features, and columns whose ties are
-LAGS = (1, 2, 3, 6)
-MOST = 400  # features; of more, values and changes are taken at fewer places
+PLACES, COLUMNS = 8, 6  # steps of which the values are features, and columns whose ties are
+LAGS = (1, 2, 4)
+MOST = 200  # features; of more, values and changes are taken at fewer places
 
 
 def features(x: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def features(x: Tensor) -> Tensor:
     gaps = x.isnan()
     step = changes(whole)
     parts = [*_moments(whole), *_moments(step), (step == 0).double().mean(1), whole[:, -1] - whole[:, 0]]
-    places = max(2, min(PLACES, (MOST // width - 26) // 2))
+    places = max(2, min(PLACES, (MOST // width - 20) // 2))
     for one in (whole, step):
         at = torch.linspace(0, max(one.shape[1] - 1, 0), min(places, one.shape[1])).round().long()
         parts.append(one[:, at].flatten(1))

@@ -31,11 +31,11 @@ class Net:
     rate            of learning
     """
 
-    hidden: int = 24
+    hidden: int = 16
     layers: int = 2
-    steps: int = 300
+    steps: int = 200
     batch: int = 64
-    rate: float = 5e-3
+    rate: float = 1e-2
 
 
 def published(columns: int, steps: int) -> Net:
@@ -85,8 +85,10 @@ def tell_apart(made: Tensor, real: Tensor, net: Net = Net(), *, run: int = 1, se
         known = [_pick(one, learn) for one, (learn, _) in zip(inputs, sides, strict=True)]
         label = torch.cat([torch.zeros(net.batch), torch.ones(net.batch)])
         for rows in _batches([len(one[0]) for one in known], net, draw):
-            steps, ends = (torch.cat(part) for part in
-                           zip(*(_pick(one, at) for one, at in zip(known, rows, strict=True)), strict=True))
+            steps, ends = (
+                torch.cat(part)
+                for part in zip(*(_pick(one, at) for one, at in zip(known, rows, strict=True)), strict=True)
+            )
             judge.learn(F.binary_cross_entropy_with_logits(judge.last(steps, ends), label))
         with torch.no_grad():
             a, b = (judge.last(*_pick(one, test)).numpy() for one, (_, test) in zip(inputs, sides, strict=True))
@@ -100,7 +102,9 @@ def recurrent_score(made: Tensor, real: Tensor, net: Net = Net(), *, run: int = 
     The interval is DeLong's (1988), wider by sqrt(run) where windows share steps.
     """
     if min(len(made), len(real)) < FEWEST * run:
-        return Estimate(reason=f"there are {min(len(made), len(real))} windows of a kind, and {FEWEST * run} are needed")
+        return Estimate(
+            reason=f"there are {min(len(made), len(real))} windows of a kind, and {FEWEST * run} are needed"
+        )
     return as_score(tell_apart(made, real, net, run=run, seed=seed), run)
 
 

@@ -119,7 +119,9 @@ def ties(made: Tensor, real: Tensor) -> float:
     other = ~torch.eye(real.shape[2], dtype=torch.bool)
     pairs, found = ((made, real), (changes(made), changes(real))), []
     for a, b in pairs:
-        found += [difference(*(cross_correlation(one, lag)[other] for one in (a, b))) / 2 for lag in (0, 1, 1)]  # 1: and -1
+        found += [
+            difference(*(cross_correlation(one, lag)[other] for one in (a, b))) / 2 for lag in (0, 1, 1)
+        ]  # 1: and -1
     return average(np.array(found))
 
 
