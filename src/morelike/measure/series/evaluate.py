@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import torch
 
+from morelike.core.family import Family
 from morelike.measure.anchors import FEW
-from morelike.measure.figure import Estimate, Figure, Finding, Measured, Novelty, Verdict
+from morelike.measure.figure import Estimate, Evidence, Figure, Finding, Measured, Novelty, Verdict
 from morelike.measure.panel import Scale, figure
 from morelike.measure.series.arrange import Scene, arrange
 from morelike.measure.series.copies import window_novelty
@@ -24,8 +25,9 @@ from morelike.measure.series.figures import (
     trees_score,
 )
 from morelike.measure.series.portrait import drawn
-from morelike.measure.series.windows import Series, blocks
+from morelike.measure.series.windows import blocks
 from morelike.measure.table.evaluate import as_test
+from morelike.measure.table.likelihood import row_likelihood
 from morelike.measure.verdict import judge
 
 Tell = Callable[[str, float], None]
@@ -36,13 +38,20 @@ LATER = Scale("held_out_score", "Two-sample score against held-out windows", "hi
               "training windows {floor}.", 1.0)  # fmt: skip
 
 
-def evaluate_series(series: Series, seed: int = 0, tell: Tell = lambda stage, share: None) -> Measured:
+def evaluate_series(
+    evidence: Evidence, family: Family | None = None, seed: int = 0, tell: Tell = lambda stage, share: None
+) -> Measured:
     """Everything that can be said of made windows, each figure beside real ones, copies and independent numbers.
+
+    evidence  with `series`; those and the encoded items are in the same order
+    family    the model, for its likelihood if it has one
 
     Where held-out windows can be told from training windows, as those of a price that has risen since, no model could
     make them: samples are judged beside other training windows then, a finding says so, and what held-out windows say
     stands beside it.
     """
+    assert evidence.series is not None
+    series = evidence.series
     scene = arrange(series, seed)
     counts = {"made": len(series.made), "train": len(series.train), "held_out": len(series.held),
               "columns": len(series.columns), "compared": len(scene.fold[0].real) if scene.fold else 0}  # fmt: skip
@@ -63,6 +72,8 @@ def evaluate_series(series: Series, seed: int = 0, tell: Tell = lambda stage, sh
     tell("figures", 1.0)
     figures = [headline(found), *(figure(NEAR[name], one) for name, one in near.items()), *others]
     figures = [*(_remarked(one, scene.flatters) for one in figures), *later]
+    figures += row_likelihood(evidence, family, seed, "window") if family is not None else []
+    tell("likelihood", 1.0)
     news = window_novelty(series, scene.sets.trivial, seed)
     tell("novelty", 1.0)
     word = _verdict(scene, found, figures, news, counts)

@@ -40,7 +40,7 @@ def drawn(made: Tensor, real: Tensor, columns: Sequence[str]) -> tuple[Over, ...
     """Windows (N, T, C) and (M, T, C) as what can be drawn of them, the first columns where there are many."""
     made, real, names = made[:, :, :SHOWN], real[:, :, :SHOWN], columns[:SHOWN]
     flat = [one.reshape(-1, one.shape[2]) for one in (made, real)]
-    bars = portrait(*flat, [Column(name, "number", at, True) for at, name in enumerate(names)]).columns
+    bars = portrait(flat[0], flat[1], [Column(name, "number", at, True) for at, name in enumerate(names)]).columns
     lags, count = lags_of(real), waves_of(real)
     memory = [autocorrelation(one, lags) for one in (real, made)]
     after = [autocorrelation(changes(one), max(lags - 1, 0)) for one in (real, made)]
