@@ -126,8 +126,8 @@ NEAREST = (
     "point at copies; rows that are far do not make a table safe to publish."
 )
 OVER = (
-    "Each column in real windows and in made ones: its values, how values and changes go with earlier ones, and how much "
-    "of it moves slowly or fast. Lines of made windows should lie on those of real ones."
+    "Each column in real windows and in made ones: its values, how values and changes go with earlier ones, and how "
+    "much of it moves slowly or fast. Lines of made windows should lie on those of real ones."
 )
 PASSAGES = (
     "The longest passages of samples that stand in a training document too. Common phrases are there in every text; "

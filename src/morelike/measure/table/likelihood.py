@@ -46,8 +46,9 @@ def row_likelihood(evidence: Evidence, family: Family, seed: int = 0, item: str 
     cost = Figure(f"nats_per_{item}", names[f"nats_per_{item}"], "lower", value, value - half, value + half, None,
                   float(known.mean()), alone, says=says)  # fmt: skip
     wide = math.hypot(half, _half(known))
-    says = f"New {item}s cost {gap:.3g} nats more than those it was trained on, which it fits closer." if gap > wide else (
-        f"New {item}s cost no more than those it was trained on: it has not learned them by heart.")  # fmt: skip
+    says = f"New {item}s cost no more than those it was trained on: it has not learned them by heart."
+    if gap > wide:
+        says = f"New {item}s cost {gap:.3g} nats more than those it was trained on, which it fits closer."
     return [cost, Figure("likelihood_gap", names["likelihood_gap"], "even", gap, gap - wide, gap + wide, 0.0,
                          ideal=0.0, says=says)]  # fmt: skip
 
