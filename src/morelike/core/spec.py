@@ -26,7 +26,7 @@ class Spec:
     end         for sequences of varying length, the token that stands at their beginning, at their end and in the room
                 that is left; None where every item has its full length
     allowed     tokens so far (B, t) -> which may follow in any item, bool (B, tokens); None for all
-    sizes       (T,) of a row of a table: how many values each of its cells takes; -1 in a cell is one that is unknown
+    sizes       (T,) of a row of cells: how many values each takes; -1 in a cell is one that is unknown
     """
 
     shape: tuple[int, ...]
@@ -37,6 +37,7 @@ class Spec:
     end: int | None = None
     allowed: Callable[[Tensor], Tensor] | None = None
     sizes: tuple[int, ...] | None = None
+    kinds: tuple[int, ...] | None = None  # (T,) cells of one kind take the same values; None: each is its own
 
     @property
     def dims(self) -> int:
