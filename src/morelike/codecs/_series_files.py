@@ -7,12 +7,13 @@ from dataclasses import replace
 from html import escape
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from morelike.codecs import _tables
 from morelike.codecs._columns import Column, fresh
+from morelike.codecs._found import natural
 from morelike.codecs._series_draw import Piece
 from morelike.codecs._series_time import Ordered
 from morelike.core.codec import Blemish
@@ -35,6 +36,17 @@ def numeric(columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
             if one is not None:
                 number = isinstance(one, int | float) and plain
                 found[row, place] = float(one) if number else known.get(one, np.nan)
+    return found
+
+
+def read(columns: Sequence[Column], table: Any) -> np.ndarray:
+    """Columns of a table as float64 (N, C), as `numeric` gives them."""
+    found = np.full((table.height, len(columns)), np.nan)
+    for place, column in enumerate(columns):
+        if column.kind == "number":
+            found[:, place] = column.floats(table[column.name])
+        else:
+            found[:, place] = numeric([column], natural(column, table[column.name])[:, None])[:, 0]
     return found
 
 
@@ -61,7 +73,11 @@ def laid_out(codec: Codec, items: Sequence[Piece], begin: int = 0) -> tuple[list
 
 
 def _free(names: Sequence[str]) -> str:
-    return NUMBER if NUMBER not in names else next(f"{NUMBER} {n}" for n in range(2, 10**6) if f"{NUMBER} {n}" not in names)
+    return (
+        NUMBER
+        if NUMBER not in names
+        else next(f"{NUMBER} {n}" for n in range(2, 10**6) if f"{NUMBER} {n}" not in names)
+    )
 
 
 def write(codec: Codec, items: Sequence[Piece], target: Path) -> list[Path]:
@@ -129,7 +145,9 @@ def _still(codec: Codec) -> Iterator[Blemish]:
     names = [one.name for one in codec.found if one.kind == "constant" and one.name not in (clock.time, clock.entity)]
     if names:
         shown = ", ".join(f'"{name}"' for name in names[:8]) + (f" and {len(names) - 8} more" if names[8:] else "")
-        yield Blemish("constant_columns", "note", f"Always the same: {shown}", consequence="Put aside and written back.")
+        yield Blemish(
+            "constant_columns", "note", f"Always the same: {shown}", consequence="Put aside and written back."
+        )
 
 
 def _missing(codec: Codec, rows: Ordered) -> Iterator[Blemish]:
