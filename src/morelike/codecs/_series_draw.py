@@ -222,3 +222,5 @@ def slid(codec: Codec, cells: np.ndarray, state: State, by: int) -> tuple[np.nda
     if layout.begin:
         moved[:, : len(layout.begin)] = codec.begun(later.times[:, 0])
     return moved, later
+
+

@@ -73,11 +73,7 @@ def laid_out(codec: Codec, items: Sequence[Piece], begin: int = 0) -> tuple[list
 
 
 def _free(names: Sequence[str]) -> str:
-    return (
-        NUMBER
-        if NUMBER not in names
-        else next(f"{NUMBER} {n}" for n in range(2, 10**6) if f"{NUMBER} {n}" not in names)
-    )
+    return NUMBER if NUMBER not in names else next(f"{NUMBER} {n}" for n in range(2, 10**6) if f"{NUMBER} {n}" not in names)
 
 
 def write(codec: Codec, items: Sequence[Piece], target: Path) -> list[Path]:
@@ -145,9 +141,7 @@ def _still(codec: Codec) -> Iterator[Blemish]:
     names = [one.name for one in codec.found if one.kind == "constant" and one.name not in (clock.time, clock.entity)]
     if names:
         shown = ", ".join(f'"{name}"' for name in names[:8]) + (f" and {len(names) - 8} more" if names[8:] else "")
-        yield Blemish(
-            "constant_columns", "note", f"Always the same: {shown}", consequence="Put aside and written back."
-        )
+        yield Blemish("constant_columns", "note", f"Always the same: {shown}", consequence="Put aside and written back.")
 
 
 def _missing(codec: Codec, rows: Ordered) -> Iterator[Blemish]:

@@ -227,14 +227,10 @@ def said(config: Config, rows: Ordered, note: str) -> str:
     """What was found, in lines."""
     clock, count = config.clock, len(set(rows.series.tolist()))
     pieces = [end - begin for begin, end in rows.pieces]
-    lines = [
-        f"  time: {f'{chr(34)}{clock.time}{chr(34)}, {stepped(clock)}' if clock.time else 'the order of the rows'}"
-    ]
+    lines = [f"  time: {f'{chr(34)}{clock.time}{chr(34)}, {stepped(clock)}' if clock.time else 'the order of the rows'}"]
     if clock.entity:
         lines.append(f'  series: {count:,}, named by "{clock.entity}", {min(pieces):,} to {max(pieces):,} rows long')
-    lines.append(
-        f"  windows of {config.steps} steps" + (f", from {config.least}" if config.least < config.steps else "")
-    )
+    lines.append(f"  windows of {config.steps} steps" + (f", from {config.least}" if config.least < config.steps else ""))
     lines += [f"  note: {one}" for one in (*rows.notes.values(), *([note] if note else []))]
     tracked = {track.column: track for track in config.tracks}
     for place, column in enumerate(config.found[:SHOWN]):
@@ -251,9 +247,7 @@ def _how(config: Config, track: Track) -> str:
     of = config.tracks[track.of]
     name = config.found[of.column].name
     own = "itself" if of is track else f'"{name}"'
-    return (
-        f"; told by its {'ratio to' if track.ratio else 'change from'} {own}{'' if track.now else ' one step before'}"
-    )
+    return f"; told by its {'ratio to' if track.ratio else 'change from'} {own}{'' if track.now else ' one step before'}"
 
 
 def stepped(clock: Clock) -> str:
@@ -268,3 +262,5 @@ def stepped(clock: Clock) -> str:
         if clock.step % size == 0:
             return f"every {clock.step / size:g} {name}s" if clock.step > size else f"every {name}"
     return f"every {clock.step:g} seconds"
+
+

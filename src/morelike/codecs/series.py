@@ -155,10 +155,7 @@ class Codec:
     @property
     def preparation(self) -> tuple:
         """What the stored arrays depend on."""
-        return (
-            "series",
-            blake2b(repr((self.config, self.layout.slots)).encode("utf-8", "replace"), digest_size=16).hexdigest(),
-        )
+        return ("series", blake2b(repr((self.config, self.layout.slots)).encode("utf-8", "replace"), digest_size=16).hexdigest())
 
     def fit(self, items: Sequence[Item]) -> Codec:
         """A codec with time, columns, cells and windows settled by reading all rows; `said` tells what was found.
@@ -268,13 +265,8 @@ class Codec:
     def natural_values(self, items: Sequence[Item], rows: np.ndarray) -> list[np.ndarray]:
         """The numbers of some windows (n,) as they are in the table, float64 (T, C) each, as `values` gives them."""
         cut = self.cut(items)
-        whole = _series_files.read(self.valued_columns, cut.rows.table)
+        whole = _series_files.read([self.found[number] for number in self.valued], cut.rows.table)
         return [whole[a : a + n] for a, n in zip(cut.begins[rows], cut.lengths[rows], strict=True)]
-
-    @property
-    def valued_columns(self) -> list[Column]:
-        """The columns of `values`."""
-        return [self.found[number] for number in self.valued]
 
     def split(self, fields: Mapping[str, Sequence[str]], held_out: float) -> tuple[np.ndarray, np.ndarray]:
         """Windows to train on and to hold out, of which none overlap: whole series, or stretches of time."""
