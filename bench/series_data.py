@@ -1,4 +1,4 @@
-"""The series of bench/series.py as files and as windows: a stock and ETTh1 as they are, sines by the published recipe."""
+"""The series of bench/series.py as files and as windows: a file as it is, sines by the published recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows by a vector autoregression VAR(p): least squares, residuals drawn again; the classical peer of bench/series.py.
+"""Windows by a vector autoregression VAR(p), least squares, residuals drawn again: a classical peer of bench/series.py.
 
     x_t = c + A_1 x_{t-1} + ... + A_p x_{t-p} + e_t
 
