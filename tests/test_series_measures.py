@@ -23,6 +23,7 @@ from morelike.measure.series.copies import window_novelty
 from morelike.measure.series.features import features
 from morelike.measure.series.portrait import drawn
 from morelike.measure.series.windows import Series, blocks, lengths, stacked, stride, thinned
+from morelike.measure.table import trees
 
 NAN = float("nan")
 QUICK = recurrent.Net(hidden=8, layers=1, steps=60, batch=32, rate=2e-2)
@@ -71,6 +72,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         of: Callable = getattr(recurrent, name)
         monkeypatch.setattr(kinds, name, lambda made, real, of=of, **more: of(made, real, QUICK, **more))
     monkeypatch.setattr(kinds, "FEWEST", 10)
+    monkeypatch.setattr(trees, "TREES", 25)
 
 
 # --- windows
@@ -182,11 +184,11 @@ def test_the_same_seed_tells_the_same() -> None:
 
 
 def test_the_published_net_is_half_as_wide_as_the_data() -> None:
-    assert recurrent.published(5, 2000) == recurrent.Net(2, 1, 2000, 128, 1e-3)
+    assert recurrent.published(5, 2000) == recurrent.Net(2, 1, 2000, 128, 1e-3, falls=False, judged=0.2)
 
 
 def test_windows_that_share_steps_never_stand_on_both_sides() -> None:
-    learn, judge = recurrent._parts(200, 4, np.random.default_rng(0))
+    learn, judge = recurrent._parts(200, 0.3, 4, np.random.default_rng(0))
     assert len(judge) and min(abs(int(a) - int(b)) for a in learn for b in judge) >= 4
 
 
@@ -210,8 +212,8 @@ def test_what_is_learned_from_samples_predicts_real_windows_as_well_as_they_dese
 @pytest.mark.usefixtures("quick")
 def test_windows_of_the_same_law_are_close_and_shuffled_ones_are_poor() -> None:
     pytest.importorskip("sklearn")
-    train, held = walk(200, 8, seed=1), walk(150, 8, seed=2)
-    good = evaluate(evidence(walk(300, 8, seed=3), train, held), [])
+    train, held = walk(160, 8, seed=1), walk(120, 8, seed=2)
+    good = evaluate(evidence(walk(160, 8, seed=3), train, held), [])
     assert good.verdict.word in ("close", "usable with care", "indistinguishable"), good.verdict
     found = figures(good)
     assert found["autocorrelation"].value < 0.05 < found["autocorrelation"].baseline
@@ -219,8 +221,8 @@ def test_windows_of_the_same_law_are_close_and_shuffled_ones_are_poor() -> None:
     assert found["copy_rate"].copies == 1 and found["copy_rate"].value == 0
     assert "straight line" in found["predictive_score"].says
     r = np.random.default_rng(4)
-    mixed = [one[r.permutation(8)] for one in walk(300, 8, 0.97, seed=3)]
-    assert evaluate(evidence(mixed, walk(200, 8, 0.97, seed=1), walk(150, 8, 0.97, seed=2)), []).verdict.word == "poor"
+    mixed = [one[r.permutation(8)] for one in walk(160, 8, 0.97, seed=3)]
+    assert evaluate(evidence(mixed, walk(160, 8, 0.97, seed=1), walk(120, 8, 0.97, seed=2)), []).verdict.word == "poor"
 
 
 @pytest.mark.usefixtures("quick")
@@ -270,7 +272,7 @@ def test_the_harder_judge_makes_the_headline() -> None:
     from morelike.measure.anchors import Anchored
 
     def score(value: float | None) -> Anchored:
-        return Anchored(*(Estimate(value, reason="" if value else "none") for _ in range(4)))
+        return Anchored(*(Estimate(value, value, value, reason="" if value else "none") for _ in range(4)))
 
     found = kinds.Judged({"trees": score(0.8), "recurrent": score(0.3)}, score(0.1))
     assert found.harder() == "recurrent" and kinds.headline(found).value == 0.3

@@ -7,12 +7,13 @@ from dataclasses import replace
 from html import escape
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from morelike.codecs import _tables
 from morelike.codecs._columns import Column, fresh
+from morelike.codecs._found import natural
 from morelike.codecs._series_draw import Piece
 from morelike.codecs._series_time import Ordered
 from morelike.core.codec import Blemish
@@ -35,6 +36,17 @@ def numeric(columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
             if one is not None:
                 number = isinstance(one, int | float) and plain
                 found[row, place] = float(one) if number else known.get(one, np.nan)
+    return found
+
+
+def read(columns: Sequence[Column], table: Any) -> np.ndarray:
+    """Columns of a table as float64 (N, C), as `numeric` gives them."""
+    found = np.full((table.height, len(columns)), np.nan)
+    for place, column in enumerate(columns):
+        if column.kind == "number":
+            found[:, place] = column.floats(table[column.name])
+        else:
+            found[:, place] = numeric([column], natural(column, table[column.name])[:, None])[:, 0]
     return found
 
 

@@ -262,6 +262,12 @@ class Codec:
         return [_series_files.numeric([self.found[n] for n in self.valued], one.rows[:, list(self.valued)])
                 for one in decoded]  # fmt: skip
 
+    def natural_values(self, items: Sequence[Item], rows: np.ndarray) -> list[np.ndarray]:
+        """The numbers of some windows (n,) as they are in the table, float64 (T, C) each, as `values` gives them."""
+        cut = self.cut(items)
+        whole = _series_files.read([self.found[number] for number in self.valued], cut.rows.table)
+        return [whole[a : a + n] for a, n in zip(cut.begins[rows], cut.lengths[rows], strict=True)]
+
     def split(self, fields: Mapping[str, Sequence[str]], held_out: float) -> tuple[np.ndarray, np.ndarray]:
         """Windows to train on and to hold out, of which none overlap: whole series, or stretches of time."""
         return _series_fit.split(fields, held_out, self.config.steps)

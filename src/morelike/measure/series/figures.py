@@ -18,7 +18,7 @@ from morelike.measure.series.arrange import Scene
 from morelike.measure.series.features import columns, features
 from morelike.measure.series.recurrent import (
     FEWEST,
-    RATE,
+    Net,
     Told,
     as_score,
     discriminative,
@@ -81,8 +81,8 @@ class Judged:
     discriminative: Anchored
 
     def harder(self) -> str:
-        """The judge that tells more, where it has a value."""
-        known = {name: one.value.value for name, one in self.scores.items() if one.value.value is not None}
+        """The judge that surely tells more: whose interval ends at the lowest score."""
+        known = {name: one.value.high for name, one in self.scores.items() if one.value.high is not None}
         return min(known, key=lambda name: known[name] or 0.0) if known else "trees"
 
 
@@ -94,7 +94,7 @@ def judged(scene: Scene) -> Judged:
         none = Estimate(reason=net)
         empty = Anchored(none, none, none, none)
         return Judged({"trees": trees, "recurrent": empty}, empty)
-    count = round(2 * RATE * len(scene.fold[0].real))
+    count = round(2 * Net().judged * len(scene.fold[0].real))
     score = Anchored(**{name: as_score(one, scene.run) for name, one in net.items()})
     plain = Anchored(**{name: discriminative(one, count, scene.run) for name, one in net.items()})
     return Judged({"trees": trees, "recurrent": score}, plain)

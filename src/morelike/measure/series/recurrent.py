@@ -19,7 +19,6 @@ from morelike.measure.table.trees import auc
 
 STEPS = 128  # of a window that nets read
 FEWEST = 20  # windows of a kind
-RATE = 0.2  # of the windows that are held out to be judged on
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Net:
 
     hidden, layers  of its GRU
     steps, batch    of Adam, with so many windows (of either kind, where there are two)
-    rate            of learning
+    rate            of learning, and whether it falls to 0 along a line
+    judged          share of the windows that it is judged on and does not learn from
     """
 
     hidden: int = 16
@@ -36,6 +36,8 @@ class Net:
     steps: int = 200
     batch: int = 64
     rate: float = 1e-2
+    falls: bool = True
+    judged: float = 1 / 3
 
 
 def published(columns: int, steps: int) -> Net:
@@ -43,7 +45,7 @@ def published(columns: int, steps: int) -> Net:
 
     steps  2,000 to tell windows apart, 5,000 to predict
     """
-    return Net(max(columns // 2, 1), 1, steps, 128, 1e-3)
+    return Net(max(columns // 2, 1), 1, steps, 128, 1e-3, falls=False, judged=0.2)
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,14 @@ def scale(real: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def tell_apart(made: Tensor, real: Tensor, net: Net = Net(), *, run: int = 1, seed: int = 0) -> Told:
-    """Train a net to tell made windows (N, T, C) from real ones (M, T, C), and judge it on a fifth of both.
+    """Train a net to tell made windows (N, T, C) from real ones (M, T, C), and judge it on a part of both.
 
     Scaled by the caller. The net sees values, what is missing, and the state after the last step of a window.
 
     run  so many windows next to each other share steps, and never stand on both sides; 1 if none do
     """
     draw = np.random.default_rng(seed)
-    sides = [_parts(len(one), run, draw) for one in (made, real)]
+    sides = [_parts(len(one), net.judged, run, draw) for one in (made, real)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = _Reader(2 * made.shape[2] if _gaps(made, real) else made.shape[2], 1, net)
@@ -168,6 +170,8 @@ class _Reader(nn.Module):
         self.gru = nn.GRU(width, net.hidden, net.layers, batch_first=True)
         self.head = nn.Linear(net.hidden, out)
         self.optimizer = torch.optim.Adam(self.parameters(), net.rate)
+        last = 0.0 if net.falls else 1.0
+        self.pace = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1.0, last, total_iters=net.steps)
 
     def each(self, x: Tensor) -> Tensor:
         """(N, T, width) -> (N, T)."""
@@ -183,6 +187,7 @@ class _Reader(nn.Module):
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters(), 5.0)
         self.optimizer.step()
+        self.pace.step()
 
 
 def _inputs(x: Tensor, gaps: bool) -> tuple[Tensor, Tensor]:
@@ -201,12 +206,12 @@ def _pick(of: tuple[Tensor, Tensor], rows: Tensor | np.ndarray) -> tuple[Tensor,
     return of[0][rows], of[1][rows]
 
 
-def _parts(n: int, run: int, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _parts(n: int, share: float, run: int, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Windows to learn from and to be judged on, by whole blocks where neighbours share steps."""
     block = blocks(n, run) if run > 1 else torch.arange(n)
     names = block.unique()
     names = names[names >= 0].numpy()
-    chosen = draw.permutation(names)[: max(1, round(RATE * len(names)))]
+    chosen = draw.permutation(names)[: max(1, round(share * len(names)))]
     judged = torch.from_numpy(np.isin(block.numpy(), chosen))
     return ((block >= 0) & ~judged).nonzero()[:, 0], judged.nonzero()[:, 0]
 
