@@ -15,8 +15,10 @@ from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.rows import cells, uniforms
+from morelike.nn.tables import Labels
 
 JOINED = 4096  # values of a number's two cells up to which they are one variable
+MOST = 200  # variables: every two of them have a correlation, and each is drawn given all before it
 EDGE = 1e-12  # probabilities are kept so far from 0 and 1
 FAR = 100.0  # beyond what a normal number comes to: not infinity, whose gradient is none
 AT_ONCE = 256  # rows of which the likelihood is computed together
@@ -33,7 +35,7 @@ class Config:
     """
 
     width: Count = 32
-    draws: Count = 64
+    draws: Count = 32
     learnt: Count = 4
     shrink: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
@@ -54,11 +56,6 @@ class Model(Family):
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
-        if spec.given:
-            raise OptionError(
-                f"The family copula was given conditions: {', '.join(spec.given)}", "It takes none",
-                "Use --family circuit, or --given none",
-            )  # fmt: skip
         self.spec, self.config, self.sizes = spec, config, cells(spec, "copula")
         widths = spec.columns or (1,) * len(self.sizes)
         self.first, self.second, at = list[int](), list[int](), 0  # cells of each variable, the second -1 where none is
@@ -68,9 +65,17 @@ class Model(Family):
                 self.first.append(cell)
                 self.second.append(cell + 1 if pair else -1)
             at += width
+        if len(self.first) > MOST:
+            raise OptionError(
+                f"The table has {len(self.first):,} columns", f"At most {MOST} for the family copula",
+                "Use --family circuit",
+            )  # fmt: skip
         self.parts = [self.sizes[two] if two >= 0 else 1 for two in self.second]
         self.values = [self.sizes[one] * parts for one, parts in zip(self.first, self.parts, strict=True)]
-        self.factor = nn.Parameter(torch.eye(len(self.first), dtype=torch.float64))
+        self.factor = nn.Parameter(torch.eye(len(self.first)) + 0.05 * torch.randn(len(self.first), len(self.first)))
+        self.labels = Labels(spec, "copula")
+        if self.labels.count > 1:  # how far a class moves each variable
+            self.shift = nn.Parameter(0.1 * torch.randn(self.labels.count, len(self.first)))
         even = [torch.arange(size + 1, dtype=torch.float64) / size for size in self.values]
         self.register_buffer("law", torch.cat(even))  # P(value of variable t < v), side by side
 
@@ -102,8 +107,14 @@ class Model(Family):
 
     def triangle(self) -> Tensor:
         """L with R = L L^T: rows of length 1, and a positive diagonal."""
-        lower = self.factor.tril(-1) + torch.diag_embed(self.factor.diagonal().abs().clamp_min(1e-3))
+        factor = self.factor.double()
+        lower = factor.tril(-1) + torch.diag_embed(factor.diagonal().abs().clamp_min(1e-3))
         return lower / lower.norm(dim=1, keepdim=True)
+
+    def centre(self, given: Mapping[str, Tensor], n: int) -> Tensor:
+        """Mean of z given the class: (n, variables)."""
+        y = self.labels(given, n).to(self.factor.device)
+        return self.shift.double()[y] if self.labels.count > 1 else self.law.new_zeros(n, len(self.first))
 
     def box(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """P(z_t < a_t) and P(z_t < b_t) of each variable, 0 and 1 where it is not known: (B, T) -> 2 of (B, variables).
@@ -119,37 +130,38 @@ class Model(Family):
             high.append(torch.where(one >= 0, law[begin + torch.where(two >= 0, 1, parts)], 1.0))
         return torch.stack(low, 1), torch.stack(high, 1)
 
-    def inside(self, low: Tensor, high: Tensor, u: Tensor, triangle: Tensor) -> tuple[Tensor, Tensor]:
-        """Independent normal e within a box such that z = L e lies in it, and log of the probability that they would.
+    def inside(self, low: Tensor, high: Tensor, centre: Tensor, u: Tensor, triangle: Tensor) -> tuple[Tensor, Tensor]:
+        """Independent normal e such that z = centre + L e lies in a box, and log of the probability that it would.
 
-        low, high (B, t) as of `box`, u (B, K, t) in [0, 1) -> (B, K, t), (B, K)
+        low, high (B, t) as of `box`, centre (B, t), u (B, K, t) in [0, 1) -> (B, K, t), (B, K)
         """
         a, b, e, total = scores(low), scores(high), list[Tensor](), u.new_zeros(u.shape[:2])
         a, b = a.masked_fill(low <= 0, -FAR), b.masked_fill(high >= 1, FAR)
         for t in range(low.shape[1]):
-            mean = torch.stack(e, -1) @ triangle[t, :t] if t else torch.zeros_like(total)
+            mean = centre[:, t, None] + (torch.stack(e, -1) @ triangle[t, :t] if t else torch.zeros_like(total))
             start, end = (torch.special.ndtr((one[:, t, None] - mean) / triangle[t, t]) for one in (a, b))
             p = (end - start).clamp_min(EDGE)
             e.append(scores(start + p * u[:, :, t]))
             total = total + p.log()
         return torch.stack(e, -1), total
 
-    def estimate(self, x: Tensor, u: Tensor) -> Tensor:
-        """log of the mean over K draws: x (B, T), u (B or 1, K, variables) -> (B,)."""
+    def estimate(self, x: Tensor, centre: Tensor, u: Tensor) -> Tensor:
+        """log of the mean over K draws: x (B, T), centre (B, variables), u (B or 1, K, variables) -> (B,)."""
         low, high = self.box(x)
         with torch.autocast(x.device.type, enabled=False):
-            logs = self.inside(low, high, u.expand(len(x), -1, -1), self.triangle())[1]
+            logs = self.inside(low, high, centre, u.expand(len(x), -1, -1), self.triangle())[1]
         return logs.logsumexp(1) - math.log(logs.shape[1])
 
     def play(self, batch: Batch) -> Iterator[Move]:
         u = torch.rand(len(batch.x), self.config.learnt, len(self.first), device=batch.x.device, dtype=torch.float64)
-        yield Move("model", -self.estimate(batch.x, u).float())
+        yield Move("model", -self.estimate(batch.x, self.centre(batch.given, len(batch.x)), u).float())
 
     @torch.no_grad()
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, estimated by points that are the same for all rows; cells of -1 are summed over."""
         u = uniforms(range(self.config.draws), len(self.first), batch.x.device).double()[None]
-        made = [self.estimate(part, u) for part in batch.x.split(AT_ONCE)]
+        parts = zip(batch.x.split(AT_ONCE), self.centre(batch.given, len(batch.x)).split(AT_ONCE), strict=True)
+        made = [self.estimate(x, centre, u) for x, centre in parts]
         return torch.cat(made).float() if made else u.new_zeros(0)
 
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
@@ -159,17 +171,17 @@ class Model(Family):
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         """x (B, T) where the mask is true, and drawn given that elsewhere: rows with the same known cells together."""
-        known, count = torch.where(mask, x, -1), len(self.first)
+        known, count, centre = torch.where(mask, x, -1), len(self.first), self.centre(given, len(x))
         u = uniforms(seeds, self.config.draws * count + 1, x.device).double() if len(x) else x.new_zeros(0, 1)
         made, patterns = x.clone(), (known[:, self.first] >= 0).unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns[0]):
             rows = (patterns[1] == number).nonzero().squeeze(1)
             for part in rows.split(AT_ONCE):
                 points = u[part, :-1].view(len(part), self.config.draws, count)
-                made[part] = self._drawn(known[part], pattern, points, u[part, -1])
+                made[part] = self._drawn(known[part], pattern, centre[part], points, u[part, -1])
         return torch.where(mask, x, made)
 
-    def _drawn(self, x: Tensor, known: Tensor, u: Tensor, which: Tensor) -> Tensor:
+    def _drawn(self, x: Tensor, known: Tensor, centre: Tensor, u: Tensor, which: Tensor) -> Tensor:
         """All cells, one of the draws that lie in what is known chosen by its weight, and the rest given that."""
         order, fixed = (~known).long().argsort(stable=True), int(known.sum())
         full = self.triangle()
@@ -177,11 +189,12 @@ class Model(Family):
         low, high = (one[:, order] for one in self.box(x))
         e = torch.zeros_like(u[:, 0])
         if fixed:
-            inside, logs = self.inside(low[:, :fixed], high[:, :fixed], u[:, :, :fixed], triangle)
+            first = order[:fixed]
+            inside, logs = self.inside(low[:, :fixed], high[:, :fixed], centre[:, first], u[:, :, first], triangle)
             chosen = torch.searchsorted(logs.softmax(1).cumsum(1), which[:, None]).clamp_max(logs.shape[1] - 1)
             e[:, :fixed] = inside.gather(1, chosen[:, :, None].expand(-1, 1, fixed)).squeeze(1)
-        e[:, fixed:] = scores(u[:, 0, fixed:])
-        p = torch.special.ndtr((e @ triangle.T)[:, order.argsort()])
+        e[:, fixed:] = scores(u[:, 0][:, order[fixed:]])
+        p = torch.special.ndtr(centre + (e @ triangle.T)[:, order.argsort()])
         made = torch.empty_like(x)
         for t, law in enumerate(self.law.split([size + 1 for size in self.values])):
             value = torch.searchsorted(law[1:-1].contiguous(), p[:, t].contiguous(), right=True)
