@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,13 +15,10 @@ from morelike.core.family import HasLogProb
 from morelike.core.spec import Batch
 from morelike.data.frame import Frame
 from morelike.data.sources import open_source
+from morelike.run import TRIES, Run, other, until_kept
 from morelike.samplers.mcmc.compose import HasInfill
 
-if TYPE_CHECKING:
-    from morelike.run import Run
-
 TOGETHER = 1024  # rows that are made at once: always this many, so that a row does not depend on how many are asked for
-TRIES = 8  # draws until a row keeps the rules of the table, or a cell is not missing
 VALUES = 200  # values of a column up to which each one's probability is computed
 DRAWS = 40  # of a column with more values, of which mean and interval are taken
 Value = str | Sequence[str]
@@ -34,14 +31,11 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
     """
     conditions = run.conditions(seeds, {name: value for name, value in given.items() if name in run.fields})
     cells = _known(run, {name: value for name, value in given.items() if name not in run.fields}, len(seeds))
-    rows = _decoded(run, cells, seeds, conditions)
-    for attempt in range(1, TRIES):
-        broken = np.flatnonzero(~run.codec.kept(rows))
-        if not len(broken):
-            break
-        others = [seeds[i] ^ (attempt << 40) for i in broken.tolist()]
-        rows[broken] = _decoded(run, cells[broken], others, {k: v[broken] for k, v in conditions.items()})
-    return rows
+
+    def make(seeds: Sequence[int], rows: np.ndarray) -> np.ndarray:
+        return _decoded(run, cells[rows], seeds, {name: value[rows] for name, value in conditions.items()})
+
+    return until_kept(run.codec, seeds, make)
 
 
 def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +46,7 @@ def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.
     for attempt in range(TRIES):
         if not len(where):
             break
-        seeds = [(seed + i) ^ (attempt << 40) for i in where.tolist()]
+        seeds = [other(seed + i, attempt) for i in where.tolist()]
         made = _decoded(run, cells[where], seeds, _turns(run, seeds))
         rows[where] = np.where(holes[where] & (rows[where] == None), made, rows[where])  # noqa: E711
         where = where[(rows[where][:, list(run.codec.places)] == None).any(1)]  # noqa: E711
@@ -89,7 +83,7 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
     size = codec.sizes[place.start]
     if place.stop - place.start == 1 and size <= VALUES and isinstance(run.family, HasLogProb):
         return _likeliest(run, cells, number)
-    parts = [_decoded(run, cells, [seed + i + (k << 40) for i in range(len(cells))], _turns(run, range(len(cells))))
+    parts = [_decoded(run, cells, [other(seed + i, k) for i in range(len(cells))], _turns(run, range(len(cells))))
              for k in range(DRAWS)]  # fmt: skip
     values = np.stack([part[:, number] for part in parts]).astype(float)  # (DRAWS, N)
     low, high = np.nanquantile(values, [0.05, 0.95], axis=0)

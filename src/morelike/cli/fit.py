@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from morelike.cli.after import USUAL, After, told
 from morelike.cli.display import Display, JsonLines, display
+from morelike.cli.ending import ending, products
 from morelike.cli.options import Kind, Make, Unit, pairs, unfold
 from morelike.cli.session import watch
 from morelike.core.errors import OptionError
@@ -58,7 +61,20 @@ class Options:
     set: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any other setting; can be repeated.")] = (
         None
     )
+    samples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New items as well: new.csv, sheet.png, folder/ …")
+    ] = None
+    number: Annotated[
+        int | None,
+        typer.Option("-n", "--number", metavar="N", help="How many for --samples; of a table as many as it has."),
+    ] = None
+    report: Annotated[bool, typer.Option("--report", help="Measure the run as well, within the minutes.")] = False
     json: Json = False
+
+    def after(self) -> After:
+        """What is wanted beside the run."""
+        minutes = self.minutes if self.minutes or self.steps else USUAL
+        return After(self.samples, self.number, self.report, minutes, time.perf_counter())
 
     def request(self) -> Request:
         """The same in the words of the recipes."""
@@ -68,8 +84,10 @@ class Options:
             raise OptionError(
                 "SOURCE is missing", "Something to learn from", "Give for example: morelike fit photos/ --minutes 5"
             )
-        passed_on = {name: value for name, value in vars(self).items() if name not in ("resume", "set", "json")}
-        return Request(**passed_on, settings=pairs("--set", self.set, "beta=0.5"))
+        own = ("resume", "set", "json", "samples", "number", "report")
+        passed_on = {name: value for name, value in vars(self).items() if name not in own}
+        request = Request(**passed_on, settings=pairs("--set", self.set, "beta=0.5"))
+        return replace(request, minutes=self.after().training) if self.samples or self.report else request
 
 
 @unfold
@@ -83,6 +101,7 @@ def fit(options: Options) -> None:
       morelike fit menagerie --given label --minutes 3    the built-in cats, dogs and rabbits
       morelike fit labels.csv --augment flip,rotate=10    a table of file,label
       morelike fit menagerie --family vae --set beta=4    any setting of the family or of training
+      morelike fit patients.csv --minutes 10 --samples new.csv --report    new rows and how good they are, in one go
       morelike fit book.txt --minutes 5                   a language model of any text
       morelike fit pairs.tsv --given en --make de         a translator from one column to another
       morelike fit book.txt --weights gpt2/               go on from a checkpoint of GPT-2, or from a run
@@ -102,10 +121,13 @@ def fit(options: Options) -> None:
                 "The folder of a run",
                 "Give for example: morelike fit --resume --out runs/photos-gan-1",
             )
-        return follow_resumed(out, options.json)
+        follow_resumed(out, options.json)
+        return
     from morelike.recipes import fit as begin
 
-    return follow(begin(options.request()), options.json)
+    after = options.after()
+    after.verify()
+    follow(begin(options.request()), options.json, after)
 
 
 def resume(
@@ -132,56 +154,18 @@ def follow_resumed(out: Path, machine: bool) -> None:
     follow(begin(out), machine)
 
 
-def follow(events: Iterable[Progress], machine: bool) -> None:
-    """Show a run until it ends, then say what it left and what to do next."""
+def follow(events: Iterable[Progress], machine: bool, after: After | None = None) -> None:
+    """Show a run until it ends, do what is to come after, then say what it left and what to do next."""
     shown = display(machine)
     out, stopped_by = watch(events, shown)
     if stopped_by is not None:
         again = f"morelike resume {shlex.quote(str(out))}"
         tell(shown, "interrupted", {"run": out, "resume": again}, [f"Continue with: {again}"])
         raise typer.Exit(128 + stopped_by)
-    left = products(out)
-    tell(shown, "done", {"run": out, **left}, ending(out, left))
-
-
-def products(out: Path) -> dict[str, Path]:
-    """What a finished run has to look at, by kind: the newest sheet of samples, the film, the report."""
-    sheets = sorted((out / "samples").glob("*.*"))
-    found = {"sheet" if sheets[-1].suffix == ".png" else "samples": sheets[-1]} if sheets else {}
-    named = {"film": out / "film.gif", "report": out / "report.html"}
-    return found | {kind: path for kind, path in named.items() if path.exists()}
-
-
-def ending(out: Path, left: dict[str, Path]) -> list[str]:
-    """The last lines of a run: where its products are, and commands to try next."""
-    folder = shlex.quote(str(out))
-    asked = "".join(f" --given {shlex.quote(f'{name}={values[0]}')}" for name, values in labels(out).items())
-    asked += "".join(f' --given {shlex.quote(name)}="…"' for name in texts(out))
-    return [
-        "",
-        *(f"{kind:<8} {path}" for kind, path in left.items()),
-        "",
-        "Try next:",
-        f"  morelike sample {folder} -n 64{asked} --out sheet.png"
-        if "sheet" in left
-        else f"  morelike sample {folder}{asked}",
-        f"  morelike report {folder}",
-    ]
-
-
-def labels(out: Path) -> dict[str, list[str]]:
-    """What a run can be asked for, by field, from its recipe: {"label": ["cat", "dog"]}."""
-    from morelike.train.folder import read_json
-
-    return {name: values for name, values in read_json(out / "recipe.json")["data"]["labels"].items() if values}
-
-
-def texts(out: Path) -> list[str]:
-    """The texts that a run makes its items from, by name."""
-    from morelike.train.folder import read_json
-
-    recipe = read_json(out / "recipe.json")
-    return [name for name in (recipe["given"] or "").split(",") if name and name not in recipe["data"]["labels"]]
+    made, report = after(out, machine) if after else ({}, None)
+    words, lines = told(report, out)
+    left = products(out) | made
+    tell(shown, "done", {"run": out, **left, **words}, [*lines, *ending(out, left, measured=report is not None)])
 
 
 def tell(shown: Display, event: str, values: dict[str, Any], lines: list[str]) -> None:

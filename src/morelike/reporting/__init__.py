@@ -107,7 +107,7 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     wanted = wishes(run, asked.samples, train, real, asked.seed)
     made = draw(run, wanted.n, asked.seed, wanted.given, tell)
     evidence = gathered(run, made, wanted, train, real, asked.seed)
-    features = features_for(run, train, known, asked, tell) if evidence.rows is None else []
+    features = features_for(run, train, known, asked, tell) if evidence.rows is None and evidence.series is None else []
     times = duplicates(known, run.recipe["data"].get("together", ()))
     measured = evaluate(
         evidence, features, metrics=run.codec.metrics, family=run.family, selftest=asked.selftest,
