@@ -164,22 +164,29 @@ class Model(Family):
         made = [self.estimate(x, centre, u) for x, centre in parts]
         return torch.cat(made).float() if made else u.new_zeros(0)
 
+    @torch.no_grad()
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         x = torch.full((len(seeds), len(self.sizes)), -1, device=self.factor.device)
-        return self.infill(x, x >= 0, seeds, given)
+        return self._filled(x, self.centre(given, len(x)), self._points(seeds, 1))
 
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
-        """x (B, T) where the mask is true, and drawn given that elsewhere: rows with the same known cells together."""
-        known, count, centre = torch.where(mask, x, -1), len(self.first), self.centre(given, len(x))
-        u = uniforms(seeds, self.config.draws * count + 1, x.device).double() if len(x) else x.new_zeros(0, 1)
-        made, patterns = x.clone(), (known[:, self.first] >= 0).unique(dim=0, return_inverse=True)
-        for number, pattern in enumerate(patterns[0]):
-            rows = (patterns[1] == number).nonzero().squeeze(1)
-            for part in rows.split(AT_ONCE):
-                points = u[part, :-1].view(len(part), self.config.draws, count)
-                made[part] = self._drawn(known[part], pattern, centre[part], points, u[part, -1])
-        return torch.where(mask, x, made)
+        """x (B, T) where the mask is true, and drawn given that elsewhere."""
+        points = self._points(seeds, self.config.draws)
+        return torch.where(mask, x, self._filled(torch.where(mask, x, -1), self.centre(given, len(x)), points))
+
+    def _points(self, seeds: Sequence[int], draws: int) -> Tensor:
+        """Numbers in [0, 1) of each row, and one to choose among them by in the last place: (B, K, variables + 1)."""
+        u = uniforms(seeds, draws * (len(self.first) + 1), self.factor.device).double()
+        return u.view(len(seeds), draws, len(self.first) + 1)
+
+    def _filled(self, x: Tensor, centre: Tensor, u: Tensor) -> Tensor:
+        """All cells, drawn for rows with the same known cells together: (B, T), (B, variables), of `_points`."""
+        made, (kinds, kind) = x.clone(), (x[:, self.first] >= 0).unique(dim=0, return_inverse=True)
+        for number, known in enumerate(kinds):
+            for part in (kind == number).nonzero().squeeze(1).split(AT_ONCE):
+                made[part] = self._drawn(x[part], known, centre[part], u[part, :, :-1], u[part, 0, -1])
+        return made
 
     def _drawn(self, x: Tensor, known: Tensor, centre: Tensor, u: Tensor, which: Tensor) -> Tensor:
         """All cells, one of the draws that lie in what is known chosen by its weight, and the rest given that."""
