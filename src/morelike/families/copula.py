@@ -21,6 +21,7 @@ JOINED = 4096  # values of a number's two cells up to which they are one variabl
 MOST = 200  # variables: every two of them have a correlation, and each is drawn given all before it
 EDGE = 1e-12  # probabilities are kept so far from 0 and 1
 FAR = 100.0  # beyond what a normal number comes to: not infinity, whose gradient is none
+LOOKED, ROUNDS, DRAWN = 2_000, 20, 8  # rows by which correlations are told at first, in rounds of so many draws
 AT_ONCE = 256  # rows of which the likelihood is computed together
 
 
@@ -31,13 +32,13 @@ class Config:
     width   the one dial of size, which changes nothing here
     draws   points by which the probability of a row is estimated
     learnt  the same in training
-    shrink  share of the first correlations that is left out
+    prior   rows of independent columns that the first correlations have seen before
     """
 
     width: Count = 32
     draws: Count = 32
     learnt: Count = 4
-    shrink: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    prior: Annotated[float, Field(gt=0)] = 1.0
 
 
 class Model(Family):
@@ -88,11 +89,29 @@ class Model(Family):
         x = torch.cat([batch.x for batch in batches])
         laws = [self._counted(x, t) for t in range(len(self.first))]
         self.law.copy_(torch.cat(laws))
-        low, high = self.box(x)
+        low, high = self.box(x[:LOOKED])
         z = scores(low + (high - low) * torch.rand_like(low))
-        r = torch.corrcoef(z.T).nan_to_num(0.0).reshape(len(laws), len(laws))
-        r = (1 - self.config.shrink) * r.fill_diagonal_(1) + self.config.shrink * torch.eye(len(laws)).to(r)
+        self._correlated(z.T @ z, len(z))
+        for _ in range(ROUNDS):
+            self._correlated(self._expected(low, high), len(z))
+
+    def _correlated(self, total: Tensor, n: int) -> None:
+        """Take in the correlations of n rows with this sum of z z^T."""
+        spread = (total.diagonal() / n).sqrt()
+        r = (total / spread / spread[:, None] + self.config.prior * torch.eye(len(total)).to(total)) / (
+            n + self.config.prior
+        )
         self.factor.copy_(torch.linalg.cholesky(r))
+
+    def _expected(self, low: Tensor, high: Tensor) -> Tensor:
+        """Sum over rows of E[z z^T | z in the row's box], from weighted draws: the E-step (Dempster et al. 1977)."""
+        triangle, total = self.triangle(), torch.zeros(len(self.first), len(self.first)).to(low)
+        for a, b in zip(low.split(AT_ONCE), high.split(AT_ONCE), strict=True):
+            u = torch.rand(len(a), DRAWN, len(self.first), device=a.device, dtype=a.dtype)
+            e, logs = self.inside(a, b, torch.zeros_like(a), u, triangle)
+            z = (e @ triangle.T) * logs.softmax(1).sqrt()[:, :, None]
+            total += torch.einsum("bki,bkj->ij", z, z)
+        return total
 
     def _counted(self, x: Tensor, t: int) -> Tensor:
         """P(value < v) of one variable: half a row is added to each first cell, one in all to its parts."""
