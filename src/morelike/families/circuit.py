@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -122,8 +122,8 @@ class Model(Family):
         self.sizes = cells(spec, "circuit")
         self.spec, self.config, self.labels = spec, config, Labels(spec, "circuit")
         states = min(PER_WIDTH * config.width, config.most or FOR_ALL)
-        each = [Tree(self.sizes, self.labels.count, states, config.loose) for _ in range(config.trees)]
-        self.trees = nn.ModuleList(each)
+        each = (Tree(self.sizes, self.labels.count, states, config.loose) for _ in range(config.trees))
+        self.trees = cast(Sequence[Tree], nn.ModuleList(each))
 
     def optimizers(self) -> dict[str, Optim]:
         return {"model": Optim("em", 0.3, schedule="cosine", warmup=0.0)}
