@@ -18,7 +18,9 @@ from morelike.core.errors import DataError, unknown
 
 NONE = "none"
 PLAIN = Wish(Resolution(32, 1, 12), 2)
-NAMED = re.compile(r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I)
+NAMED = re.compile(
+    r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I
+)
 UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
 DAY = 86_400.0
 
