@@ -9,7 +9,7 @@ from torch import Tensor
 
 from morelike.measure.figure import Figure, Neighbours, Novelty
 from morelike.measure.generalisation import copying_test, distance_ratio
-from morelike.measure.novelty import RANDOM, SUSPECTS
+from morelike.measure.novelty import LEANINGS, RANDOM, SUSPECTS
 from morelike.measure.series.recurrent import scale
 from morelike.measure.series.statistics import bridged
 from morelike.measure.series.windows import Series, stacked, stride
