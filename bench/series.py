@@ -10,7 +10,7 @@ report's two-sample score, 1 - mean of (2 max(AUC, 1/2) - 1), by boosted trees o
 better; and `line`, the predictive score of a straight line. `real` are other windows of the same file, `independent`
 draws every number by itself, `var` is a vector autoregression by least squares with resampled residuals.
 
-Expected: discriminative at most TimeGAN's .102 (stock), .011 (sines), .114 (ETTh1, by later work); of real windows .02 or
+Expected: discriminative at most TimeGAN's .102 (stock), .011 (sines), .114 (ETTh1, by later work); real windows .02 or
 less; of independent numbers above .3, with a score under .1.
 """
 

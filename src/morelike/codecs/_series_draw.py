@@ -112,7 +112,9 @@ def _number(codec: Codec, state: State, place: tuple[int, int], at: np.ndarray, 
             left = np.flatnonzero((value < low) | (value > high))
         if not len(left):
             return value
-    return np.where(np.isnan(value), np.nan, np.clip(value, low, high))
+    with np.errstate(invalid="ignore"):  # mirrored at the bound: cut off there, many would be equal to it
+        value = np.where(value > high, 2 * high - value, np.where(value < low, 2 * low - value, value))
+    return np.where(np.isnan(value), np.nan, np.clip(rounded(value, column_of(codec, track)), low, high))
 
 
 def _draw(
