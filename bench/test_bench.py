@@ -157,3 +157,41 @@ def test_a_peer_stops_training_when_its_time_is_over() -> None:
     assert list(table_synthesizer.Epochs(60)(range(4))) == [0, 1, 2, 3]
     late = table_synthesizer.Epochs(-1)
     assert list(late(range(4), disable=True)) == [0] and late.done == 1
+
+
+def test_scores_of_series_rank_real_windows_above_independent_numbers() -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("polars")
+    import series
+    import series_data
+
+    real, other = (series_data.sines(300, seed)[:, :, :2] for seed in (0, 1))
+    alone = np.random.default_rng(2).permuted(real, axis=0)
+    good, bad = (series.measured(made, real, 1, (60, 60)) for made in (other, alone))
+    assert good["score"] > 0.5 > bad["score"] and good["discriminative"] < 0.2
+    assert good["line"] < bad["line"] and good["autocorrelation"] < bad["autocorrelation"] / 3
+
+
+def test_sines_are_written_and_read_again(tmp_path: Path) -> None:
+    pytest.importorskip("polars")
+    import series_data
+
+    made = series_data.sines(4)
+    series_data.write(made, tmp_path / "sines.csv")
+    read, names = series_data.read(tmp_path / "sines.csv")
+    assert names == ("x1", "x2", "x3", "x4", "x5") and np.abs(read - made).max() < 1e-6
+    assert made.min() >= 0 and made.max() <= 1
+
+
+def test_a_vector_autoregression_finds_its_own_coefficients() -> None:
+    from peers import vector_autoregression as var
+
+    matrix, draw = np.array([[0.5, 0.2], [-0.3, 0.4]]), np.random.default_rng(0)
+    x = np.zeros((2000, 12, 2))
+    for t in range(1, 12):
+        x[:, t] = 1 + x[:, t - 1] @ matrix.T + draw.normal(size=(2000, 2))
+    found = var.fit(x, 1)
+    assert np.abs(found.weights - np.vstack([[1, 1], matrix.T])).max() < 0.03
+    made = var.sample(found, x, 4000)
+    assert np.abs(made[:, -1].mean(0) - x[:, -1].mean(0)).max() < 0.1
+    assert np.abs(np.cov(made[:, -1].T) - np.cov(x[:, -1].T)).max() < 0.15

@@ -275,7 +275,7 @@ def test_files_that_are_missing_or_damaged_are_no_fault_of_the_model(tmp_path: P
 
 PROVOKED = {
     "posterior_collapse": ("vae", 120, {"beta": "50"}),
-    "collapse": ("gan", 60, {"lr": "0.1"}),
+    "diverged": ("gan", 60, {"lr": "1.0"}),
     "under_trained": ("gan", 20, {}),
 }
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "morelike"
 
 LAYERS = {
     "core": 0, "threads": 0,
-    "nn": 1, "samplers": 1,
+    "chemistry": 1, "nn": 1, "samplers": 1,
     "families": 2, "codecs": 2, "data": 2,
     "train": 3, "measure": 3, "explanation": 3,
     "conditions": 4, "preview": 4, "racing": 4, "rows": 4, "writing": 4, "weights": 4,

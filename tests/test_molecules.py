@@ -7,18 +7,19 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import morelike
-from morelike import recipes
+from morelike import recipes, run
+from morelike.chemistry.smiles import AROMATIC, Bond, Malformed, Molecule, parse
+from morelike.chemistry.valence import alternates, fault
 from morelike.codecs import _smiles, text
 from morelike.codecs._vocabulary import Characters
 from morelike.core.codec import Item
 from morelike.measure.anchors import Fold
 from morelike.measure.text import molecules as measured
-from morelike.measure.text.smiles import AROMATIC, Bond, Malformed, Molecule, parse
-from morelike.measure.text.valence import alternates, fault
 
 SHARED = Path(os.environ.get("MORELIKE_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
 ZINC = SHARED / "zinc_smiles" / "zinc_smiles.txt"
@@ -177,6 +178,21 @@ def test_a_run_on_molecules(tmp_path: Path) -> None:
 
 
 # --- figures
+
+
+def test_what_is_no_molecule_is_drawn_again() -> None:
+    codec, asked = text.Codec().fit([Item("one", lambda: "C1CC1")]), []
+    codec = text.Codec(text.Config("smiles", known=codec.config.known, context=8))
+
+    def make(seeds, rows):  # valid at seed 7, and at the second attempt
+        asked.append((list(seeds), rows.tolist()))
+        return np.array(["C1CC1" if seed == 7 or seed > 2**40 else "C1CC" for seed in seeds], object)
+
+    assert run.until_kept(codec, [6, 7, 8], make).tolist() == ["C1CC1"] * 3
+    assert asked[0] == ([6, 7, 8], [0, 1, 2]) and asked[1][1] == [0, 2] and len(asked) == 2
+    never = run.until_kept(codec, [1], lambda seeds, rows: np.array(["C1"], object))
+    assert never.tolist() == ["C1"]  # after so many attempts it is given as it is
+    assert len({run.other(seed, attempt) % 2**32 for seed in range(50) for attempt in range(8)}) == 400
 
 
 def test_figures_of_molecules(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from morelike import rows
+from morelike import racing, rows
 from morelike.cli import main
 from morelike.core.errors import OptionError
 from morelike.recipes import Request, fit, resume
+from morelike.reporting import SEEN, Asked, report
 from morelike.run import Run
+from morelike.train.folder import load_tensors
 
 pytest.importorskip("polars")
 COLOURS = {"apple": "red", "banana": "yellow", "plum": "blue"}
@@ -53,6 +56,31 @@ def test_without_a_family_several_race_and_the_best_is_kept(table: Path, tmp_pat
     assert any(f"won by {best['family']}" in note for note in notes)
     assert not (tmp_path / "run" / "race").exists() and (tmp_path / "run" / "report.html").exists()
     assert kept.sample(3).array.shape == (3, 4)
+
+
+def test_the_winner_among_few_rows_is_trained_on_all_and_judged_by_what_it_was_before(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(racing, "RUNNERS", ("circuit",))
+    *_, last = fit(Request(str(table), steps=20, size="8", out=tmp_path / "run"))
+    run, before = Run.load(tmp_path / "run"), Run.load(tmp_path / "run" / "before")
+    counts = [(one.recipe["data"]["train"], one.recipe["data"]["held_out"]) for one in (before, run)]
+    assert last.stage == "done" and counts[0][1] > 30 and counts[1] == (sum(counts[0]), 0)
+    assert not all(map(torch.equal, run.family.parameters(), before.family.parameters()))
+    found = report(run, Asked(samples=300, selftest=False))
+    assert found.run == run.path and found.measured.counts["held_out"] == counts[0][1] and SEEN in found.notes
+    monkeypatch.setattr(racing, "FEW", 600)
+    *_, _ = fit(Request(str(table), steps=2, size="8", out=tmp_path / "more"))
+    assert Run.load(tmp_path / "more").recipe["held_out"] == 0.1 and not (tmp_path / "more" / "before").exists()
+
+
+def test_a_net_is_trained_on_all_rows_for_the_steps_that_were_best(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(racing, "RUNNERS", ("anyorder",))
+    *_, _ = fit(Request(str(table), steps=40, size="8", out=tmp_path / "run", settings={"lr": "0.3"}))  # which is rough
+    best = load_tensors(tmp_path / "run" / "before" / "best.safetensors")[1]["step"]
+    assert 0 < best < 40 and Run.load(tmp_path / "run").info()["steps"] == best
 
 
 def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_path: Path) -> None:

@@ -149,8 +149,9 @@ def test_a_circuit_holds_the_network_exactly() -> None:
     """Causes that are the cells themselves, on the network's own tree: the same law, unknown cells or not."""
     model, p = circuit.Model(SPEC, circuit.Config(width=1)), network()
     order, parents = [0, 1, 2, 3, 4], [-1, 0, 0, 2, 2]
-    model.order.copy_(torch.tensor(order))
-    model.parents.copy_(torch.tensor(parents))
+    tree = model.trees[0]
+    tree.order.copy_(torch.tensor(order))
+    tree.parents.copy_(torch.tensor(parents))
 
     def given(t: int, s: int) -> Tensor:
         """p(x_t | x_s) by enumeration, padded to 4 x 4."""
@@ -160,11 +161,11 @@ def test_a_circuit_holds_the_network_exactly() -> None:
         return table.log()
 
     with torch.no_grad():
-        model.root.copy_(torch.tensor([*(p[EVERY[:, 0] == i].sum().log() for i in range(2)), -50.0, -50.0])[None])
+        tree.root.copy_(torch.tensor([*(p[EVERY[:, 0] == i].sum().log() for i in range(2)), -50.0, -50.0])[None])
         for t in range(1, 5):
-            model.transitions[t - 1] = given(t, parents[t])
+            tree.transitions[t - 1] = given(t, parents[t])
         for t, size in enumerate(SIZES):
-            model.tables.laws[t].copy_(torch.eye(4)[:, :size].clamp_min(1e-12).log())
+            tree.tables.laws[t].copy_(torch.eye(4)[:, :size].clamp_min(1e-12).log())
     torch.testing.assert_close(law(model), p.double(), atol=1e-6, rtol=1e-4)
     partly = torch.where(torch.rand(50, 5, generator=torch.Generator().manual_seed(5)) < 0.5, rows(50), -1)
     expected = torch.stack([p[matching(row)].sum() for row in partly])
@@ -275,4 +276,46 @@ def test_conditions_that_are_no_labels_are_refused(name: str) -> None:
 def test_few_rows_get_few_states() -> None:
     assert suited("circuit", {}, 233)["most"] == 15 and suited("circuit", {}, 30_000)["most"] == 173
     assert suited("mixture", {}, 233)["most"] == 4 and suited("mixture", {"most": 50}, 233) == {"most": 50}
-    assert circuit.Model(SPEC, circuit.Config(width=32, most=15)).root.shape == (1, 15)
+    assert circuit.Model(SPEC, circuit.Config(width=32, most=15)).trees[0].root.shape == (1, 15)
+    assert suited("circuit", {}, 1_999)["trees"] == 4 and suited("circuit", {}, 2_000)["trees"] == 1
+
+
+@pytest.fixture(scope="module")
+def several() -> circuit.Model:
+    torch.manual_seed(0)
+    family = learnt(circuit.Model(SPEC, circuit.Config(width=2, trees=3)), rows(200), 80)
+    assert isinstance(family, circuit.Model)
+    return family
+
+
+def test_the_law_of_several_trees_is_their_mean_and_nearer_to_the_truth(several: circuit.Model) -> None:
+    y, p = torch.zeros(144, dtype=torch.long), network().double()
+    with torch.no_grad():
+        each = torch.stack([tree(EVERY, y) for tree in several.trees]).double().exp()
+    torch.testing.assert_close(each.sum(1), torch.ones(3, dtype=torch.float64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(law(several), each.mean(0), atol=1e-6, rtol=1e-4)
+    alone = (p * (p.log() - each.log())).sum(1)
+    assert float((p * (p.log() - law(several).log())).sum()) < float(alone.min())
+
+
+def test_rows_of_several_trees_are_drawn_from_their_mean_whatever_is_known(several: circuit.Model) -> None:
+    n = 20_000
+    for row in ([-1] * 5, [-1, -1, 2, -1, 1]):
+        known = torch.tensor(row)
+        x, mask = known.clamp_min(0).expand(n, -1), (known >= 0).expand(n, -1)
+        made, here = several.infill(x, mask, range(n)), matching(known)
+        share = (made[:, None] == EVERY[here]).all(2).double().mean(0)
+        p = law(several)[here]
+        torch.testing.assert_close(share, p / p.sum(), atol=5 / n**0.5 / 2, rtol=0)
+    assert torch.equal(several.sample(range(7, 9)), several.sample(range(10))[7:9])
+
+
+def test_every_tree_learns_as_if_it_were_alone() -> None:
+    torch.manual_seed(0)
+    model, x = circuit.Model(SPEC, circuit.Config(width=1, trees=2)), rows(50)
+    next(model.play(Batch(x))).loss.mean().backward()
+    alone = circuit.Model(SPEC, circuit.Config(width=1))
+    alone.trees[0].load_state_dict(model.trees[1].state_dict())
+    next(alone.play(Batch(x))).loss.mean().backward()
+    for one, two in zip(model.trees[1].parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad)

@@ -153,7 +153,7 @@ def test_the_best_weights_are_kept_when_a_model_learns_by_heart(world: Path, tmp
     notes = [
         event.note or ""
         for event in fit(
-            Request(str(tmp_path / "few.txt"), steps=200, size="small", out=tmp_path / "run", held_out=0.3,
+            Request(str(tmp_path / "few.txt"), steps=200, size="tiny", out=tmp_path / "run", held_out=0.3,
                     settings=settings)
         )
     ]  # fmt: skip

@@ -126,10 +126,17 @@ def arrange(
         known = conditions(data.fields, given, codec)
     texts = [data.fields[name] for name, one in known.items() if one.natural == "text" and name in data.fields]
     apart = [*together, *alike(texts), *alike([data.fields[DIALOGUE]] if data.fields.keys() >= TURN else [])]
-    kept, held = split(tied(data.hashes, apart), held_out)
+    kept, held = sides(codec, data, held_out, apart)
     if not len(kept):
         kept, held = np.arange(len(data)), np.arange(0)
     return Prepared(codec, known, data, named(known, data.fields, len(data)), kept, held)
+
+
+def sides(codec: Any, data: Dataset, held_out: float, together: Groups) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows held out: by content, or as a codec does whose items overlap."""
+    if hasattr(codec, "split"):
+        return codec.split(data.fields, held_out)
+    return split(tied(data.hashes, together), held_out)
 
 
 def alike(columns: Sequence[Sequence[str]]) -> list[list[int]]:

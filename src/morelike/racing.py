@@ -1,10 +1,14 @@
-"""A race: several families get a part of the time, and the best of them all the rest."""
+"""A race: several families get a part of the time, and the best of them all the rest.
+
+Held-out rows choose. Where rows are few the winner is then trained anew on these as well; what it was before that is
+kept in the folder `before` of the run, and the report goes by it: it has held-out rows that it never saw.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ from morelike.data.sequences import chosen
 from morelike.fitting import Ready, begin_run, minutes_of
 from morelike.recipes import Request
 from morelike.run import Run
-from morelike.train.folder import Folder, damaged, read_json, write_json
+from morelike.train.folder import BEFORE, Folder, damaged, load_tensors, read_json, write_json
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
@@ -30,6 +34,7 @@ SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, an
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
+WHOLE, FEW = "whole", 2_000  # place of the winner that has seen all rows, and rows from which it is not trained anew
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 
@@ -103,41 +108,62 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
             return
     if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
-    order = sorted(standing.heats, key=lambda one: one.nats)
+    order, again = sorted(standing.heats, key=lambda one: one.nats), _few(ready.prepared)
     best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
     for place, name in enumerate(best):
         if all(one.family != name for one in standing.final):
-            yield from _heat(_long(ready, name, clock, len(best) - place), standing.final, standing, clock)
+            shares = len(best) - place + again
+            yield from _heat(_long(ready, name, clock, shares), standing.final, standing, clock)
         if stop.is_set():
             return
-    winner = min(standing.final or standing.heats, key=lambda one: one.nats)
-    yield Progress("finish", seconds=clock(), note=f"Race: won by {winner.family}", run=str(folder.path))
+    winner = min(standing.final or standing.heats, key=lambda one: one.nats).family
+    yield Progress("finish", seconds=clock(), note=f"Race: won by {winner}", run=str(folder.path))
+    seen = False
+    if again:
+        seen = yield from _trained(_whole(ready, folder.path / PLACE / winner, clock), WHOLE, folder, clock)
+    if stop.is_set():
+        return
     write_json(folder.path / "race.json", standing.told())
-    won = folder.path / PLACE / winner.family
-    for path in sorted(won.iterdir(), key=lambda path: path.name == "recipe.json"):  # the recipe last: all is there
-        os.replace(path, folder.path / path.name)
-    shutil.rmtree(folder.path / PLACE, ignore_errors=True)
+    _settle(folder.path, winner, seen)
     yield Progress("done", seconds=clock(), fraction=1.0, run=str(folder.path))
+
+
+def _settle(path: Path, winner: str, seen: bool) -> None:
+    """Make the winner the run; where it has seen all rows, what it was before that is kept beside it."""
+    won = path / PLACE / (WHOLE if seen else winner)
+    for part in sorted(won.iterdir(), key=lambda part: part.name == "recipe.json"):  # the recipe last: all is there
+        os.replace(part, path / part.name)
+    if seen:
+        os.replace(path / PLACE / winner, path / BEFORE)
+    shutil.rmtree(path / PLACE, ignore_errors=True)
 
 
 def _heat(ready: Ready, trials: list[Trial], standing: Standing, clock: Clock) -> Iterator[Progress]:
     """Train one family in a folder of its own, and add what it reaches to the trials."""
-    name, began, run = ready.request.family, clock(), str(standing.folder.path)
-    place = standing.folder.path / PLACE / name
-    shutil.rmtree(place, ignore_errors=True)
+    name, began, folder = ready.request.family, clock(), standing.folder
+    if not (yield from _trained(ready, name, folder, clock)):
+        return
+    nats = held_out(Run.load(folder.path / PLACE / name).family, ready.prepared)
+    trials.append(Trial(name, nats, clock() - began))
+    standing.write()
+    yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=str(folder.path))
+
+
+def _trained(ready: Ready, place: str, folder: Folder, clock: Clock) -> Generator[Progress, None, bool]:
+    """Train one family in this place of the race; whether it came to its end."""
+    path, run = folder.path / PLACE / place, str(folder.path)
+    shutil.rmtree(path, ignore_errors=True)
     try:
-        for event in begin_run(ready, Folder(place), Clock()):
+        for event in begin_run(ready, Folder(path), Clock()):
             if event.stage == "stopped":
                 yield replace(event, run=run, note="Stopped in the middle of the race")
-                return
+                return False
             if event.stage == "train":
                 yield replace(event, note=None, seconds=clock(), run=run)
     except MorelikeError as error:  # of one family: the others may do
-        yield Progress("plan", seconds=clock(), note=f"{name} does not run: {error}", run=run)
-        return
-    trials.append(Trial(name, held_out(Run.load(place).family, ready.prepared), clock() - began))
-    standing.write()
-    yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=run)
+        yield Progress("plan", seconds=clock(), note=f"{ready.request.family} does not run: {error}", run=run)
+        return False
+    return True
 
 
 def _short(ready: Ready, name: str, clock: Clock) -> Ready:
@@ -150,13 +176,34 @@ def _short(ready: Ready, name: str, clock: Clock) -> Ready:
     return replace(ready, request=replace(request, minutes=seconds / 60))
 
 
-def _long(ready: Ready, name: str, clock: Clock, finalists: int) -> Ready:
+def _long(ready: Ready, name: str, clock: Clock, shares: int) -> Ready:
     """For one family and its share of what is left."""
     request = replace(ready.request, family=name)
     minutes = minutes_of(request)
     if minutes is None:
         return replace(ready, request=request)
-    return replace(ready, request=replace(request, minutes=max(SHORTEST, 60 * minutes - clock()) / finalists / 60))
+    return replace(ready, request=replace(request, minutes=max(SHORTEST, 60 * minutes - clock()) / shares / 60))
+
+
+def _few(prepared: Prepared) -> bool:
+    """Whether so few rows are there that those held out are worth more in training."""
+    return len(prepared.held) > 0 and len(prepared.kept) + len(prepared.held) < FEW
+
+
+def _whole(ready: Ready, trial: Path, clock: Clock) -> Ready:
+    """For the winner, all rows, and the time that is left.
+
+    What is counted has few states, which learn no rows by heart, and is trained to the end: its samples get better even
+    where its likelihood does not. What is descended takes the steps after which held-out rows were the likeliest.
+    """
+    run, kept = Run.load(trial), ready.prepared
+    rows = np.sort(np.concatenate([kept.kept, kept.held]))
+    prepared = replace(kept, kept=rows, held=rows[:0])
+    request = replace(_long(ready, run.recipe["family"], clock, 1).request, held_out=0.0)
+    if all(one.name != "em" for one in run.family.optimizers().values()):
+        steps = load_tensors(trial / "best.safetensors")[1]["step"]
+        request = replace(request, minutes=None, steps=steps, size=str(run.recipe["config"]["width"]))
+    return replace(ready, request=request, prepared=prepared)
 
 
 @torch.no_grad()

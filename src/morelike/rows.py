@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,13 +16,10 @@ from morelike.core.family import HasLogProb
 from morelike.core.spec import Batch
 from morelike.data.frame import Frame
 from morelike.data.sources import open_source
+from morelike.run import TRIES, Run, other
 from morelike.samplers.mcmc.compose import HasInfill
 
-if TYPE_CHECKING:
-    from morelike.run import Run
-
 TOGETHER = 1024  # rows that are made at once: always this many, so that a row does not depend on how many are asked for
-TRIES = 8  # draws until a cell is not missing
 PATIENCE, LOOK = 2_000, 20_000  # draws of a row until it keeps rules that were told; of all, until that is hopeless
 FOUND = 64  # draws of a row until it keeps rules that were only found
 VALUES = 200  # values of a column up to which each one's probability is computed
@@ -57,7 +54,7 @@ def _obeying(
     """
 
     def draw(at: np.ndarray, attempt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        own = [seeds[i] ^ (one << 40) for i, one in zip(at.tolist(), attempt.tolist(), strict=True)]
+        own = [other(seeds[i], one) for i, one in zip(at.tolist(), attempt.tolist(), strict=True)]
         made = _decoded(run, known[0][at], own, {name: value[at] for name, value in conditions.items()})
         return run.codec.joined_with(made, known[1][at])
 
@@ -98,7 +95,7 @@ def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.
     for attempt in range(TRIES):
         if not len(where):
             break
-        seeds = [(seed + i) ^ (attempt << 50) for i in where.tolist()]
+        seeds = [other(seed + i, PATIENCE + attempt) for i in where.tolist()]
         made, _ = _obeying(run, (cells[where], rows[where]), seeds, _turns(run, seeds))
         made[:, [one.kind == "identifier" for one in run.codec.found]] = None
         rows[where] = np.where(holes[where] & (rows[where] == None), made, rows[where])  # noqa: E711
@@ -137,7 +134,7 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
     few = place is not None and place.stop - place.start == 1 and codec.sizes[place.start] <= VALUES
     if few and isinstance(run.family, HasLogProb):
         return _likeliest(run, cells, number)
-    drawn = [[seed + i + (k << 40) for i in range(len(cells))] for k in range(DRAWS)]
+    drawn = [[other(seed + i, k) for i in range(len(cells))] for k in range(DRAWS)]
     parts = [_decoded(run, cells, seeds, _turns(run, range(len(cells)))) for seeds in drawn]
     return _summed([codec.joined_with(part, rows)[0][:, number] for part in parts])
 

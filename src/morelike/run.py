@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from morelike.writing import Wish
 
 
+TRIES = 8  # draws until an item keeps the rules of its codec
+
+
 @dataclass(frozen=True)
 class Samples:
     """Items that were made: array uint8 (N, H, W, C) or of str (N,), and the seed of each where it has one."""
@@ -122,13 +125,18 @@ class Run:
 
             return Samples(drawn(self, seeds, self._named(label) if label else given or {}), tuple(seeds), self.codec)
         conditions = self.conditions(seeds, self._named(label) if label is not None else given or {})
-        if wish is not None:
+
+        def make(seeds: Sequence[int], rows: np.ndarray) -> np.ndarray:
+            some = {name: value[rows] for name, value in conditions.items()}
+            if wish is None:
+                return self._make(lambda part, c: self.family.sample(part, c), seeds, some)
             from morelike.writing import written
 
-            return Samples(written(self, seeds, conditions, wish), tuple(seeds), self.codec)
-        return Samples(
-            self._make(lambda part, c: self.family.sample(part, c), seeds, conditions), tuple(seeds), self.codec
-        )
+            return written(self, seeds, some, wish)
+
+        whole = wish is None or wish.whole
+        return Samples(until_kept(self.codec, seeds, make) if whole else make(seeds, np.arange(n)), tuple(seeds),
+                       self.codec)  # fmt: skip
 
     def interpolate(self, a: int, b: int, steps: int = 8, *, label: str | None = None) -> Samples:
         """Items on the great circle between the noise of seed a and that of seed b (White 2016)."""
@@ -233,6 +241,27 @@ class Run:
         encode = cast(HasLatent, self.family).encode
         with torch.no_grad():
             return torch.cat([encode(Batch(x, given).slice(at, at + 256)) for at in range(0, len(x), 256)])
+
+
+def until_kept(codec: Any, seeds: Sequence[int], make: Callable[[Sequence[int], np.ndarray], np.ndarray]) -> np.ndarray:
+    """Items (n, ...) of some seeds; those that break the rules of the codec are drawn again, `TRIES` times in all.
+
+    make  seeds, and the places of the items among all -> items
+
+    What is left is drawn from p(x | x keeps the rules), as far as so many tries go (von Neumann 1951).
+    """
+    made = make(seeds, np.arange(len(seeds)))
+    for attempt in range(1, TRIES if hasattr(codec, "kept") else 1):
+        broken = np.flatnonzero(~codec.kept(made))
+        if not len(broken):
+            break
+        made[broken] = make([other(seeds[i], attempt) for i in broken.tolist()], broken)
+    return made
+
+
+def other(seed: int, attempt: int) -> int:
+    """A seed for another attempt, far from its neighbours in the 32 bits, too, that torch's generator looks at."""
+    return seed ^ (attempt * 0x9E3779B97F4A7C15 % 2**63)
 
 
 def _check_count(n: int) -> None:

@@ -35,6 +35,11 @@ class Wish:
     pattern: str | None = None
     manner: Manner = field(default_factory=Manner)
 
+    @property
+    def whole(self) -> bool:
+        """Whether texts go on to their own end."""
+        return not self.stop and self.pattern is None and self.manner.length is None
+
 
 def written(run: Run, seeds: Sequence[int], given: Mapping[str, Tensor], wish: Wish) -> np.ndarray:
     """One text for each seed, the prompt included: (n,) of str."""

@@ -55,7 +55,7 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
         twins = find(codec, sketches, data.hashes, tell=watch.of("Comparing"))
         doubts(found, sketches, labels, data.names, request.seed, watch)
     together = search_fits(len(data), None)
-    kept, held = split(collect.tied(data.hashes, twins.alike if together else ()), request.held_out)
+    kept, held = collect.sides(codec, data, request.held_out, twins.alike if together else ())
     found.counts = {"items": len(data), "left_out": len(lost), "train": len(kept), "held_out": len(held)}
     found.findings += plain_findings(data, labels, twins, (kept, held), getattr(codec, "versions", ""))
     found.findings += across(twins.alike, split(data.hashes, request.held_out)[1], data.names, together)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from morelike.chemistry.valence import fault
 from morelike.codecs._vocabulary import ALL, Characters, characters
 
 SPLIT = re.compile(r"\[[^][]*\]|Cl|Br|%\d\d|.", re.DOTALL)
@@ -41,6 +42,10 @@ class Smiles(Characters):
         self.number |= {char: 1 + place for place, char in enumerate(known)}
         self.pieces += [piece.encode() for piece in pieces]
         self.lengths = np.array([len(piece) for piece in self.pieces], dtype=np.int64)
+
+    def lawful(self, text: str) -> bool:
+        """Whether a text is a molecule that could be."""
+        return not fault(text)
 
     def encode(self, text: str) -> np.ndarray:
         found = list[int]()

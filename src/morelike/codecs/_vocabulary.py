@@ -58,6 +58,10 @@ class Vocabulary:
         """The characters of a text that cannot be written, and what is written in their place."""
         return {}
 
+    def lawful(self, text: str) -> bool:
+        """Whether a whole text could be one of those that this vocabulary is for."""
+        return True
+
 
 class Characters(Vocabulary):
     """One token for each known character; others are spelt in bytes, or written in the nearest known way.

@@ -296,7 +296,8 @@ class Codec:
 
         sizes = self.sizes
         head = partial(Row, sizes=sizes)
-        return Spec(self.shape, tokens=max(sizes), head_shape=(sum(sizes),), head=head, sizes=sizes)
+        columns = tuple(len(self.found[number].sizes) for number in self.places)
+        return Spec(self.shape, max(sizes), (sum(sizes),), head, sizes=sizes, columns=columns)
 
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with a table as a whole, and with which of its rows."""

@@ -199,6 +199,10 @@ class Codec:
             texts[place] = "\n\n".join(self.vocabulary.decode(one) for one in _documents(row))
         return texts
 
+    def kept(self, texts: np.ndarray) -> np.ndarray:
+        """Which of some whole texts (B,) could be, bool (B,): of SMILES those that are molecules, of others all."""
+        return np.array([self.vocabulary.lawful(text) for text in texts.tolist()], bool)
+
     def byte_counts(self, x: Tensor) -> Tensor:
         """int (B, T) -> int64 (B,): bytes of UTF-8 that the tokens after the first stand for, which are predicted."""
         lengths = torch.from_numpy(self.vocabulary.lengths).to(x.device)

@@ -26,7 +26,10 @@ class Spec:
     end         for sequences of varying length, the token that stands at their beginning, at their end and in the room
                 that is left; None where every item has its full length
     allowed     tokens so far (B, t) -> which may follow in any item, bool (B, tokens); None for all
-    sizes       (T,) of a row of a table: how many values each of its cells takes; -1 in a cell is one that is unknown
+    sizes       (T,) of a row of cells: how many values each takes; -1 in a cell is one that is unknown
+    kinds       (T,) of such a row: cells of one kind take the same values; None where each is its own
+    columns     how many cells each column of a table has, one after another; of the two of a number the first is the
+                group and the second the part of it, in order
     """
 
     shape: tuple[int, ...]
@@ -37,6 +40,8 @@ class Spec:
     end: int | None = None
     allowed: Callable[[Tensor], Tensor] | None = None
     sizes: tuple[int, ...] | None = None
+    kinds: tuple[int, ...] | None = None
+    columns: tuple[int, ...] | None = None
 
     @property
     def dims(self) -> int:

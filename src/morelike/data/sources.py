@@ -21,7 +21,7 @@ EXPECTED = (
     "A folder of pictures or texts, a zip or tar of them, .npy, .npz, IDX (.gz), a CSV of file,label, a table of "
     "numbers and categories or with a column of text, a database, or menagerie"
 )
-CODECS = ("auto", "image", "text", "table", "baskets")
+CODECS = ("auto", "image", "text", "table", "baskets", "series")
 
 
 def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
@@ -47,6 +47,8 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
         return open_baskets(path)
     if reading.codec == "table" or (free and _is_table(str(source))):
         return open_frame(source)
+    if reading.codec == "series":
+        return replace(open_frame(source), codec="series")
     if reading.codec == "text" or (reading.codec == "auto" and is_text(path, reading.make)):
         return replace(open_text(path, reading.make, reading.unit), codec="text")
     try:

@@ -32,6 +32,13 @@ class Bulk(Protocol):
     def prepare_all(self, items: Sequence[Item]) -> Iterator[np.ndarray]: ...
 
 
+@runtime_checkable
+class Cuts(Protocol):
+    """A codec whose items are cut out of rows, as windows out of a series; they have names, and fields each."""
+
+    def cut(self, items: Sequence[Item]) -> Sequence[Item]: ...
+
+
 def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, int], None]) -> None:
     """Prepare all items of a source in their order and write them into a folder.
 
@@ -74,23 +81,24 @@ def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, in
 def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[[int, int], None]) -> None:
     """The same for a codec that takes many items at once and leaves none out."""
     hashes, done = list[np.ndarray](), 0
+    items = codec.cut(source.items) if isinstance(codec, Cuts) else source.items
     with open(folder / ARRAY, "wb", buffering=_PIECE) as file:
         file.write(b"\0" * _HEADER)
-        for part in codec.prepare_all(source.items):
+        for part in codec.prepare_all(items):
             file.write(part.tobytes())
             digests = (blake2b(row.data, digest_size=8).digest() for row in np.ascontiguousarray(part))
             hashes.append(np.frombuffer(b"".join(digests), "<u8"))
             done += len(part)
-            progress(done, len(source.items))
+            progress(done, len(items))
         if done < 2:
             raise _too_few(source, done, list(source.problems))
         file.seek(0)
         file.write(_header((done, *part.shape[1:]), part.dtype))
         _settle(file)
     _save(folder / HASHES, np.concatenate(hashes).astype(np.uint64))
-    names = getattr(source.items, "names", None) or [item.name for item in source.items]
+    names = getattr(items, "names", None) or [item.name for item in items]
     table = {"fingerprint": source.fingerprint, "names": names, "problems": source.problems}
-    _write_table(folder, table, [])
+    _write_table(folder, table, getattr(items, "fields", []))
 
 
 def prepared(source: Source, codec: Codec) -> Iterator[tuple[Item, np.ndarray | str]]:

@@ -18,6 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.core.tokens import Manner, counted
 from morelike.nn.causal import Cache, Design, Stack, stack
 from morelike.nn.prefix import Prefix
+from morelike.nn.rows import Vocabularies
 from morelike.samplers.ancestral import Dice, Pen, ancestral, lawful
 
 NETS = ("transformer", "lstm", "gru", "rnn")
@@ -78,7 +79,8 @@ class Model(Family):
     """log p(x) = sum_t log p(x_t | x_<t, given), exactly (Bengio et al. 2003; Radford et al. 2018).
 
     What the sequence is conditioned on stands before it as a prefix of embedded positions, which every token sees and
-    which is not predicted. Documents that share a row do not see each other.
+    which is not predicted. Documents that share a row do not see each other. Cells of a table's row, or of a window of a
+    series, are written in their order; those of each kind have tokens of their own.
     """
 
     exact, watched = True, True
@@ -91,22 +93,19 @@ class Model(Family):
                 f"The data are {what} of shape {spec.shape}", "An autoregressive model writes a sequence of tokens",
                 "Use --family vae or --family gan for such data",
             )  # fmt: skip
-        if spec.sizes is not None:
-            raise OptionError(
-                f"The tokens of these items are the {len(spec.sizes)} cells of a table's row, which differ in kind",
-                "Tokens of one vocabulary", "Use --family anyorder, which is the same idea for rows, or vae",
-            )  # fmt: skip
-        self.spec, self.config, self.tokens = spec, config, spec.tokens
+        self.spec, self.config = spec, config
+        self.places = Vocabularies(spec.sizes, spec.kinds) if spec.sizes else None
+        self.tokens = self.places.count if self.places else spec.tokens
         self.context = spec.shape[0] - (spec.end is not None)  # tokens predicted in a row
         self.batch = max(4, TOKENS_PER_STEP // self.context)
         self.examples = max(1, TOKENS_WANTED // self.context)
         extra = sum(one.shape[0] if one.tokens and one.shape else 1 for one in spec.given.values())
         design = config.design(self.context + extra)
         # without an end there is a token of its own for the beginning
-        self.embed = nn.Embedding(spec.tokens + (spec.end is None), design.width)
+        self.embed = nn.Embedding(self.tokens + (spec.end is None), design.width)
         self.prefix = Prefix(spec.given, design.width)
         self.stack, self.design = stack(design), design
-        self.head = nn.Linear(design.width, spec.tokens, bias=False)
+        self.head = nn.Linear(design.width, self.tokens, bias=False)
         self.head.edge = True  # type: ignore[assignment]
         nn.init.normal_(self.embed.weight, std=0.1)
         nn.init.normal_(self.head.weight, std=0.02)
@@ -132,8 +131,9 @@ class Model(Family):
         """What is read, what is to be predicted from it, and which predictions count: (B, T) each."""
         x = batch.x.long()
         if self.spec.end is None:
+            seen = x if self.places is None else self.places.tokens(x)
             start = x.new_full((len(x), 1), self.tokens)
-            return torch.cat([start, x[:, :-1]], 1), x, counted(self.spec, x, x)
+            return torch.cat([start, seen[:, :-1]], 1), x, counted(self.spec, x, x) & (x >= 0)
         return x[:, :-1], x[:, 1:], counted(self.spec, x[:, :-1], x[:, 1:])
 
     def _segments(self, before: Tensor, after: Tensor) -> Tensor | None:
@@ -163,12 +163,16 @@ class Model(Family):
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
         h, after, counts = self.hidden(batch)
-        return self.head(h), after, counts
+        logits = self.head(h)
+        return logits if self.places is None else self.places.apart(logits), after, counts
 
     def surprise(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-log p of every token in nats, 0 where it does not count, and which count: (B, T) each."""
         h, after, counts = self.hidden(batch)
-        logits = self.head(h[counts]).float()  # no words for the room that is left
+        if self.places is None:
+            logits = self.head(h[counts]).float()  # no words for the room that is left
+        else:
+            logits = self.places.apart(self.head(h))[counts].float()
         nats = F.cross_entropy(logits, after[counts], reduction="none")
         return nats.new_zeros(counts.shape).masked_scatter(counts, nats), counts
 
@@ -209,6 +213,8 @@ class Model(Family):
     def _opened(self, prompt: Tensor) -> Tensor:
         """The prompt behind the token that stands before every sequence."""
         first = self.tokens if self.spec.end is None else self.spec.end
+        if self.places is not None:
+            return F.pad(self.places.tokens(prompt), (1, 0), value=first)
         if prompt.shape[1] and bool((prompt[:, 0] == first).all()):
             return prompt
         return F.pad(prompt, (1, 0), value=first)
@@ -243,11 +249,12 @@ class Reader:
         self.recent: list[Tensor] = []
         self.cache: Cache | None = None
         self.table = model.embed.weight.detach()
+        self.place = 0  # of the cell that comes next, in a row of a table
 
     def begin(self, tokens: Tensor) -> Tensor:
         """Read a prompt, or the newest part of it that there is room for: (B, P) -> (B, tokens)."""
         tokens = tokens[:, -self.room :] if self.slides else tokens
-        self.recent = list(tokens.unbind(1))
+        self.recent, self.place = list(tokens.unbind(1)), tokens.shape[1] - 1
         x, segments, before = self.model.embed(tokens), None, 0
         if self.prefix is not None:
             c, there = self.prefix
@@ -256,19 +263,31 @@ class Reader:
         if self.cache is None:
             self.cache = self.stack.cache(self.rows, before + self.room)
         self.cache.forget()
-        logits = self.model.head(self.stack.read(x, self.cache, segments)[:, -1])
+        logits = self._logits(self.stack.read(x, self.cache, segments)[:, -1])
         if (end := self.model.spec.end) is not None:
             logits[tokens[:, -1] == end, end] = -torch.inf  # no text is empty
         return logits
 
     def step(self, token: Tensor) -> Tensor:
-        """Read one more token of each sequence: (B,) -> (B, tokens)."""
+        """Read one more token of each sequence: (B,) -> (B, tokens); of a row of a table, one more cell."""
+        if (places := self.model.places) is not None:
+            token = token + places.begin[self.place]
+            self.place += 1
         if self.slides:
             self.recent.append(token)
             if len(self.recent) > self.room:
                 return self.begin(torch.stack(self.recent[-max(1, self.room // 2) :], 1))
         assert self.cache is not None, "begin comes first"
-        return self.model.head(self.stack.read(self.table.index_select(0, token), self.cache))
+        return self._logits(self.stack.read(self.table.index_select(0, token), self.cache))
+
+    def _logits(self, h: Tensor) -> Tensor:
+        """Of all tokens, or of the values of the next cell: (B, width) -> (B, tokens)."""
+        if (places := self.model.places) is None:
+            return self.model.head(h)
+        if self.place >= len(places.sizes):
+            return h.new_zeros(len(h), 1)  # behind the last cell nothing is drawn
+        begin = int(places.begin[self.place])
+        return F.linear(h, self.model.head.weight[begin : begin + places.sizes[self.place]])
 
 
 def suited(settings: Mapping[str, Any], epochs: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from morelike.measure.novelty import novelty
 from morelike.measure.panel import SCALES, Scale, figure, measures, of_metric, variety
 from morelike.measure.scene import Kept, Remembered, Scene, arrange, finite
 from morelike.measure.selftest import try_damage
+from morelike.measure.series.evaluate import evaluate_series
 from morelike.measure.table.evaluate import evaluate_rows
 from morelike.measure.text.figures import text_figures
 from morelike.measure.verdict import judge
@@ -46,7 +47,7 @@ def evaluate(
 
     evidence    the items; those that are not finite are left out and counted
     features    what the measures look through, at least one: the first for everything, the others as a cross-check;
-                none are needed for rows of a table, which have measures of their own
+                none are needed for rows of a table and for series, which have measures of their own
     metrics     the codec's own, on items
     family      the model, for its likelihood if it has one
     selftest    whether to try the measures on known damage
@@ -59,6 +60,8 @@ def evaluate(
     say = tell or (lambda stage, fraction: None)
     if evidence.rows is not None:
         return evaluate_rows(evidence, family, seed, say)
+    if evidence.series is not None:
+        return evaluate_series(evidence, family, seed, say)
     clean, kept = finite(evidence)
     scene = arrange(clean, seed)
     looks = [Remembered(one, plain=scene.flatters) for one in features]

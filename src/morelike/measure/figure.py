@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from morelike.core.spec import Spec
+from morelike.measure.series.portrait import Over
+from morelike.measure.series.windows import Series
 from morelike.measure.table.portrait import Portrait
 from morelike.measure.table.sheet import Rows
 from morelike.measure.text.documents import Documents
@@ -29,6 +31,7 @@ class Evidence:
     against              what `held` is: "held out", or the name of another source
     documents            where items are texts, how to read them, and the whole documents that they were cut from
     rows                 where items are rows of a table, the same rows as a user reads them
+    series               where items are series, the same as numbers
     """
 
     made: Tensor
@@ -45,6 +48,7 @@ class Evidence:
     against: str = "held out"
     documents: Documents | None = None
     rows: Rows | None = None
+    series: Series | None = None
 
 
 @dataclass(frozen=True)
@@ -219,3 +223,4 @@ class Measured:
     findings: list[Finding] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
     portrait: Portrait | None = None
+    over: tuple[Over, ...] = ()

@@ -135,7 +135,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             "format": FORMAT, "version": VERSION, "about": report.about, "notes": report.notes,
             "verdict": measured.verdict, "figures": measured.figures, "novelty": novelty,
             "selftest": measured.damages, "features": measured.features, "counts": measured.counts,
-            "columns": measured.portrait, "cost": measured.cost, "forecast": measured.forecast,
+            "columns": measured.over or measured.portrait, "cost": measured.cost, "forecast": measured.forecast,
             "diagnosis": measured.findings, "audit": audited(report.run), "run": history(report.run),
         }
     )  # fmt: skip

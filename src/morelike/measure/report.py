@@ -11,7 +11,7 @@ from pathlib import Path
 
 from morelike.measure.cost import cost as cost_of
 from morelike.measure.figure import Measured, Verdict
-from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, rows, tables, texts
+from morelike.measure.page import cost, findings, first, folder, forecast, method, neighbours, over, rows, tables, texts
 from morelike.measure.page.html import anchor, section
 from morelike.measure.record import Pictures, Report
 from morelike.measure.style import STYLE
@@ -83,6 +83,7 @@ def sections(run: Path, report: Report, *, measured: bool) -> Iterator[tuple[str
     else:
         yield "Samples", shown or folder.sheet(run), ""
         yield "Nearest neighbours", neighbours.neighbours(report.pairs), NEIGHBOURS
+    yield "Over time", over.over(found.over), OVER
     yield "Word for word", texts.passages(found.passages, str(report.about.get("seed", 0))), PASSAGES
     yield "All figures", tables.figures(found.figures), FIGURES
     yield "Class by class", tables.by_label(found.figures, "Class"), CLASSES
@@ -123,6 +124,10 @@ PAIRS = (
 NEAREST = (
     "Made rows above the training rows that they are nearest to; what differs is marked. Rows that are near each other "
     "point at copies; rows that are far do not make a table safe to publish."
+)
+OVER = (
+    "Each column in real windows and in made ones: its values, how values and changes go with earlier ones, and how "
+    "much of it moves slowly or fast. Lines of made windows should lie on those of real ones."
 )
 PASSAGES = (
     "The longest passages of samples that stand in a training document too. Common phrases are there in every text; "

@@ -90,6 +90,7 @@ mark { background: color-mix(in srgb, var(--c4) 30%, transparent); color: inheri
 .alike { color: var(--soft); font-size: .85rem; white-space: nowrap; }
 .histogram .real { fill: var(--c2); } path.real { fill-opacity: .45; } .histogram path.made { fill: none; stroke: var(--c0); stroke-width: 1.8; }
 .histogram rect.made { fill: var(--c0); } i.real { background: var(--c2); } i.made { background: var(--c0); }
+.lines path { fill: none; stroke-width: 1.8; stroke-linejoin: round; } .lines path.real { stroke: var(--c2); } .lines path.made { stroke: var(--c0); } .lines path.axis { stroke: var(--line); }
 .maps { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); }
 .maps figure { margin: 0; } .map { background: var(--panel); } .map .more { fill: var(--c0); } .map .less { fill: var(--c1); }
 .map .blank { fill: none; } i.more { background: var(--c0); } i.less { background: var(--c1); }

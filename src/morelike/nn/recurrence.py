@@ -52,6 +52,11 @@ class Pieces:
         return x[self.row, self.place].unflatten(0, self.shape)
 
 
+def _takes_half(x: Tensor) -> bool:
+    """Whether a cell reads x in bfloat16 here: torch's LSTM refuses it on processors without AVX-512."""
+    return x.device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class Layer(nn.Module):
     """x + out(cell(norm(x))), then x + cross(norm(x)) if there is a memory: (B, T, width) -> same."""
 
@@ -82,6 +87,14 @@ class Layer(nn.Module):
         self, x: Tensor, state: tuple[Tensor, ...] | None, pieces: Pieces | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(B, T, width) -> same, and the last states."""
+        if not _takes_half(x):
+            with torch.autocast(x.device.type, enabled=False):
+                return self._recur(x.float(), state, pieces)
+        return self._recur(x, state, pieces)
+
+    def _recur(
+        self, x: Tensor, state: tuple[Tensor, ...] | None, pieces: Pieces | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         if pieces is None:
             y, last = self.cell(x, state if state is None or len(state) == 2 else state[0])
             return y, last if isinstance(last, tuple) else (last,)

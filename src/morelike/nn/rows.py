@@ -145,3 +145,36 @@ class OneHot(nn.Module):
         out = torch.zeros(len(x), sum(self.sizes), device=x.device)
         places = x.clamp_min(0) + offsets(self.sizes).to(x.device)
         return out.scatter_(1, places, known.float())
+
+
+class Vocabularies(nn.Module):
+    """Cells as tokens of one vocabulary, in which those of each kind have a range of their own.
+
+    `count` is the number of tokens; token `count` stands for a cell that is unknown.
+    """
+
+    begin: Tensor  # (T,) the first token of each cell
+    places: Tensor  # (T, max size) the token of each value, `count` where there is none
+
+    def __init__(self, sizes: Sequence[int], kinds: Sequence[int] | None = None) -> None:
+        super().__init__()
+        kinds = range(len(sizes)) if kinds is None else kinds
+        widest: dict[int, int] = {}
+        for kind, size in zip(kinds, sizes, strict=True):
+            widest[kind] = max(size, widest.get(kind, 0))
+        first = dict(zip(widest, offsets(tuple(widest.values())).tolist(), strict=True))
+        self.sizes, self.count = tuple(sizes), sum(widest.values())
+        begin = torch.tensor([first[kind] for kind in kinds])
+        values = torch.arange(max(sizes))
+        there = values < torch.tensor(self.sizes)[:, None]
+        self.register_buffer("begin", begin, persistent=False)
+        self.register_buffer("places", torch.where(there, begin[:, None] + values, self.count), persistent=False)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """The first t cells of rows, -1 for unknown ones -> tokens: (B, t) -> (B, t)."""
+        return torch.where(x < 0, self.count, x + self.begin[: x.shape[1]])
+
+    def apart(self, logits: Tensor) -> Tensor:
+        """Logits of all tokens -> of the values of each cell, next to nothing behind the last: (B, T, max size)."""
+        more = torch.cat([logits, logits.new_full((*logits.shape[:-1], 1), NEVER)], -1)
+        return more.gather(-1, self.places.expand(len(logits), -1, -1))

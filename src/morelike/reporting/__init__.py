@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,12 @@ from morelike.reporting.pictures import by_class, gallery, pairs, sheets
 from morelike.reporting.samples import draw
 from morelike.reporting.watch import Watch
 from morelike.run import Run
+from morelike.train.folder import BEFORE
+
+SEEN = (
+    "Samples, figures and copies are those of the model before it was trained on the held-out rows as well, so that "
+    f"these are new to it. It is in the folder {BEFORE}, and the run itself has learnt from more rows."
+)
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,15 @@ def report(run: Run, asked: Asked = Asked(), tell: Tell = lambda stage, fraction
     told without it. Raises a three-part error where `asked.against` cannot be read.
     """
     watch = Watch(tell)
+    judged = unseen(run) if asked.against is None else run
     try:
-        known = prepared(run, watch)
+        known = prepared(judged, watch)
     except MorelikeError as error:
         found = without_data(run, asked, error, watch)
     else:
-        found = with_data(run, asked, known, watch)
+        found = with_data(judged, asked, known, watch)
+    if judged is not run:
+        found.notes.append(SEEN)
     complete(run, found, watch)
     watch("Writing", 0.0)
     found.about["seconds"] = watch.seconds()
@@ -85,6 +94,12 @@ def report(run: Run, asked: Asked = Asked(), tell: Tell = lambda stage, fraction
     return found
 
 
+def unseen(run: Run) -> Run:
+    """The run, or what it was before it was trained on its held-out items as well, under the same path."""
+    before = run.path / BEFORE
+    return replace(Run.load(before), path=run.path) if before.is_dir() else run
+
+
 def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     """Everything that is measured on samples and real items."""
     train = trained_on(known, asked.seed)
@@ -92,7 +107,7 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     wanted = wishes(run, asked.samples, train, real, asked.seed)
     made = draw(run, wanted.n, asked.seed, wanted.given, tell)
     evidence = gathered(run, made, wanted, train, real, asked.seed)
-    features = features_for(run, train, known, asked, tell) if evidence.rows is None else []
+    features = features_for(run, train, known, asked, tell) if evidence.rows is None and evidence.series is None else []
     times = duplicates(known, run.recipe["data"].get("together", ()))
     measured = evaluate(
         evidence, features, metrics=run.codec.metrics, family=run.family, selftest=asked.selftest,

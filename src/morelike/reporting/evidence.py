@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from morelike.collect import Prepared
 from morelike.data.sources import open_source
 from morelike.measure.figure import Evidence
+from morelike.measure.series.windows import Series
 from morelike.measure.table.sheet import Rows, Sheet
 from morelike.measure.text.documents import Answers, Documents, Whole
 from morelike.measure.text.figures import HELD_OUT
@@ -109,20 +111,35 @@ def gathered(run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, 
         made, train.x, real.x, run.family.spec, wishes.given.get(name) if name else None, train.labels, real.labels,
         run.labels[name].config.vocabulary if name else (), train.names, torch.from_numpy(train.rows).long(),
         tuple(range(seed, seed + len(made))), real.about, documents, rows_of(run, made, train, real),
+        series_of(run, made, train, real),
     )  # fmt: skip
 
 
 def rows_of(run: Run, made: Tensor, train: Items, real: Items) -> Rows | None:
     """Rows of a table as a user reads them; None where items are something else."""
-    codec, own = run.codec, str(run.recipe["source"])
+    codec = run.codec
     if codec.natural != "table":
         return None
     cells = [codec.decode(made)]
     for items in (train, real):  # as they are there, since encoded ones lack what the codec leaves out
-        source = own if items.about in (train.about, HELD_OUT) else items.about
-        table = open_source(source, run.reading).items if len(items) else []
-        cells.append(codec.natural_rows(table, items.rows) if len(items) else cells[0][:0])
+        cells.append(codec.natural_rows(table_of(run, items, train), items.rows) if len(items) else cells[0][:0])
     return Rows(*(Sheet(codec.columns, codec.kinds, one) for one in cells))
+
+
+def series_of(run: Run, made: Tensor, train: Items, real: Items) -> Series | None:
+    """Windows of series as numbers, real ones as they are in their table; None where items are something else."""
+    codec = run.codec
+    if codec.natural != "series":
+        return None
+    drawn = codec.values(codec.decode(made)) if len(made) else []
+    return Series(codec.columns, drawn, *(codec.natural_values(table_of(run, items, train), items.rows) if len(items)
+                                          else [] for items in (train, real)))  # fmt: skip
+
+
+def table_of(run: Run, items: Items, train: Items) -> Sequence[Any]:
+    """The table that real items were read from."""
+    source = str(run.recipe["source"]) if items.about in (train.about, HELD_OUT) else items.about
+    return open_source(source, run.reading).items
 
 
 def duplicates(known: Prepared, groups: Sequence[Sequence[int]]) -> dict[int, int]:

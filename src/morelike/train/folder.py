@@ -18,6 +18,7 @@ from torch import Tensor
 from morelike.core.errors import RunError
 
 KEPT_STATES = 2
+BEFORE = "before"  # folder in a run of what it was before it was trained on the held-out items as well
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -97,16 +97,15 @@ def row_novelty(sets: Mapping[str, Tensor], columns: Sequence[Column], seed: int
     return Novelty(tuple(figures), _neighbours(judged["made"], made, held, known, seed), RULE)
 
 
-def rate(name: str, judged: Mapping[str, Near]) -> Figure:
+def rate(name: str, judged: Mapping[str, Near], item: str = "row") -> Figure:
     """The share of copies, all of them ("copy_rate") or the exact ones ("exact_rate"), with Wilson's interval."""
     exact = name == "exact_rate"
     hits = {key: one.exact if exact else one.exact | one.near for key, one in judged.items()}
     made, floor, copies, alone = (float(hits[key].double().mean()) for key in ("made", "real", "copies", "trivial"))
     low, high = wilson(int(hits["made"].sum()), len(hits["made"]))
-    what = "are equal to a training row" if exact else "are copies of a training row"
-    says = f"{_hundred(made)} samples {what}; of real rows, {_hundred(floor)} are equal or as near to another one."
-    if exact:
-        says = f"{_hundred(made)} samples {what}; of real rows, {_hundred(floor)} are equal to another one."
+    what, like = ("equal to", "equal") if exact else ("copies of", "equal or as near")
+    says = (f"{_hundred(made)} samples are {what} a training {item}; of real {item}s, {_hundred(floor)} are {like} to "
+            "another one.")  # fmt: skip
     return Figure(
         name, "Exact copies" if exact else "Copies", "lower", made, low, high, floor, copies, alone, says=says
     )
@@ -126,10 +125,11 @@ def leanings(sets: Mapping[str, Tensor], judged: Mapping[str, Near], known: Know
     test = {name: copying_test(judged[key].distance, real)
             for name, key in (("value", "made"), ("copies", "copies"), ("trivial", "trivial"))}  # fmt: skip
     test["floor"] = copying_test(*real.tensor_split(2))
-    return [_leaning("distance_ratio", ratio), _leaning("copying_test", test)]
+    return [leaning("distance_ratio", ratio), leaning("copying_test", test)]
 
 
-def _leaning(name: str, found: Mapping[str, Estimate]) -> Figure:
+def leaning(name: str, found: Mapping[str, Estimate]) -> Figure:
+    """A measure that calls no single item a copy, by what it was measured on."""
     title, ideal, says = LEANINGS[name]
     value, floor, copies, alone = (found[key] for key in ("value", "floor", "copies", "trivial"))
     if value.value is None:

@@ -86,19 +86,23 @@ def columns_and_pairs(tables: Tables) -> list[Figure]:
     return found
 
 
-def beside(of: Callable[[Tensor, Tensor], float], sets: Sets, fold: Sequence[Fold]) -> Anchored:
-    """A statistic with what it stands beside; the interval, which takes eight times as long, for the samples alone."""
+def beside(
+    of: Callable[[Tensor, Tensor], float], sets: Sets, fold: Sequence[Fold], most: float | None = 1.0
+) -> Anchored:
+    """A statistic from 0 to `most` with what it stands beside; the interval, which takes eight times as long, for the
+    samples alone."""
     plain = anchored(lambda a, b: checked(Estimate(of(a, b))), sets, fold)
     if plain.value.value is None:
         return plain
     made, real = fold[0].made.double()[:, None], fold[0].real.double()[:, None]  # which rows, as rows may lack values
     again = jackknife(lambda a, b: of(sets.made[a[:, 0].long()], sets.real[b[:, 0].long()]), made, real)
-    return replace(plain, value=_within(again))
+    return replace(plain, value=_within(again, most))
 
 
-def _within(one: Estimate) -> Estimate:
-    """The same with an interval that does not leave [0, 1], as none of these statistics does."""
-    low, high = (None if each is None else min(max(each, 0.0), 1.0) for each in (one.low, one.high))
+def _within(one: Estimate, most: float | None) -> Estimate:
+    """The same with an interval that does not leave [0, most], as none of these statistics does."""
+    end = math.inf if most is None else most
+    low, high = (None if each is None else min(max(each, 0.0), end) for each in (one.low, one.high))
     return replace(one, low=low, high=high)
 
 

@@ -13,10 +13,10 @@ from morelike.measure.figure import Evidence, Figure
 from morelike.measure.likelihood import log_probs
 
 ROWS = 2_000  # of each kind
-TITLES = {"nats_per_row": "Nats per row", "likelihood_gap": "Likelihood gap, new against known rows"}
+TITLES = {"nats_per_{}": "Nats per {}", "likelihood_gap": "Likelihood gap, new against known {}s"}
 
 
-def row_likelihood(evidence: Evidence, family: Family, seed: int = 0) -> list[Figure]:
+def row_likelihood(evidence: Evidence, family: Family, seed: int = 0, item: str = "row") -> list[Figure]:
     """-log p(x) of held-out rows in nats, and by how much they cost more than training rows.
 
     Empty for a family without a likelihood. p is a probability of cells, so that families on the same codec can be
@@ -25,11 +25,11 @@ def row_likelihood(evidence: Evidence, family: Family, seed: int = 0) -> list[Fi
     """
     if not isinstance(family, HasLogProb):
         return []
-    spec = family.spec
+    spec, names = family.spec, {name.format(item): title.format(item) for name, title in TITLES.items()}
     why = "the model is conditioned on something else" if spec.given else ""
-    why = why or (f"there are only {len(evidence.held)} held-out rows" if len(evidence.held) < 2 else "")
+    why = why or (f"there are only {len(evidence.held)} held-out {item}s" if len(evidence.held) < 2 else "")
     if why:
-        return [Figure(name, title, reason=why) for name, title in TITLES.items()]
+        return [Figure(name, title, reason=why) for name, title in names.items()]
     draw = torch.Generator().manual_seed(seed)
     held, train = (one[torch.randperm(len(one), generator=draw)[:ROWS]] for one in (evidence.held, evidence.train))
     with torch.random.fork_rng(devices=[]):
@@ -38,17 +38,18 @@ def row_likelihood(evidence: Evidence, family: Family, seed: int = 0) -> list[Fi
     alone = independent(evidence.train, held, spec.sizes or (spec.tokens or 0,) * held.shape[1])
     if not bool(new.isfinite().all()):
         impossible = int((~new.isfinite()).sum())
-        why = f"the model finds {impossible} of {len(new)} new rows impossible"
-        return [Figure(name, title, reason=why) for name, title in TITLES.items()]
+        why = f"the model finds {impossible} of {len(new)} new {item}s impossible"
+        return [Figure(name, title, reason=why) for name, title in names.items()]
     half, value, gap = _half(new), float(new.mean()), float(new.mean() - known.mean())
     exact = "exactly" if family.exact else "at most, for the model knows a bound only,"
-    says = f"New rows cost {exact} {value:.4g} nats each; with each cell drawn on its own {alone:.4g}."
-    cost = Figure("nats_per_row", TITLES["nats_per_row"], "lower", value, value - half, value + half, None,
+    says = f"New {item}s cost {exact} {value:.4g} nats each; with each cell drawn on its own {alone:.4g}."
+    cost = Figure(f"nats_per_{item}", names[f"nats_per_{item}"], "lower", value, value - half, value + half, None,
                   float(known.mean()), alone, says=says)  # fmt: skip
     wide = math.hypot(half, _half(known))
-    says = f"New rows cost {gap:.3g} nats more than those it was trained on, which it fits closer." if gap > wide else (
-        "New rows cost no more than those it was trained on: it has not learned them by heart.")  # fmt: skip
-    return [cost, Figure("likelihood_gap", TITLES["likelihood_gap"], "even", gap, gap - wide, gap + wide, 0.0,
+    says = f"New {item}s cost no more than those it was trained on: it has not learned them by heart."
+    if gap > wide:
+        says = f"New {item}s cost {gap:.3g} nats more than those it was trained on, which it fits closer."
+    return [cost, Figure("likelihood_gap", names["likelihood_gap"], "even", gap, gap - wide, gap + wide, 0.0,
                          ideal=0.0, says=says)]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ FEWEST = 20  # rows of each kind
 
 
 def two_sample_score(
-    made: Tensor, real: Tensor, columns: Sequence[Column], *, new: int | None = None, seed: int = 0
+    made: Tensor, real: Tensor, columns: Sequence[Column], *, new: int | None = None, run: int = 1, seed: int = 0
 ) -> Estimate:
     """How little a classifier tells made rows from real ones: 1 when it cannot, 0 when it always can.
 
@@ -31,6 +31,7 @@ def two_sample_score(
     made, real  coded rows (N, C) and (M, C)
     new         so many real rows, the first ones, that the model never saw: the classifier is judged on these alone
                 and learns from the others as well; None for all
+    run         so many rows next to each other belong together: they are judged in one fold, and count as one
 
     Gradient-boosted trees (`HistGradientBoostingClassifier`), three stratified folds. Were a share s of the rows drawn
     from the law of the data and every other one recognised, the score would be s. The interval is DeLong's (1988).
@@ -46,7 +47,7 @@ def two_sample_score(
         return Estimate(reason=f"there are {min(len(made), judged)} rows of a kind, and {FEWEST} are needed")
     x = table(torch.cat([made, real]), columns)
     y = np.concatenate([np.zeros(len(made)), np.ones(len(real))])
-    fold = _folds(len(made), judged, len(real) - judged, seed)
+    fold = _folds(len(made), judged, len(real) - judged, run, seed)
     scores, variance = [], 0.0
     for one in range(FOLDS):
         trees = HistGradientBoostingClassifier(
@@ -57,7 +58,7 @@ def two_sample_score(
         area, error = auc(p[own == 1], p[own == 0])
         scores.append(2 * max(area, 0.5) - 1)
         variance += (2 * error) ** 2
-    return around(1 - sum(scores) / FOLDS, Z * math.sqrt(variance) / FOLDS, 0.0, 1.0)
+    return around(1 - sum(scores) / FOLDS, Z * math.sqrt(variance * run) / FOLDS, 0.0, 1.0)
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
@@ -109,8 +110,12 @@ def lacking() -> Estimate:
     return Estimate(reason=f"{error.found}: {error.action}")
 
 
-def _folds(made: int, judged: int, known: int, seed: int) -> np.ndarray:
+def _folds(made: int, judged: int, known: int, run: int, seed: int) -> np.ndarray:
     """The fold in which each row is judged, (made + judged + known,); -1 for known rows, which are never judged."""
     random = np.random.default_rng(seed)
-    parts = [random.permutation(count) % FOLDS for count in (made, judged)]
+    if run > 1:  # in whole blocks, which hold several times what belongs together
+        sizes = [max(2 * run, -(-count // (4 * FOLDS))) for count in (made, judged)]
+        parts = [np.arange(count) // size % FOLDS for count, size in zip((made, judged), sizes, strict=True)]
+    else:
+        parts = [random.permutation(count) % FOLDS for count in (made, judged)]
     return np.concatenate([*parts, np.full(known, -1)])

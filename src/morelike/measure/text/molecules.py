@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from morelike.chemistry.smiles import Malformed, parse
+from morelike.chemistry.valence import fault, wrong
 from morelike.measure.anchors import Anchored, Fold, Measure, Sets, anchored
 from morelike.measure.figure import Estimate, Figure
 from morelike.measure.interval import wilson
 from morelike.measure.panel import Scale, figure, jackknife
-from morelike.measure.text.smiles import Malformed, parse
-from morelike.measure.text.valence import fault, wrong
 
 MOSTLY, LOOKED_AT = 0.95, 2_000  # share of the training texts that have to be molecules, and how many are looked at
 JOINED, SIGNS = 0.5, re.compile(r"[\[(=#\d]")  # share that has to have one of these: words such as "BIN" have none

@@ -71,6 +71,13 @@ class Molecule:
             passed[other if one == atom else one] ^= passed[atom]
         return found
 
+    def settled(self) -> Molecule:
+        """The same with bonds that do not say their order: aromatic within a ring, single outside."""
+        ringed = self.ringed() if any(bond.order == GUESSED for bond in self.bonds) else []
+        orders = (AROMATIC if ringed[place] else 1 for place, bond in enumerate(self.bonds) if bond.order == GUESSED)
+        bonds = [bond._replace(order=next(orders)) if bond.order == GUESSED else bond for bond in self.bonds]
+        return Molecule(self.atoms, bonds)
+
     def rings(self) -> int:
         """How many rings: bonds - atoms + parts (Euler)."""
         return len(self.bonds) - len(self._tree()[0])
@@ -94,7 +101,7 @@ class Molecule:
         return {place for _, place in order}, order
 
 
-class _Reader:
+class Reader:
     """Reads token after token: where the chain stands, what bond was written, which branches and rings are open."""
 
     def __init__(self) -> None:
@@ -106,7 +113,26 @@ class _Reader:
         self.pairs: set[tuple[int, int]] = set()
         self.before = "begin"
 
-    def atom(self, atom: Atom) -> None:
+    def copy(self) -> Reader:
+        """One that reads on by itself."""
+        new = Reader()
+        new.molecule = Molecule(self.molecule.atoms[:], self.molecule.bonds[:])
+        new.at, new.bond, new.before = self.at, self.bond, self.before
+        new.branches, new.rings, new.pairs = self.branches[:], dict(self.rings), set(self.pairs)
+        return new
+
+    def read(self, found: re.Match[str]) -> None:
+        """Go on by one match of `TOKEN`. Raises `Malformed` where it may not follow."""
+        if (new := atom(found)) is not None:
+            self.add(new)
+        elif found["bond"]:
+            self.link(found[0])
+        elif found["ring"]:
+            self.ring(int(found[0].lstrip("%")))
+        else:
+            self.sign(found[0])
+
+    def add(self, atom: Atom) -> None:
         here = len(self.molecule.atoms)
         self.molecule.atoms.append(atom)
         if self.at is not None:
@@ -160,35 +186,30 @@ class _Reader:
             raise Malformed(f"it ends after {self.before}")
         if self.rings or self.branches:
             raise Malformed("a ( without a )" if self.branches else f"ring {min(self.rings)} is open")
-        ringed = self.molecule.ringed() if any(bond.order == GUESSED for bond in self.molecule.bonds) else []
-        for place, bond in enumerate(self.molecule.bonds):
-            if bond.order == GUESSED:
-                self.molecule.bonds[place] = bond._replace(order=AROMATIC if ringed[place] else 1)
-        return self.molecule
+        return self.molecule.settled()
 
 
 def parse(text: str) -> Molecule:
     """The molecule that a SMILES writes. Raises `Malformed` where it is none; valences are not looked at."""
-    reader, place = _Reader(), 0
+    reader, place = Reader(), 0
     while place < len(text):
         found = TOKEN.match(text, place)
         if found is None:
             raise Malformed(f"{text[place]!r} at place {place + 1}")
-        token, place = found[0], found.end()
-        if found["bracket"]:
-            reader.atom(_bracket(token))
-        elif found["atom"]:
-            reader.atom(Atom(NUMBER[token.capitalize()], token.islower()))
-        elif found["bond"]:
-            reader.link(token)
-        elif found["ring"]:
-            reader.ring(int(token.lstrip("%")))
-        else:
-            reader.sign(token)
+        place = found.end()
+        reader.read(found)
     return reader.end()
 
 
-def _bracket(token: str) -> Atom:
+def atom(found: re.Match[str]) -> Atom | None:
+    """The atom of a match of `TOKEN`, None where it is another sign."""
+    if found["bracket"]:
+        return bracket(found[0])
+    return Atom(NUMBER[found[0].capitalize()], found[0].islower()) if found["atom"] else None
+
+
+def bracket(token: str) -> Atom:
+    """The atom of a bracket such as [13C@@H2-2]. Raises `Malformed`."""
     found = BRACKET.fullmatch(token)
     if found is None or (element := NUMBER.get(found["symbol"].capitalize())) is None:
         raise Malformed(f"{token} is no atom")

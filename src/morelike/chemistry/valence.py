@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from morelike.measure.text.smiles import AROMATIC, NUMBER, Malformed, Molecule, parse
+from morelike.chemistry.smiles import AROMATIC, NUMBER, Atom, Malformed, Molecule, parse
 
 USUAL = (  # bonds that an atom may have, hydrogens included; others than these elements may have any
     ("H Li Na K Rb Cs F Cl Br", (1,)), ("Be Mg Ca Sr Ba O", (2,)), ("B Al Ga In N", (3,)), ("C Ge", (4,)),
@@ -25,32 +25,51 @@ def fault(text: str) -> str:
 
 
 def wrong(molecule: Molecule) -> str:
-    """What is wrong with the valences of a molecule, "" where nothing is.
+    """What is wrong with the valences of a molecule, "" where nothing is."""
+    try:
+        fits = alternates(molecule, lacking(molecule))
+    except Malformed as error:
+        return str(error)
+    return "" if fits else "its aromatic rings have no double bonds that fit"
 
-    A charged atom may have the bonds of the element that has as many electrons, as N+ those of C. An aromatic atom
-    needs a double bond where its single bonds and hydrogens are fewer than it may have.
+
+def bonds_of(atom: Atom) -> tuple[int, ...] | None:
+    """How many bonds an atom may have, hydrogens included; None for any.
+
+    A charged atom may have those of the element that has as many electrons, as N+ those of C.
+    """
+    return VALENCES.get(atom.element - atom.charge) if atom.element else None
+
+
+def lacking(molecule: Molecule, whole: bool = True) -> list[int]:
+    """The aromatic atoms that need a double bond: their single bonds and hydrogens are fewer than they may have.
+
+    Raises `Malformed` where an atom has more bonds than it may have, or, in a whole molecule, is aromatic outside a
+    ring; in a part of one it may come into a ring yet, and is left out.
     """
     bonds, cyclic = [0] * len(molecule.atoms), [False] * len(molecule.atoms)
     for (one, other, order), ringed in zip(molecule.bonds, molecule.ringed(), strict=True):
         for end in (one, other):
             bonds[end] += order or 1
             cyclic[end] |= ringed
-    lacking = []
+    found = []
     for place, atom in enumerate(molecule.atoms):
         if atom.aromatic and not cyclic[place]:
-            return f"atom {place + 1} is aromatic outside a ring"
-        allowed = VALENCES.get(atom.element - atom.charge)
-        if atom.element == 0 or allowed is None:
+            if not whole:
+                continue
+            raise Malformed(f"atom {place + 1} is aromatic outside a ring")
+        allowed = bonds_of(atom)
+        if allowed is None:
             continue
         has = bonds[place] + (atom.hydrogens or 0)
         if has == (4 if atom.aromatic else 5) and _uncharged(molecule, place):
             allowed = (5,)
         most = next((number for number in allowed if number >= has), None)
         if most is None:
-            return f"atom {place + 1} has {has} bonds"
+            raise Malformed(f"atom {place + 1} has {has} bonds")
         if atom.aromatic and most > has:
-            lacking.append(place)
-    return "" if alternates(molecule, lacking) else "its aromatic rings have no double bonds that fit"
+            found.append(place)
+    return found
 
 
 def _uncharged(molecule: Molecule, place: int) -> bool:

@@ -1,0 +1,1 @@
+"""Molecules in a line of text: their grammar, their valences, and what may follow."""

@@ -1,0 +1,226 @@
+"""From cells of windows to values, one step after another, so that each refers to what has been drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from morelike.codecs._columns import Column
+from morelike.codecs._series_time import times_as
+from morelike.codecs._series_tracks import Track
+from morelike.codecs.table import followed, hashed, mixed, uniform
+
+if TYPE_CHECKING:
+    from morelike.codecs.series import Codec
+
+TRIES = 4  # draws within a cell until a value keeps the order of columns; then it is moved as little as that takes
+BIG = 1e300  # beyond it a value is no number any more
+
+
+@dataclass
+class Piece:
+    """A window of a series, or all of one.
+
+    times  (T,) seconds since 1970, or numbers, or the number of the step
+    rows   (T, C) objects as the table has them, in all its columns; those that name the series are None
+    name   of the series, where it has one
+    """
+
+    times: np.ndarray
+    rows: np.ndarray
+    name: object = None
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass
+class State:
+    """What has been drawn so far of some windows.
+
+    floats   (B, L, K) the numbers of each track, NaN for missing and for categories
+    objects  by track (B, L), the values of those that are no plain numbers
+    times    (B, L)
+    known    steps that are given
+    """
+
+    floats: np.ndarray
+    objects: dict[int, np.ndarray]
+    times: np.ndarray
+    known: int = 0
+    last: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def empty(cls, codec: Codec, count: int) -> State:
+        """Nothing drawn."""
+        steps, tracks = codec.config.steps, codec.config.tracks
+        objects = {n: np.full((count, steps), None, object) for n, one in enumerate(tracks) if not one.plain}
+        return cls(np.full((count, steps, len(tracks)), np.nan), objects, np.full((count, steps), np.nan))
+
+
+def unrolled(codec: Codec, cells: np.ndarray) -> np.ndarray:
+    """Cells (B, T) -> objects (B,), a `Piece` each."""
+    state = drawn(codec, cells, State.empty(codec, len(cells)))
+    return pieces(codec, state, codec.layout.lengths(cells))
+
+
+def drawn(codec: Codec, cells: np.ndarray, state: State) -> State:
+    """The state with all steps drawn that are not given."""
+    seeds, layout, clock = hashed(cells), codec.layout, codec.config.clock
+    if not state.known:
+        state.times[:, 0] = started(codec, cells, seeds)
+    for step in range(state.known, layout.steps):
+        for number, track in enumerate(layout.tracks):
+            if (where := layout.where.get((step, number))) is None:
+                continue
+            at = np.maximum(cells[:, where], 0)
+            salt = mixed(seeds + np.uint64(step * 1009 + number))
+            if number in state.objects:
+                column = track.level
+                state.objects[number][:, step] = column.decode(at, uniform(salt, 0))
+            else:
+                state.floats[:, step, number] = _number(codec, state, (step, number), at, salt)
+        if step:
+            ahead = state.floats[:, step, 0] if layout.gap else None
+            state.times[:, step] = state.times[:, step - 1] + ahead if ahead is not None else np.nan
+    if not layout.gap:
+        state.times = clock.after(state.times[:, 0], layout.steps)
+    return state
+
+
+def _number(codec: Codec, state: State, place: tuple[int, int], at: np.ndarray, salt: np.ndarray) -> np.ndarray:
+    """Values (B,) of a track at a step, drawn within their cells so that orders are kept."""
+    step, number = place
+    track = codec.layout.tracks[number]
+    low, high = bounds(codec, state, step, track)
+    value = np.full(len(at), np.nan)
+    left = np.arange(len(at))
+    for attempt in range(TRIES):
+        value[left] = _draw(codec, state, place, at[left], uniform(salt[left], attempt), left)
+        with np.errstate(invalid="ignore"):
+            left = np.flatnonzero((value < low) | (value > high))
+        if not len(left):
+            return value
+    return np.where(np.isnan(value), np.nan, np.clip(value, low, high))
+
+
+def _draw(
+    codec: Codec, state: State, place: tuple[int, int], at: np.ndarray, u: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    step, number = place
+    track = codec.layout.tracks[number]
+    coder = track.coder(step == 0)
+    value = track.decode(at, u, coder).astype(np.float64)
+    if coder is track.change:
+        when = step if track.now else step - 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = track.absolute(value, latest(state, when, track.of, rows, codec))
+        value = np.where(np.abs(value) < BIG, value, np.nan)
+    return rounded(value, column_of(codec, track))
+
+
+def column_of(codec: Codec, track: Track) -> Column:
+    """The column of the table that a track is, or what tells the gaps in time."""
+    return codec.config.found[track.column] if track.column >= 0 else track.level
+
+
+def rounded(value: np.ndarray, column: Column) -> np.ndarray:
+    """With as many decimals as the column has."""
+    return value if column.style.decimals is None else np.round(value, column.style.decimals)
+
+
+def latest(state: State, step: int, number: int, rows: np.ndarray, codec: Codec) -> np.ndarray:
+    """The last known value (n,) of a track up to a step; its usual one where there is none."""
+    found = np.full(len(rows), np.nan)
+    while step >= 0 and np.isnan(found).any():
+        found = np.where(np.isnan(found), state.floats[rows, step, number], found)
+        step -= 1
+    level = codec.layout.tracks[number].level
+    return np.where(np.isnan(found), level.low[len(level.low) // 2], found)
+
+
+def bounds(codec: Codec, state: State, step: int, track: Track) -> tuple[np.ndarray, np.ndarray]:
+    """Between which numbers (B,) a value has to be by the orders of columns drawn before it."""
+    low, high = np.full(len(state.floats), -np.inf), np.full(len(state.floats), np.inf)
+    number = {one.column: place for place, one in enumerate(codec.layout.tracks)}
+    for rule in codec.config.kept:
+        if rule.kind != "order" or rule.of[0] not in number or rule.to not in number:
+            continue
+        for mine, other, up in ((rule.of[0], rule.to, False), (rule.to, rule.of[0], True)):
+            if mine == track.column and number[other] not in state.objects:
+                value = state.floats[:, step, number[other]]
+                low = np.where(np.isnan(value), low, np.maximum(low, value)) if up else low
+                high = high if up else np.where(np.isnan(value), high, np.minimum(high, value))
+    return low, np.maximum(low, high)
+
+
+def started(codec: Codec, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Times (B,) at which windows begin, drawn among those of the data in the same part of the calendar."""
+    clock = codec.config.clock
+    if not clock.starts or not clock.time:
+        return np.zeros(len(cells))
+    starts = np.array(clock.starts)
+    u = uniform(seeds, 7)
+    if not codec.layout.begin:
+        return starts[np.minimum((u * len(starts)).astype(np.int64), len(starts) - 1)]
+    told, found = codec.begun(starts), np.empty(len(cells))
+    for row, cell in enumerate(cells[:, : len(codec.layout.begin)]):
+        fit = told == cell
+        best = np.flatnonzero(fit.sum(1) == fit.sum(1).max())
+        found[row] = starts[best[int(u[row] * len(best))]]
+    return found
+
+
+def pieces(codec: Codec, state: State, lengths: np.ndarray) -> np.ndarray:
+    """Windows (B,) as the table would have them."""
+    found = np.empty(len(lengths), object)
+    columns, count = codec.config.found, len(lengths) * codec.config.steps
+    rows = np.full((count, len(columns)), None, object)
+    for number, track in enumerate(codec.layout.tracks):
+        if track.column >= 0:
+            flat = state.floats[:, :, number].reshape(-1)
+            plain = column_of(codec, track).plain(flat) if number not in state.objects else state.objects[number]
+            rows[:, track.column] = plain.reshape(-1)
+    for number, column in enumerate(columns):
+        if column.kind == "constant" and column.values:
+            rows[:, number] = column.values[0]
+    for rule in codec.config.kept:
+        if rule.derives:
+            rows[:, rule.to] = followed(rule, columns, rows)
+    if codec.time is not None:
+        at = [one.name for one in columns].index(codec.time.name)
+        rows[:, at] = times_as(codec.time, np.nan_to_num(state.times.reshape(-1)))
+    whole = rows.reshape(len(lengths), codec.config.steps, len(columns))
+    for row, length in enumerate(lengths.tolist()):
+        found[row] = Piece(state.times[row, :length], whole[row, :length])
+    return found
+
+
+def slid(codec: Codec, cells: np.ndarray, state: State, by: int) -> tuple[np.ndarray, State]:
+    """Windows (B, T) that begin some steps later, and what is known of them; later cells are -1."""
+    layout, kept = codec.layout, codec.config.steps - by
+    later = State.empty(codec, len(cells))
+    later.known = kept
+    later.floats[:, :kept], later.times[:, :kept] = state.floats[:, by:], state.times[:, by:]
+    for number, one in state.objects.items():
+        later.objects[number][:, :kept] = one[:, by:]
+    moved = np.full_like(cells, -1)
+    for (step, number), where in layout.where.items():
+        if number == -2 and step < kept:
+            moved[:, where] = 0
+        if number >= 0 and step < kept:
+            source = layout.where[step + by, number]
+            if step == 0 and len(source) and layout.tracks[number].change is not None and not layout.tracks[number].now:
+                track = layout.tracks[number]
+                level = track.encode(state.floats[:, by, number], track.level)
+                moved[:, where] = level[:, : len(where)]
+            else:
+                moved[:, where] = cells[:, source]
+    if layout.begin:
+        moved[:, : len(layout.begin)] = codec.begun(later.times[:, 0])
+    return moved, later
+
+

@@ -1,0 +1,266 @@
+"""How a series becomes cells is settled: time, columns, tracks, windows, and which of these are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from morelike.codecs._bins import Resolution, places, resolution
+from morelike.codecs._columns import Column
+from morelike.codecs._kinds import DROP, asked, guess
+from morelike.codecs._rules import find, gather
+from morelike.codecs._seen import Wish, see
+from morelike.codecs._series_layout import Layout
+from morelike.codecs._series_time import DAY, Clock, Ordered, calendar, found_time, ordered, pace
+from morelike.codecs._series_tracks import Track, tracks
+from morelike.codecs._worded import identifier
+from morelike.core.errors import DataError, unknown
+
+if TYPE_CHECKING:
+    from morelike.codecs.series import Config
+
+STEPS, MOST = 24, 1_200  # of a window where nothing is said; cells of one
+WINDOWS, STARTS = 60_000, 2_000  # windows that are cut at most; times at which they begin that are kept
+FEW_SERIES, STRETCH, STRETCHES = 10, 3, 8  # series from which whole ones are held out; windows in a stretch; of these
+SHOWN = 60
+
+
+def fitted(config: Config, table: Any, name: str) -> tuple[Config, str]:
+    """The configuration with all that is settled by the data, and what was found in words."""
+    kinds = asked(config.columns)
+    for one in kinds:
+        if one not in table.columns:
+            raise unknown("column", one, table.columns)
+    table = table.select([one for one in table.columns if kinds.get(one) != DROP])
+    time, entity = found_time(table, config.time, config.entity)
+    rows = ordered(table, time, entity)
+    dated = time is not None and time.kind == "date"
+    even = pace(rows, dated) if time is not None else (1.0, 0)
+    clock = Clock(time.name if time else "", entity, dated, *(even or (0.0, 0)))
+    rows = ordered(table, time, entity, even)
+    if not len(rows.times):
+        raise DataError(f"{name} has no row whose time can be read", "Dates or numbers", "Name another: --set time=…")
+    own = _columns(rows, (time, entity), kinds, config.bins)
+    rules = find(gather([_plain(one, clock) for one in own], rows.table)) if config.rules else ()
+    config = replace(config, found=own, kept=tuple(rules), clock=clock)
+    config = _tracked(config, rows, even is None)
+    _refuse(config, name)
+    config, note = _windowed(config, rows)
+    return config, said(config, rows, note)
+
+
+def _plain(column: Column, clock: Clock) -> Column:
+    """A column as rules are sought among; time and series follow none."""
+    return replace(column, kind="constant") if column.name in (clock.time, clock.entity) else column
+
+
+def _columns(
+    rows: Ordered, named: tuple[Column | None, str], kinds: Mapping[str, str], bins: int | None
+) -> tuple[Column, ...]:
+    """All columns, in their order."""
+    time, entity = named
+    count, width = len(rows.times), rows.table.width
+    fitting = resolution(count, width)
+    wish = Wish(Resolution(bins or fitting.coarse, fitting.fine, fitting.few), int(np.clip(count / 2_000, 2, 10)))
+    found = []
+    for name in rows.table.columns:
+        if time is not None and name == time.name:
+            found.append(time)
+        elif name == entity:
+            found.append(identifier(see(name, rows.table[name])))
+        else:
+            column = guess(name, rows.table[name], replace(wish, kind=kinds.get(name, "")))
+            whole = column.kind == "identifier" and name not in kinds and column.low and not _steady(rows, name)
+            column = guess(name, rows.table[name], replace(wish, kind="number")) if whole else column
+            found.append(_left_out(column))
+    return tuple(found)
+
+
+def _steady(rows: Ordered, name: str) -> bool:
+    """Whether a column of whole numbers counts the rows."""
+    values = rows.table[name].cast(float, strict=False).to_numpy()
+    return len(set(np.diff(values).tolist())) == 1
+
+
+def _left_out(column: Column) -> Column:
+    """Dates beside the time are not learnt."""
+    if column.kind != "date":
+        return column
+    said = "dates beside the time, not learnt: they come out empty"
+    return replace(column, kind="text", holes=True, said=said)
+
+
+def _tracked(config: Config, rows: Ordered, gaps: bool) -> Config:
+    """With its tracks, the gap to the step before being the first where that varies."""
+    follow = {rule.to for rule in config.kept if rule.derives}
+    columns = list(config.found)
+    for place, column in enumerate(columns):
+        if place in follow or column.name in (config.clock.time, config.clock.entity):
+            columns[place] = replace(column, kind="constant")
+    values = {place: column.floats(rows.table[column.name]) for place, column in enumerate(columns)
+              if column.kind == "number" and column.low and not any(isinstance(v, str) for v in column.values)}  # fmt: skip
+    wanted = config.bins or max(4, len(rows.times) // 10)
+    found = tracks(columns, values, rows.begins, wanted)
+    if gaps:
+        found = [_gap(rows, config.clock), *(replace(one, of=one.of + (one.of >= 0)) for one in found)]
+    return replace(config, tracks=tuple(found))
+
+
+def _gap(rows: Ordered, clock: Clock) -> Track:
+    ahead = np.diff(rows.times)[~rows.begins[1:]]
+    known, counts = np.unique(ahead, return_counts=True)
+    wanted = Resolution(FEW_SERIES * 3, 8, 0)
+    low, high, groups = places(known, counts, wanted)
+    whole = bool((known % 1 == 0).all())
+    style = replace(Column("", "number").style, decimals=0 if whole else None)
+    column = Column("time since the last", "number", "Float64", False, low=tuple(low.tolist()), style=style,
+                    high=tuple(high.tolist()), groups=tuple(groups.tolist()))  # fmt: skip
+    return Track(-1, column)
+
+
+def _refuse(config: Config, name: str) -> None:
+    if not any(config.found[track.column].kind == "number" for track in config.tracks if track.column >= 0):
+        kinds = "; ".join(f"{column.name}: {column.said}" for column in config.found[:5])
+        raise DataError(f"{name} has no column of numbers that vary ({kinds})", "One at least",
+                        "Name its kind: --set columns=NAME=number, or learn it as a table: --codec table")  # fmt: skip
+
+
+def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
+    """With the length of windows, and a note where it is not what was asked for."""
+    sizes = np.array([end - begin for begin, end in rows.pieces])
+    if len(rows.times) < 4 or sizes.max() < 3:
+        raise DataError(f"The longest series has {sizes.max():,} rows", "At least three", "Name a longer one")
+    per_step = sum(len(track.cells(False)) for track in config.tracks)
+    if per_step * STEPS > MOST:  # very many columns: parts of groups are drawn, not learnt
+        config = replace(config, tracks=tuple(replace(one, fine=False) for one in config.tracks))
+        per_step = len(config.tracks)
+    most, note = max(2, MOST // (per_step + 1)), ""
+    whole = len(sizes) >= FEW_SERIES and config.length is None and sizes.max() <= min(most, 4 * STEPS)
+    if whole and sizes.min() < sizes.max():
+        least = max(1, int(sizes.min()))
+        return _started(replace(config, steps=int(sizes.max()), least=least), rows), ""
+    wanted = int(sizes.max()) if whole else config.length or STEPS
+    room = max(2, int(sizes.max()) if len(sizes) > 1 else int(sizes.max()) // 2)
+    steps = min(wanted, room, most)
+    if steps < wanted:
+        why = "the series are short" if room < most else f"{per_step} cells make a step"
+        note = f"windows have {steps} steps instead of {wanted}, since {why}"
+    return _started(replace(config, steps=steps, least=steps), rows), note
+
+
+def _started(config: Config, rows: Ordered) -> Config:
+    """With what tells when a window begins, as far as it varies."""
+    begins, _ = windows(rows, config.steps, config.least)
+    times = rows.times[begins] if len(begins) else rows.times[:1]
+    clock = replace(config.clock, starts=tuple(times[:: max(1, len(times) // STARTS)].tolist()))
+    if not config.clock.time:
+        return replace(config, clock=clock)
+    span, steps = float(np.ptp(rows.times)), np.diff(rows.times)[~rows.begins[1:]]
+    usual = float(np.median(steps)) if len(steps) else 1.0
+    if config.clock.dated:
+        told = calendar(times)
+        wanted = (span > 300 * DAY and usual < 100 * DAY, span > 20 * DAY and usual < 7 * DAY, usual < DAY)
+        parts = [tuple(np.unique(told[:, i]).tolist()) if ok else () for i, ok in enumerate(wanted)]
+    elif config.clock.entity and np.ptp(times) > 0:
+        parts = [tuple(np.unique(np.quantile(times, np.linspace(0, 1, 17)[:-1], method="lower")).tolist())]
+    else:
+        parts = []
+    return replace(config, clock=clock, parts=tuple(parts))
+
+
+def windows(rows: Ordered, steps: int, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """First rows (M,) and lengths (M,) of windows: whole pieces where these may be shorter, or else all that overlap,
+    of very many each second one, say."""
+    begins, lengths = list[np.ndarray](), list[np.ndarray]()
+    stride = max(1, len(rows.times) // WINDOWS)
+    for begin, end in rows.pieces:
+        if least < steps:
+            ok = least <= end - begin <= steps
+            begins.append(np.array([begin][:ok], np.int64))
+            lengths.append(np.array([end - begin][:ok], np.int64))
+        elif end - begin >= steps:
+            begins.append(np.arange(begin, end - steps + 1, stride))
+            lengths.append(np.full(len(begins[-1]), steps))
+    none = np.zeros(0, np.int64)
+    return np.concatenate([none, *begins]), np.concatenate([none, *lengths])
+
+
+def split(fields: Mapping[str, Sequence[str]], held_out: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows to train on and windows held out, which share no row: two int64 arrays.
+
+    Of ten series or more some are held out as a whole, chosen by their number; of fewer, stretches of time in each, the
+    last of which is its end. Windows that lie across the edge of a stretch are in neither part.
+    """
+    series, first, end = (np.array(fields[name], np.int64) for name in ("series", "first", "end"))
+    numbers, where = np.unique(series, return_inverse=True)
+    if not held_out:
+        return np.arange(len(series)), np.arange(0)
+    if len(numbers) >= FEW_SERIES:
+        order = np.random.default_rng(0).permutation(len(numbers))
+        out = np.isin(where, order[: max(1, round(held_out * len(numbers)))])
+        return np.flatnonzero(~out), np.flatnonzero(out)
+    inside, touched = np.zeros(len(series), bool), np.zeros(len(series), bool)
+    for one in range(len(numbers)):
+        own = where == one
+        low, high = int(first[own].min()), int(end[own].max())
+        for begin, stop in stretches(low, high, held_out, steps):
+            inside |= own & (first >= begin) & (end <= stop)
+            touched |= own & (first < stop) & (end > begin)
+    if touched.all():
+        return np.arange(len(series)), np.arange(0)
+    return np.flatnonzero(~touched), np.flatnonzero(inside)
+
+
+def stretches(low: int, high: int, share: float, steps: int) -> list[tuple[int, int]]:
+    """Rows of a series that are held out: up to eight stretches, each of some windows' length."""
+    rows = round((high - low) * share)
+    count = int(np.clip(rows // (STRETCH * steps), 1, STRETCHES))
+    size = max(rows // count, min(steps + 1, (high - low) // 4))
+    ends = [low + (high - low) * (k + 1) // count for k in range(count)]
+    return [(max(low, end - size), end) for end in ends]
+
+
+def said(config: Config, rows: Ordered, note: str) -> str:
+    """What was found, in lines."""
+    clock, count = config.clock, len(set(rows.series.tolist()))
+    pieces = [end - begin for begin, end in rows.pieces]
+    lines = [f"  time: {f'{chr(34)}{clock.time}{chr(34)}, {stepped(clock)}' if clock.time else 'the order of the rows'}"]
+    if clock.entity:
+        lines.append(f'  series: {count:,}, named by "{clock.entity}", {min(pieces):,} to {max(pieces):,} rows long')
+    lines.append(f"  windows of {config.steps} steps" + (f", from {config.least}" if config.least < config.steps else ""))
+    lines += [f"  note: {one}" for one in (*rows.notes.values(), *([note] if note else []))]
+    tracked = {track.column: track for track in config.tracks}
+    for place, column in enumerate(config.found[:SHOWN]):
+        if column.name not in (clock.time, clock.entity):
+            how = _how(config, tracked[place]) if place in tracked else ""
+            lines.append(f"  {column.name}: {column.kind}, {column.said}{how}")
+    lines += [f"  rule: {rule.said}" for rule in config.kept[:SHOWN]]
+    return f"{len(config.found):,} columns:\n" + "\n".join(lines)
+
+
+def _how(config: Config, track: Track) -> str:
+    if track.change is None:
+        return ""
+    of = config.tracks[track.of]
+    name = config.found[of.column].name
+    own = "itself" if of is track else f'"{name}"'
+    return f"; told by its {'ratio to' if track.ratio else 'change from'} {own}{'' if track.now else ' one step before'}"
+
+
+def stepped(clock: Clock) -> str:
+    """The step of time in words."""
+    if clock.months:
+        return f"every {clock.months} months" if clock.months > 1 else "every month"
+    if not clock.step:
+        return "in steps that vary"
+    if not clock.dated:
+        return f"in steps of {clock.step:g}"
+    for name, size in (("day", DAY), ("hour", 3600.0), ("minute", 60.0)):
+        if clock.step % size == 0:
+            return f"every {clock.step / size:g} {name}s" if clock.step > size else f"every {name}"
+    return f"every {clock.step:g} seconds"
+
+

@@ -1,0 +1,105 @@
+"""What each cell of a window stands for: its calendar, and the columns of one step after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from morelike.codecs._series_tracks import Track
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Cells of a window in their order: those of its beginning, then for each step whether it is the end, and tracks.
+
+    begin   sizes of the cells that tell when it begins
+    tracks  columns, in their order; the gap to the step before, where it varies, is the first of them
+    gap     whether it is
+    steps   how many there are
+    least   steps that every window has; from there on each has a cell that tells whether it is over
+    """
+
+    begin: tuple[int, ...]
+    tracks: tuple[Track, ...]
+    gap: bool
+    steps: int
+    least: int
+
+    @cached_property
+    def slots(self) -> list[tuple[int, int, int, int, int]]:
+        """(step, track, cell, size, kind) of each cell; track is -1 for the beginning and -2 for an end."""
+        kinds: dict[tuple, int] = {}
+        found = []
+
+        def add(step: int, track: int, cell: int, size: int, kind: tuple) -> None:
+            found.append((step, track, cell, size, kinds.setdefault(kind, len(kinds))))
+
+        for number, size in enumerate(self.begin):
+            add(0, -1, number, size, ("begin", number))
+        for step in range(self.steps):
+            if step >= self.least:
+                add(step, -2, 0, 2, ("end",))
+            for number, track in enumerate(self.tracks):
+                if step == 0 and self.gap and number == 0:
+                    continue
+                change = track.coder(step == 0) is track.change
+                for cell, size in enumerate(track.cells(step == 0)):
+                    add(step, number, cell, size, (number, change, cell))
+        return found
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many values each cell takes."""
+        return tuple(slot[3] for slot in self.slots)
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """The kind of each: cells of one kind take the same values."""
+        return tuple(slot[4] for slot in self.slots)
+
+    @cached_property
+    def where(self) -> dict[tuple[int, int], list[int]]:
+        """Places of the cells of a track at a step, in their order."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for place, (step, track, *_) in enumerate(self.slots):
+            found.setdefault((step, track), []).append(place)
+        return found
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """For each number of steps, how many cells come before the next one: (steps + 1,)."""
+        first = [len(self.slots)] * (self.steps + 1)
+        for place in range(len(self.slots) - 1, -1, -1):
+            first[self.slots[place][0]] = place
+        first[0] = len(self.begin)
+        return first
+
+    def windows(self, rows: np.ndarray, lengths: np.ndarray, begin: np.ndarray, codes: Sequence) -> np.ndarray:
+        """The cells int16 (B, T) of windows that begin at some rows (B,), -1 behind the end of a shorter one.
+
+        lengths  (B,) steps of each
+        begin    (B, cells) of the beginning
+        codes    for each track its cells (N, cells) as level and as change
+        """
+        found = np.full((len(rows), len(self.slots)), -1, np.int16)
+        last = len(codes[0][0]) - 1
+        for place, (step, track, cell, *_) in enumerate(self.slots):
+            if track == -1:
+                found[:, place] = begin[:, cell]
+            elif track == -2:
+                found[:, place] = np.where(step <= lengths, step == lengths, -1)
+            else:
+                one = self.tracks[track]
+                table = codes[track][int(one.coder(step == 0) is one.change)]
+                found[:, place] = np.where(step < lengths, table[np.minimum(rows + step, last), cell], -1)
+        return found
+
+    def lengths(self, x: np.ndarray) -> np.ndarray:
+        """How many steps each window (B, T) has."""
+        found = np.full(len(x), self.steps)
+        for step in range(self.steps - 1, self.least - 1, -1):
+            found[x[:, self.where[step, -2][0]] == 1] = step
+        return found

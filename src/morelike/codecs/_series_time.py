@@ -1,0 +1,273 @@
+"""Which column of a table is its time and which names the series, and how time goes on."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._bins import Resolution
+from morelike.codecs._columns import Column, as_date, texts
+from morelike.codecs._kinds import guess
+from morelike.codecs._seen import Wish
+from morelike.core.errors import DataError, unknown
+
+NONE = "none"
+PLAIN = Wish(Resolution(32, 1, 12), 2)
+NAMED = re.compile(r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I)
+UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How time goes on.
+
+    time, entity  names of the columns, "" where there is none
+    dated         whether times are dates, counted in seconds since 1970, and not numbers
+    step          time between two rows; 0 where it varies
+    months        the same in months, where these are what is equal; 0 elsewhere
+    starts        times at which windows began, at most some thousand
+    """
+
+    time: str = ""
+    entity: str = ""
+    dated: bool = False
+    step: float = 1.0
+    months: int = 0
+    starts: tuple[float, ...] = ()
+
+    def after(self, start: np.ndarray, steps: int) -> np.ndarray:
+        """Times (B, steps) that go on evenly from some starts (B,)."""
+        if not self.months:
+            return start[:, None] + self.step * np.arange(steps)
+        months = start.astype("datetime64[s]").astype("datetime64[M]")
+        rest = start - months.astype("datetime64[s]").astype(float)
+        later = months[:, None] + self.months * np.arange(steps)
+        return later.astype("datetime64[s]").astype(float) + rest[:, None]
+
+
+@dataclass
+class Ordered:
+    """Rows in the order of their series and times.
+
+    table   polars frame
+    times   (N,) seconds since 1970, or numbers
+    series  (N,) number of the series, from 0
+    begins  bool (N,) where a piece begins in which time goes on without a hole
+    notes   what was found on the way, in words by kind
+    """
+
+    table: Any
+    times: np.ndarray
+    series: np.ndarray
+    begins: np.ndarray
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pieces(self) -> Iterator[tuple[int, int]]:
+        """First row and end of each piece."""
+        at = np.flatnonzero(self.begins)
+        return zip(at.tolist(), [*at[1:].tolist(), len(self.times)], strict=True)
+
+
+def time_of(column: Column, cells: Any) -> np.ndarray:
+    """A polars column as times (N,), NaN for what cannot be read."""
+    if column.kind == "date":
+        seconds = column.moments(cells).dt.epoch("us").cast(float) / 1e6
+        return seconds.fill_null(float("nan")).to_numpy()
+    return texts(cells).cast(float, strict=False).fill_null(float("nan")).to_numpy()
+
+
+def times_as(column: Column, times: np.ndarray) -> np.ndarray:
+    """Times (N,) as objects of the column's type."""
+    found = np.empty(len(times), object)
+    if column.kind != "date":
+        whole = "Int" in column.dtype
+        found[:] = [int(round(one)) if whole else float(one) for one in times.tolist()]
+        return found
+    for row, one in enumerate(times.tolist()):
+        at = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(one, 6))
+        found[row] = as_date((at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond), column.dtype)
+    return found
+
+
+def as_time(name: str, cells: Any) -> Column | None:
+    """The column, if it holds dates or numbers that may be times."""
+    column = guess(name, cells, PLAIN)
+    if column.kind == "date" and column.dtype != "Time":
+        return column
+    numbers = time_of(column, cells)
+    if np.isnan(numbers).mean() > 0.02 or column.kind in ("date", "boolean"):
+        return None
+    whole = bool((numbers[~np.isnan(numbers)] % 1 == 0).all())
+    return Column(name, "number", "Int64" if whole else "Float64", column.written)
+
+
+def found_time(table: Any, time: str, entity: str) -> tuple[Column | None, str]:
+    """The column of time and the name of that of series, as told or guessed; None, "" where there is none.
+
+    Time is what is sorted within each series: dates, what is called so, or a counter. Series are told apart by the
+    column of fewest values within each of which no time comes twice.
+    """
+    for name in (time, entity):
+        if name not in ("", NONE, *table.columns):
+            raise unknown("column", name, table.columns)
+    told = "" if entity == NONE else entity
+    if time == NONE:
+        return None, told
+    if time:
+        column = as_time(time, table[time])
+        if column is None:
+            some = ", ".join(map(str, table[time].head(3).to_list()))
+            raise DataError(f'The column "{time}" holds {some}', "Dates or numbers", "Name another one: --set time=…")
+        return column, told if entity else parted_by(table, column)[0]
+    for column in _candidates(table):
+        t = time_of(column, table[column.name])
+        ahead = np.diff(t[~np.isnan(t)])
+        if not entity and _sorted(ahead) and (column.kind == "date" or _counts(ahead)):
+            return column, ""
+        if entity:
+            if told and (column.kind == "date" or _twice(table[told], t) < 1 - UNIQUE):
+                return column, told
+            continue
+        by, restarts = parted_by(table, column)
+        if by and (column.kind == "date" or restarts):
+            return column, by
+        if column.kind == "date":
+            return column, ""
+    return None, told
+
+
+def _candidates(table: Any) -> list[Column]:
+    """Columns that may be times: dates first, then those that are called so, then counters."""
+    found = list[tuple[int, Column]]()
+    for name in table.columns:
+        head = guess(name, table[name].head(2_000), PLAIN)
+        named = bool(NAMED.search(name))
+        if head.kind == "date" and head.dtype != "Time":
+            found.append((-1 - named, guess(name, table[name], PLAIN)))
+        elif (head.kind in ("number", "identifier", "category")) and (column := as_time(name, table[name])):
+            ahead = np.diff(time_of(column, table[name]))
+            if column.dtype == "Int64" and _counts(ahead):
+                found.append((1 - named, column))
+    return [column for _, column in sorted(found, key=lambda one: one[0]) if column.kind in ("date", "number")]
+
+
+def _sorted(ahead: np.ndarray) -> bool:
+    return len(ahead) > 0 and ((ahead > 0).mean() >= UNIQUE or (ahead < 0).mean() >= UNIQUE)
+
+
+def _counts(ahead: np.ndarray) -> bool:
+    """Whether steps are nearly all of one size, up or down, but for jumps back."""
+    ahead = ahead[~np.isnan(ahead)]
+    if not len(ahead):
+        return False
+    sizes, times = np.unique(ahead, return_counts=True)
+    return bool(sizes[times.argmax()] != 0 and times.max() >= EVEN * len(ahead))
+
+
+def _twice(names: Any, times: np.ndarray) -> float:
+    """Share of rows whose time is there before in the same series."""
+    import polars
+
+    both = polars.DataFrame({"name": texts(names), "time": times})
+    return 1 - both.n_unique() / max(1, len(both))
+
+
+def parted_by(table: Any, time: Column) -> tuple[str, bool]:
+    """The column of fewest values within which times differ, "" for none, and whether time goes up evenly there."""
+    t, best = time_of(time, table[time.name]), ("", False)
+    fewest = len(t) / 3
+    if _twice(texts(table[time.name]).is_null().cast(int).cast(str), t) < 1 - UNIQUE:
+        return best
+    for name in table.columns:
+        if name == time.name:
+            continue
+        cells = texts(table[name])
+        count = cells.n_unique()
+        if not 1 < count <= fewest or count == fewest or _twice(cells, t) >= 1 - UNIQUE:
+            continue
+        if any("." in one for one in cells.drop_nulls().head(50).to_list()):
+            continue  # measurements name nothing
+        order = np.lexsort((t, cells.fill_null("").cast(str).rank("dense").to_numpy()))
+        ahead = np.diff(t[order])
+        best, fewest = (name, _counts(ahead)), count
+    return best
+
+
+def ordered(table: Any, time: Column | None, entity: str, step: tuple[float, int] | None = None) -> Ordered:
+    """Rows sorted by series and time, those of equal time and those without one left out, and counted.
+
+    step  what `pace` found before; None to leave out no hole
+    """
+    notes = dict[str, str]()
+    if entity:
+        names = texts(table[entity]).fill_null("").to_numpy()
+        _, first, series = np.unique(names.astype(str), return_index=True, return_inverse=True)
+        series = np.argsort(np.argsort(first))[series]  # numbered as they come
+    else:
+        series = np.zeros(table.height, np.int64)
+    times = np.arange(table.height, dtype=float) if time is None else time_of(time, table[time.name])
+    bad = np.isnan(times)
+    if bad.any():
+        notes["unreadable times"] = f"{int(bad.sum()):,} rows whose time cannot be read are left out"
+    order = np.lexsort((times, series))
+    order = order[~bad[order]]
+    back = np.diff(times[~bad])[np.diff(series[~bad]) == 0] < 0
+    if back.any():
+        notes["unsorted times"] = f"time goes back {int(back.sum()):,} times; rows are sorted"
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(times[order]) != 0) | (np.diff(series[order]) != 0)
+    if not new.all():
+        notes["duplicate times"] = f"{int((~new).sum()):,} rows have the time of another one and are left out"
+    order = order[new]
+    found = Ordered(table[order], times[order], series[order], np.ones(len(order), bool), notes)
+    found.begins[1:] = np.diff(found.series) != 0
+    if step is not None:
+        holes = ~_even(found, *step) & ~found.begins
+        if holes.any():
+            notes["gaps"] = f"{int(holes.sum()):,} gaps in time; no window lies across one"
+        found.begins |= holes
+    return found
+
+
+def pace(rows: Ordered, dated: bool) -> tuple[float, int] | None:
+    """Time between two rows and the same in months, one of them 0; None where steps are not nearly all equal."""
+    ahead = np.diff(rows.times)[~rows.begins[1:]]
+    if not len(ahead):
+        return 1.0, 0
+    sizes, count = np.unique(ahead, return_counts=True)
+    usual = float(sizes[count.argmax()])
+    if count.max() >= HOLES * len(ahead):
+        return usual, 0
+    months = np.diff(_months(rows.times))[~rows.begins[1:]] if dated and 27 * DAY < usual < 400 * DAY else np.zeros(0)
+    if len(months):
+        several, count = np.unique(months, return_counts=True)
+        if count.max() >= HOLES * len(months) and several[count.argmax()] > 0:
+            return 0.0, int(several[count.argmax()])
+    return None
+
+
+def _months(times: np.ndarray) -> np.ndarray:
+    return times.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+
+
+def _even(rows: Ordered, step: float, months: int) -> np.ndarray:
+    """Which rows come one step after the one before, bool (N,)."""
+    found = np.ones(len(rows.times), bool)
+    ahead = np.diff(_months(rows.times)) == months if months else np.isclose(np.diff(rows.times), step, rtol=1e-6)
+    found[1:] = ahead
+    return found
+
+
+def calendar(times: np.ndarray) -> np.ndarray:
+    """Month, weekday and hour of some times, int64 (N, 3)."""
+    at = times.astype("datetime64[s]")
+    months = at.astype("datetime64[M]").astype(np.int64) % 12
+    days = np.floor(times / DAY).astype(np.int64)
+    return np.stack([months, (days + 3) % 7, ((times - days * DAY) // 3600).astype(np.int64)], 1)

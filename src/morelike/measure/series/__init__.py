@@ -1,0 +1,1 @@
+"""What is measured of series: windows of several columns over time."""
