@@ -309,10 +309,12 @@ def test_some_cells_can_be_known() -> None:
     }  # fmt: skip
     codec, x, rows = fitted(columns)
     assert codec.known({"k": "b"}).tolist() == [-1, -1, int(x[1, 2]), -1, -1]
+    assert codec.known({"same": "B"}).tolist() == codec.known({"k": "b"}).tolist()  # which settles it
     kept = [name for name in columns if name not in ("same", "ok")]
     assert codec.known({name: rows[4, codec.columns.index(name)] for name in kept}).tolist() == x[4].tolist()
     wrong = [
-        ({"k": "q"}, "value of"), ({"kk": "a"}, 'Did you mean "k"'), ({"same": "A"}, "settles"), ({"v": 99}, "seen: -"),
+        ({"k": "q"}, "value of"), ({"kk": "a"}, 'Did you mean "k"'), ({"same": "C"}, "nothing leads"),
+        ({"v": 99}, "seen: -"),
         ({"n": 5}, "3, 4, 9, 10"), ({"day": "soon"}, "date such as 2020-01-01"), ({"v": "many"}, '"v" is many'),
     ]  # fmt: skip
     for given, said in wrong:

@@ -39,7 +39,7 @@ def fill(run: RunFolder, table: Source, out: Out = None, seed: Seed = 0, force: 
     target = _target(out, run, Path(table).stem + "-filled.csv", force)
     loaded = Run.load(run)
     rows, new = filled(loaded, table, seed)
-    loaded.codec.write(rows, target)
+    loaded.codec.write(rows, target, renamed=False)
     print(f"{int(new.sum()):,} cells of {int(new.any(1).sum()):,} rows were filled\n{target}")
 
 

@@ -28,11 +28,11 @@ _FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?=.*[(|!]))")
 class Writer:
     """Writes rows into one file, as many as there come, in constant memory; nothing is left behind when it fails.
 
-    Identifiers are numbered through, so that no two rows of a file have the same.
+    Identifiers are numbered through, so that no two rows of a file have the same, unless `renamed` is false.
     """
 
-    def __init__(self, columns: Sequence[Column], target: Path) -> None:
-        self.columns, self.target, self.rows = columns, target, 0
+    def __init__(self, columns: Sequence[Column], target: Path, renamed: bool = True) -> None:
+        self.columns, self.target, self.rows, self.renamed = columns, target, 0, renamed
         self.kind = target.suffix.lower()
         if self.kind not in SUFFIXES:
             found, expected = f'Rows cannot be written as "{target.name}"', f"A name that ends in {', '.join(SUFFIXES)}"
@@ -56,7 +56,7 @@ class Writer:
             return
         rows = np.array(rows, dtype=object)
         for place, column in enumerate(self.columns):
-            if column.kind == "identifier":
+            if column.kind == "identifier" and self.renamed:
                 rows[:, place] = fresh(column, range(self.rows, self.rows + len(rows)))
         self.rows += len(rows)
         self.out.add(rows)
