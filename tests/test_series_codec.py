@@ -68,7 +68,8 @@ def test_a_date_is_the_time_and_the_calendar_is_learnt(tmp_path: Path) -> None:
     assert (np.diff(again[0].times) == 3600).all()
     lines = codec.joined(again[:2]).splitlines()
     assert lines[0] == "series,when,load,state" and len(lines) == 49
-    assert datetime.datetime.strptime(lines[1].split(",")[1], "%Y-%m-%d %H:%M:%S").hour == again[0].times[0] // 3600 % 24
+    begin = datetime.datetime.strptime(lines[1].split(",")[1], "%Y-%m-%d %H:%M:%S")
+    assert begin.hour == again[0].times[0] // 3600 % 24
     assert len(lines[1].split(",")[2].split(".")[1]) == 2
 
 

@@ -1,4 +1,4 @@
-"""Forecasts of series: continuations that keep to what was learnt, intervals that hold what comes, and bad histories."""
+"""Forecasts of series: continuations that keep to what was learnt, intervals, files, and bad histories."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def test_what_cannot_be_forecast(run: Run, tmp_path: Path) -> None:
 
 def test_the_command_line(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history = written(tmp_path / "history.csv", engines(20, 22))
-    words = ["forecast", str(run.path), str(history), "--steps", "3", "--draws", "9", "--out", str(tmp_path / "next.csv")]
+    words = ["forecast", str(run.path), str(history), "--steps", "3", "--draws", "9"]
+    words += ["--out", str(tmp_path / "next.csv")]
     assert obey([*words, "--paths", str(tmp_path / "paths.csv")]) == 0
     assert "3 steps of 2 series, from 9" in capsys.readouterr().out and (tmp_path / "paths.csv").exists()
     with pytest.raises(OptionError, match="exists already"):
