@@ -189,7 +189,7 @@ def test_the_same_seed_tells_the_same() -> None:
 
 
 def test_the_published_net_is_half_as_wide_as_the_data() -> None:
-    assert recurrent.published(5, 2000) == recurrent.Net(2, 1, 2000, 128, 1e-3, falls=False, judged=0.2)
+    assert recurrent.published(5, "tell") == recurrent.Net(2, 1, 2000, 128, 1e-3, falls=False, judged=0.2)
 
 
 def test_windows_that_share_steps_never_stand_on_both_sides() -> None:
