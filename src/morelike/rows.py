@@ -34,7 +34,7 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
     """
     conditions = run.conditions(seeds, {name: value for name, value in given.items() if name in run.fields})
     cells, known = _known(run, {name: value for name, value in given.items() if name not in run.fields}, len(seeds))
-    rows, good = _obeying(run, (cells, known), seeds, conditions)
+    rows, good = _obeying(run, (cells, known), seeds, conditions, strict=True)
     broken = np.flatnonzero(~good & (~run.codec.kept(rows, only_told=True) | (known != None).any(1)))  # noqa: E711
     if len(broken):
         raise _impossible(run, rows[broken], known[broken], len(seeds))
@@ -42,11 +42,12 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
 
 
 def _obeying(
-    run: Run, known: tuple[Tensor, np.ndarray], seeds: Sequence[int], conditions: Mapping[str, Tensor]
+    run: Run, known: tuple[Tensor, np.ndarray], seeds: Sequence[int], conditions: Mapping[str, Tensor], strict: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows (n, C), drawn again until they keep the rules of the table and agree with what is known, and which do, (n,).
 
-    known  cells int64 (n, T), -1 for unknown, and values (n, C), None for unknown
+    known   cells int64 (n, T), -1 for unknown, and values (n, C), None for unknown
+    strict  whether rules count all of whose columns are known
 
     A row is the first of its own draws that does, so that it does not depend on the others. It is given up after
     `PATIENCE` draws, or `FOUND` where only rules are broken that nobody told; all are, once one in `PATIENCE` of
@@ -56,7 +57,7 @@ def _obeying(
     def draw(at: np.ndarray, attempt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         own = [other(seeds[i], one) for i, one in zip(at.tolist(), attempt.tolist(), strict=True)]
         made = _decoded(run, known[0][at], own, {name: value[at] for name, value in conditions.items()})
-        return run.codec.joined_with(made, known[1][at])
+        return run.codec.joined_with(made, known[1][at], strict)
 
     rows, good = draw(np.arange(len(seeds)), np.zeros(len(seeds), np.int64))
     left, tried, hits, attempt = np.flatnonzero(~good), 0, 0, 1
@@ -96,7 +97,7 @@ def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.
         if not len(where):
             break
         seeds = [other(seed + i, PATIENCE + attempt) for i in where.tolist()]
-        made, _ = _obeying(run, (cells[where], rows[where]), seeds, _turns(run, seeds))
+        made, _ = _obeying(run, (cells[where], rows[where]), seeds, _turns(run, seeds), strict=False)
         made[:, [one.kind == "identifier" for one in run.codec.found]] = None
         rows[where] = np.where(holes[where] & (rows[where] == None), made, rows[where])  # noqa: E711
         where = where[(rows[where][:, list(run.codec.places)] == None).any(1)]  # noqa: E711
@@ -136,7 +137,7 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
         return _likeliest(run, cells, number)
     drawn = [[other(seed + i, k) for i in range(len(cells))] for k in range(DRAWS)]
     parts = [_decoded(run, cells, seeds, _turns(run, range(len(cells)))) for seeds in drawn]
-    return _summed([codec.joined_with(part, rows)[0][:, number] for part in parts])
+    return _summed([codec.joined_with(part, rows, False)[0][:, number] for part in parts])
 
 
 def _summed(draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

@@ -59,10 +59,13 @@ def _code(column: Column, value: Any) -> Tensor | None:
 
 
 def joined(
-    rows: np.ndarray, known: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], follow: Follow
+    rows: np.ndarray, known: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], follow: Follow, strict: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decoded rows (n, C) with the cells that are known (n, C), None elsewhere, in them, and what follows from both;
-    and which of the rows agree with what is known, bool (n,)."""
+    and which of the rows agree with what is known, bool (n,).
+
+    strict  whether rules count all of whose columns are known
+    """
     there = known != None  # noqa: E711  (element by element)
     rows, good = np.where(there, known, rows), np.ones(len(rows), bool)
     for rule in reversed(rules):  # from what follows back to what it follows from
@@ -76,8 +79,8 @@ def joined(
     for rule in rules:
         if rule.derives:
             made = follow(rule, columns, rows)
-            given = there[:, rule.to]
-            good[given] &= _same(made[given], rows[given, rule.to], columns[rule.to])
+            given, whole = there[:, rule.to], there[:, [*rule.of, rule.to]].all(1) & (not strict)
+            good[given] &= whole[given] | _same(made[given], rows[given, rule.to], columns[rule.to])
             rows[~given, rule.to] = made[~given]
     return rows, good
 

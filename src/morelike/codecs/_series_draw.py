@@ -10,7 +10,8 @@ import numpy as np
 from morelike.codecs._columns import Column
 from morelike.codecs._series_time import times_as
 from morelike.codecs._series_tracks import Track
-from morelike.codecs.table import followed, hashed, mixed, uniform
+from morelike.codecs._hashing import hashed, mixed, uniform
+from morelike.codecs.table import followed
 
 if TYPE_CHECKING:
     from morelike.codecs.series import Codec

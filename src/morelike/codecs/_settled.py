@@ -206,3 +206,12 @@ def bound(column: Column, end: str) -> Any:
         said = f'"{end}" is no {column.kind}, as the column "{column.name}" is'
         raise OptionError(said, f"Such as {column.said[:40]}", "Correct --set rules")
     return found
+
+
+def said(columns: Sequence[Column], rules: Sequence[Rule], faults: Mapping[str, str], most: int = 60) -> str:
+    """A line for each column and rule, with what is wrong with it in the data."""
+    lines = [f"  {column.name}: {column.kind}, {column.said}" for column in columns[:most]]
+    lines += [f"  and {len(columns) - most:,} more columns"] if len(columns) > most else []
+    lines += [f"  {'told' if rule.told else 'rule'}: {': '.join([rule.said, *one])}"
+              for rule in rules[:most] for one in [[faults[rule.said]] if rule.said in faults else []]]  # fmt: skip
+    return f"{len(columns):,} columns:\n" + "\n".join(lines)

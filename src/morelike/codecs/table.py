@@ -22,7 +22,7 @@ from morelike.codecs._joint import joined, led_back, source, sources
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
-from morelike.codecs._settled import beside, broken, counted, fitting, keeps, settle
+from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle
 from morelike.codecs._told_rules import looks, told
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError, missing_extra, unknown
@@ -221,18 +221,22 @@ class Codec:
         """The rule by which a column is worked out."""
         return next(rule for rule in self.config.kept if rule.to == number and rule.derives)
 
-    def joined_with(self, rows: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def joined_with(self, rows: np.ndarray, known: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray]:
         """Decoded rows (B, C) with cells that are known (B, C) in them, None for those that are not, and what follows
-        from these; and which rows keep all rules that concern what is not known, bool (B,)."""
-        rows, good = joined(rows, known, self.config.kept, self.found, followed)
-        return rows, good & self.kept(rows)
+        from these; and which rows keep the rules, bool (B,).
+
+        strict  whether rules count all of whose columns are known
+        """
+        rows, good = joined(rows, known, self.config.kept, self.found, followed, strict)
+        settled = (known != None) & (not strict)  # noqa: E711  (element by element)
+        return rows, good & self.kept(rows, settled=settled)
 
     def against(self, rows: np.ndarray, known: np.ndarray) -> list[str]:
         """The rules that some decoded rows (B, C) break, or would if cells that are known were in them: those that all
         of them break, if there are such."""
         shares = {}
         for rule in self.config.kept:
-            agree = joined(rows, known, (rule,), self.found, followed)[1]
+            agree = joined(rows, known, (rule,), self.found, followed, True)[1]
             shares[rule.said] = 1 - float((agree & Codec(replace(self.config, kept=(rule,))).kept(rows)).mean())
         return [said for said, share in shares.items() if share > (0.99 if max(shares.values()) > 0.99 else 0)]
 
@@ -280,14 +284,18 @@ class Codec:
                 rows[:, rule.to] = followed(rule, self.found, rows)
         return rows
 
-    def kept(self, rows: np.ndarray, only_told: bool = False) -> np.ndarray:
+    def kept(self, rows: np.ndarray, only_told: bool = False, settled: np.ndarray | None = None) -> np.ndarray:
         """Which of some decoded rows (B, C) keep the rules, or those that a user told, bool (B,); what follows from
-        others always does."""
+        others always does.
+
+        settled  cells that are not to blame, bool (B, C): a rule all of whose columns are such is passed over
+        """
         good = np.ones(len(rows), bool)
         for rule in self.config.kept:
             if not rule.derives and (rule.told or not only_told):
                 cells = {place: rows[:, place] for place in (*rule.of, rule.to)}
-                good &= keeps(rule, self.found, cells, len(rows))
+                fine = keeps(rule, self.found, cells, len(rows))
+                good &= fine if settled is None else fine | settled[:, list(cells)].all(1)
         return good
 
     def spec(self, needs: Literal["log_prob", "rsample"]) -> Spec:
@@ -374,15 +382,6 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
         return told[np.array(rule.table, np.int64)[of]]
     numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
     return column.plain(rule.offset + numbers @ np.array(rule.scales))
-
-
-def said(columns: Sequence[Column], rules: Sequence[Rule], faults: Mapping[str, str], most: int = 60) -> str:
-    """A line for each column and rule, with what is wrong with it in the data."""
-    lines = [f"  {column.name}: {column.kind}, {column.said}" for column in columns[:most]]
-    lines += [f"  and {len(columns) - most:,} more columns"] if len(columns) > most else []
-    lines += [f"  {'told' if rule.told else 'rule'}: {': '.join([rule.said, *one])}"
-              for rule in rules[:most] for one in [[faults[rule.said]] if rule.said in faults else []]]  # fmt: skip
-    return f"{len(columns):,} columns:\n" + "\n".join(lines)
 
 
 def tiny() -> Codec:
