@@ -242,16 +242,17 @@ class Codec:
     def codes(self, rows: Ordered) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each track its cells (N, cells) as level and as change."""
         numbers = self.numbers(rows)
-        whole = [None if one is None else filled(one, rows.begins) for one in numbers]
+        whole = {place: filled(one, rows.begins) for place, one in enumerate(numbers) if one is not None}
         found = []
         for track, own in zip(self.config.tracks, numbers, strict=True):
-            if not track.plain:
+            if own is None:
                 level = self.found[track.column].encode(rows.table[self.found[track.column].name])
             else:
                 level = track.encode(own, track.level)
             change = level
-            if track.change is not None:
-                reference = whole[track.of] if track.now else np.concatenate([[np.nan], whole[track.of][:-1]])
+            if own is not None and track.change is not None:
+                last = whole[track.of]
+                reference = last if track.now else np.concatenate([[np.nan], last[:-1]])
                 with np.errstate(all="ignore"):
                     change = track.encode(track.relative(own, reference), track.change)
             found.append((level, change))
@@ -320,15 +321,15 @@ class Codec:
         """What is wrong with the series as a whole."""
         return _series_files.survey(self, self.rows(items))
 
-    def html(self, items: np.ndarray) -> list[str]:
+    def html(self, items: Sequence[Piece]) -> list[str]:
         """Windows (N,) as small curves."""
         return _series_files.html(self, items)
 
-    def joined(self, items: np.ndarray) -> str:
+    def joined(self, items: Sequence[Piece]) -> str:
         """Windows (N,) as lines of a CSV file with its header."""
         return _series_files.joined(self, items)
 
-    def write(self, items: np.ndarray, target: Path) -> list[Path]:
+    def write(self, items: Sequence[Piece], target: Path) -> list[Path]:
         """Write windows (N,) one after another as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all."""
         return _series_files.write(self, items, Path(target))
 
