@@ -242,7 +242,7 @@ class Codec:
     def codes(self, rows: Ordered) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each track its cells (N, cells) as level and as change."""
         numbers = self.numbers(rows)
-        whole = [None if one is None else filled(one, rows.begins) for one in numbers]
+        whole = {place: filled(one, rows.begins) for place, one in enumerate(numbers) if one is not None}
         found = []
         for track, own in zip(self.config.tracks, numbers, strict=True):
             if own is None:
