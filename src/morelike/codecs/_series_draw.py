@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from morelike.codecs._columns import Column
+from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._series_time import times_as
 from morelike.codecs._series_tracks import Track
-from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs.table import followed
 
 if TYPE_CHECKING:

@@ -245,13 +245,15 @@ class Codec:
         whole = [None if one is None else filled(one, rows.begins) for one in numbers]
         found = []
         for track, own in zip(self.config.tracks, numbers, strict=True):
-            if not track.plain:
+            if own is None:
                 level = self.found[track.column].encode(rows.table[self.found[track.column].name])
             else:
                 level = track.encode(own, track.level)
             change = level
-            if track.change is not None:
-                reference = whole[track.of] if track.now else np.concatenate([[np.nan], whole[track.of][:-1]])
+            if own is not None and track.change is not None:
+                reference = whole[track.of]
+                assert reference is not None, "a change is from a number"
+                reference = reference if track.now else np.concatenate([[np.nan], reference[:-1]])
                 with np.errstate(all="ignore"):
                     change = track.encode(track.relative(own, reference), track.change)
             found.append((level, change))
@@ -326,15 +328,15 @@ class Codec:
         """What is wrong with the series as a whole."""
         return _series_files.survey(self, self.rows(items))
 
-    def html(self, items: np.ndarray) -> list[str]:
+    def html(self, items: Sequence[Piece]) -> list[str]:
         """Windows (N,) as small curves."""
         return _series_files.html(self, items)
 
-    def joined(self, items: np.ndarray) -> str:
+    def joined(self, items: Sequence[Piece]) -> str:
         """Windows (N,) as lines of a CSV file with its header."""
         return _series_files.joined(self, items)
 
-    def write(self, items: np.ndarray, target: Path) -> list[Path]:
+    def write(self, items: Sequence[Piece], target: Path) -> list[Path]:
         """Write windows (N,) one after another as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all."""
         return _series_files.write(self, items, Path(target))
 
