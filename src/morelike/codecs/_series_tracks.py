@@ -14,7 +14,7 @@ from morelike.codecs._numerals import Style
 UNIT_ROOT = -2.86  # of the statistic, below which a level returns: 5 %, with a constant (Dickey & Fuller 1979)
 TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure noise
 LAGS, SOME = 4, 20_000  # changes before that explain the next; rows that are looked at
-FEWEST, SINGLE, WITHIN = 32, 160, 32  # groups of numbers; most of them in one cell; parts of a group that are drawn
+FEWEST, SINGLE, WITHIN = 64, 256, 32  # groups of numbers; most of them in one cell; parts of a group that are drawn
 CLOSER = 0.95  # spread, relative to that of the best so far, by which another reference is preferred
 
 
@@ -213,7 +213,7 @@ def fineness(u: np.ndarray, seen: Sequence[np.ndarray], begins: np.ndarray) -> f
 
 def binned(track: Track, values: np.ndarray, own: np.ndarray, need: float, wanted: int) -> Track:
     """The track with numbers put into groups and parts, as fine as what the steps before leave open."""
-    parts = int(np.clip(np.ceil(4 * need), FEWEST, 32 * 32))
+    parts = int(np.clip(np.ceil(8 * need), FEWEST, 32 * 32))
     fine = parts > SINGLE
     coarse = min(32 if fine else parts, wanted)
     resolution = Resolution(coarse, min(int(np.ceil(parts / coarse)), 32, wanted) if fine else WITHIN, 0)
