@@ -95,3 +95,19 @@ def test_a_group_without_its_part_is_all_its_parts(trained: copula.Model) -> Non
 def test_very_many_columns_are_refused() -> None:
     with pytest.raises(OptionError, match="201 columns"):
         copula.tiny(Spec((201,), tokens=2, sizes=(2,) * 201))
+
+
+def test_values_of_a_category_stand_in_the_order_in_which_they_go_with_the_rest() -> None:
+    """The codes of five values are shuffled: the order that is found is theirs, or its reverse."""
+    z = torch.randn(3000, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    z[:, 1] = RHO * z[:, 0] + math.sqrt(1 - RHO**2) * z[:, 1]
+    parts, code = (torch.special.ndtr(z) * 5).long().clamp_max(4), torch.tensor([3, 0, 4, 1, 2])
+    x = torch.stack([code[parts[:, 0]], parts[:, 1]], 1)
+    torch.manual_seed(0)
+    family = copula.tiny(Spec((2,), tokens=5, sizes=(5, 5), columns=(1, 1)))
+    family.begin([Batch(x)], len(x))
+    found = family.value[:5].tolist()
+    assert found in (code.tolist(), code.tolist()[::-1])
+    made = family.sample(range(3000))
+    tables = [torch.bincount(5 * one[:, 0] + one[:, 1], minlength=25) / 3000 for one in (x, made)]
+    torch.testing.assert_close(*tables, atol=0.03, rtol=0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.rows import cells, uniforms
+from morelike.nn.rows import cells, offsets, uniforms
 from morelike.nn.tables import Labels
 
 JOINED = 4096  # values of a number's two cells up to which they are one variable
@@ -22,6 +22,7 @@ MOST = 200  # variables: every two of them have a correlation, and each is drawn
 EDGE = 1e-12  # probabilities are kept so far from 0 and 1
 FAR = 100.0  # beyond what a normal number comes to: not infinity, whose gradient is none
 LOOKED, ROUNDS, DRAWN = 2_000, 20, 8  # rows by which correlations are told at first, in rounds of so many draws
+SEEN, SWEEPS = 5.0, 3  # rows by which the mean scores of a rare value are drawn to nothing; rounds of ordering
 AT_ONCE = 256  # rows of which the likelihood is computed together
 
 
@@ -54,6 +55,8 @@ class Model(Family):
     batch = 128
     examples = 50_000
     law: Tensor
+    rank: Tensor
+    value: Tensor
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -79,6 +82,9 @@ class Model(Family):
             self.shift = nn.Parameter(0.1 * torch.randn(self.labels.count, len(self.first)))
         even = [torch.arange(size + 1, dtype=torch.float64) / size for size in self.values]
         self.register_buffer("law", torch.cat(even))  # P(value of variable t < v), side by side
+        same = torch.cat([torch.arange(size) for size in self.sizes])
+        self.register_buffer("rank", same)  # in which place each value of each cell stands, side by side
+        self.register_buffer("value", same.clone())  # and the value in each place
 
     def optimizers(self) -> dict[str, Optim]:
         return {"model": Optim("adam", 0.01, schedule="cosine")}
@@ -87,13 +93,37 @@ class Model(Family):
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         """Take in the law of every column, and the correlations of normal scores drawn within the cells."""
         x = torch.cat([batch.x for batch in batches])
-        laws = [self._counted(x, t) for t in range(len(self.first))]
-        self.law.copy_(torch.cat(laws))
+        z = torch.stack([self._scored(x, t) for t in range(len(self.first))], 1)
+        for t in [t for t, parts in enumerate(self.parts) if parts == 1 and self.values[t] > 2] * SWEEPS:
+            self._order(x, z, t)
         low, high = self.box(x[:LOOKED])
-        z = scores(low + (high - low) * torch.rand_like(low))
+        z = z[:LOOKED]
         self._correlated(z.T @ z, len(z))
         for _ in range(ROUNDS):
             self._correlated(self._expected(low, high), len(z))
+
+    def looked(self, x: Tensor, table: Tensor) -> Tensor:
+        """Cells as a table of all their values says, which is `rank` or `value`: (B, T) -> (B, T)."""
+        return torch.where(x >= 0, table[x.clamp_min(0) + offsets(self.sizes).to(x.device)], x)
+
+    def _scored(self, x: Tensor, t: int) -> Tensor:
+        """Take in the law of one variable, and draw normal scores within its cells: (B,)."""
+        law = self._counted(self.looked(x, self.rank), t)
+        self.law.split([size + 1 for size in self.values])[t].copy_(law)
+        low, high = self._bounds(self.looked(x, self.rank), t, law)
+        return scores(low + (high - low) * torch.rand_like(low))
+
+    def _order(self, x: Tensor, z: Tensor, t: int) -> None:
+        """Order the values of a cell by what goes with them: by the first axis of the other variables' mean scores."""
+        cell = self.first[t]
+        hot = torch.arange(self.sizes[cell], device=x.device).eq(x[:, cell, None]).double()  # (n, V)
+        count = hot.sum(0)[:, None]
+        means = hot.T @ torch.cat([z[:, :t], z[:, t + 1 :]], 1) / (count + SEEN)
+        axis = torch.linalg.svd(count.sqrt() * means, full_matrices=False)[2][:1]
+        order = (means @ axis.T).sum(1).argsort(stable=True)
+        self.value.split(self.sizes)[cell].copy_(order)
+        self.rank.split(self.sizes)[cell].copy_(order.argsort())
+        z[:, t] = self._scored(x, t)
 
     def _correlated(self, total: Tensor, n: int) -> None:
         """Take in the correlations of n rows with this sum of z z^T."""
@@ -140,14 +170,17 @@ class Model(Family):
 
         Where only the first cell of a number is known, they are those of all its parts.
         """
-        low, high = [], []
-        for t, law in enumerate(self.law.split([size + 1 for size in self.values])):
-            one, parts = x[:, self.first[t]], self.parts[t]
-            two = x[:, self.second[t]] if parts > 1 else torch.zeros_like(one)
-            begin = one.clamp_min(0) * parts + two.clamp_min(0)
-            low.append(torch.where(one >= 0, law[begin], 0.0))
-            high.append(torch.where(one >= 0, law[begin + torch.where(two >= 0, 1, parts)], 1.0))
+        x, laws = self.looked(x, self.rank), self.law.split([size + 1 for size in self.values])
+        low, high = zip(*(self._bounds(x, t, law) for t, law in enumerate(laws)), strict=True)
         return torch.stack(low, 1), torch.stack(high, 1)
+
+    def _bounds(self, x: Tensor, t: int, law: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of one variable, from cells in their places and its law."""
+        one, parts = x[:, self.first[t]], self.parts[t]
+        two = x[:, self.second[t]] if parts > 1 else torch.zeros_like(one)
+        begin = one.clamp_min(0) * parts + two.clamp_min(0)
+        end = begin + torch.where(two >= 0, 1, parts)
+        return torch.where(one >= 0, law[begin], 0.0), torch.where(one >= 0, law[end], 1.0)
 
     def inside(self, low: Tensor, high: Tensor, centre: Tensor, u: Tensor, triangle: Tensor) -> tuple[Tensor, Tensor]:
         """Independent normal e such that z = centre + L e lies in a box, and log of the probability that it would.
@@ -227,7 +260,7 @@ class Model(Family):
             made[:, self.first[t]] = value // self.parts[t]
             if self.second[t] >= 0:
                 made[:, self.second[t]] = value % self.parts[t]
-        return made
+        return self.looked(made, self.value)
 
 
 def scores(p: Tensor) -> Tensor:
