@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import datetime
 import json
@@ -12,7 +13,7 @@ from html import escape
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -134,7 +135,7 @@ class Shards:
         if column.kind == "number" and any(isinstance(one, str) for one in column.values):
             return self.polars.Series(column.name, [None if c is None else str(c) for c in cells], self.polars.String)
         kind = getattr(self.polars, column.dtype, self.polars.String)
-        return self.polars.Series(column.name, cells, dtype=kind, strict=False)
+        return stored(self.polars.Series(column.name, cells, dtype=kind, strict=False), column.stored)
 
     def close(self) -> None:
         """Join the pieces."""
@@ -144,6 +145,20 @@ class Shards:
         else:
             self.add(np.empty((0, len(self.columns)), object))
             next(iter(self.path.parent.glob("part-*.parquet"))).replace(self.path)
+
+
+def stored(series: Any, kind: str) -> Any:
+    """A polars column of the type that its table had: a time zone, decimals, categories."""
+    import polars
+
+    if parts := re.match(r"Datetime\(time_unit='(\w+)', time_zone=(?:None|'(.*)')\)", kind):
+        series = series.cast(polars.Datetime(cast(Any, parts[1])))
+        return series.dt.replace_time_zone(parts[2], ambiguous="earliest", non_existent="null") if parts[2] else series
+    if parts := re.match(r"Decimal\(precision=(\d+), scale=(\d+)\)", kind):
+        return series.cast(polars.Decimal(int(parts[1]), int(parts[2])), strict=False)
+    if parts := re.match(r"Enum\(categories=(\[.*\])\)", kind):
+        return series.cast(polars.Enum(ast.literal_eval(parts[1])), strict=False)
+    return series.cast(polars.Categorical) if kind.startswith(("Categorical", "Enum")) else series
 
 
 class Sheet:
