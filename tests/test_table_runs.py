@@ -50,7 +50,7 @@ def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_without_a_family_several_race_and_the_best_is_kept(table: Path, tmp_path: Path) -> None:
     notes = [event.note for event in fit(Request(str(table), steps=20, size="8", out=tmp_path / "run")) if event.note]
     told = json.loads((tmp_path / "run" / "race.json").read_text())
-    assert [one["family"] for one in told["heats"]] == ["independent", "copula", "circuit", "anyorder"]
+    assert [one["family"] for one in told["heats"]] == list(racing.OF_FEW)
     best = min(told["final"], key=lambda one: one["nats"])
     kept = Run.load(tmp_path / "run")
     assert kept.recipe["family"] == best["family"] != "independent"
@@ -62,7 +62,7 @@ def test_without_a_family_several_race_and_the_best_is_kept(table: Path, tmp_pat
 def test_the_winner_among_few_rows_is_trained_on_all_and_judged_by_what_it_was_before(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(racing, "RUNNERS", ("circuit",))
+    monkeypatch.setattr(racing, "OF_FEW", ("circuit",))
     *_, last = fit(Request(str(table), steps=20, size="8", out=tmp_path / "run"))
     run, before = Run.load(tmp_path / "run"), Run.load(tmp_path / "run" / "before")
     counts = [(one.recipe["data"]["train"], one.recipe["data"]["held_out"]) for one in (before, run)]
@@ -78,7 +78,7 @@ def test_the_winner_among_few_rows_is_trained_on_all_and_judged_by_what_it_was_b
 def test_a_net_is_trained_on_all_rows_for_the_steps_that_were_best(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(racing, "RUNNERS", ("anyorder",))
+    monkeypatch.setattr(racing, "OF_FEW", ("anyorder",))
     *_, _ = fit(Request(str(table), steps=40, size="8", out=tmp_path / "run", settings={"lr": "0.3"}))  # which is rough
     best = load_tensors(tmp_path / "run" / "before" / "best.safetensors")[1]["step"]
     assert 0 < best < 40 and Run.load(tmp_path / "run").info()["steps"] == best
@@ -91,7 +91,7 @@ def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_
             break
     notes = [event.note for event in resume(out) if event.note and "Race:" in event.note]
     told = json.loads((out / "race.json").read_text())
-    assert [one["family"] for one in told["heats"]] == ["independent", "copula", "circuit", "anyorder"]
+    assert [one["family"] for one in told["heats"]] == list(racing.OF_FEW)
     assert "circuit" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
 
 

@@ -29,7 +29,8 @@ from morelike.train.folder import BEFORE, Folder, damaged, load_tensors, read_js
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
-RUNNERS = ("independent", "copula", "circuit", "anyorder")  # the quickest first
+RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest first
+OF_FEW = ("independent", "copula", "circuit")  # of few rows, which tell no more than how any two columns go together
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
@@ -101,14 +102,15 @@ def interrupted(path: Path) -> Request | None:
 def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     """Train each runner for a while, the best of them for longer, and keep the one that is best on held-out rows."""
     standing = Standing.of(folder, ready.request)
-    for name in RUNNERS:
+    again = _few(ready.prepared)
+    for name in OF_FEW if again else RUNNERS:
         if all(one.family != name for one in standing.heats):
             yield from _heat(_short(ready, name, clock), standing.heats, standing, clock)
         if stop.is_set():
             return
     if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
-    order, again = sorted(standing.heats, key=lambda one: one.nats), _few(ready.prepared)
+    order = sorted(standing.heats, key=lambda one: one.nats)
     best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
     for place, name in enumerate(best):
         if all(one.family != name for one in standing.final):
