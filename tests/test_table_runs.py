@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_without_a_family_several_race_and_the_best_is_kept(table: Path, tmp_path: Path) -> None:
     notes = [event.note for event in fit(Request(str(table), steps=20, size="8", out=tmp_path / "run")) if event.note]
     told = json.loads((tmp_path / "run" / "race.json").read_text())
-    assert [one["family"] for one in told["heats"]] == ["independent", "mixture", "circuit", "anyorder"]
+    assert [one["family"] for one in told["heats"]] == ["independent", "copula", "circuit", "anyorder"]
     best = min(told["final"], key=lambda one: one["nats"])
     kept = Run.load(tmp_path / "run")
     assert kept.recipe["family"] == best["family"] != "independent"
@@ -69,9 +70,9 @@ def test_the_winner_among_few_rows_is_trained_on_all_and_judged_by_what_it_was_b
     assert not all(map(torch.equal, run.family.parameters(), before.family.parameters()))
     found = report(run, Asked(samples=300, selftest=False))
     assert found.run == run.path and found.measured.counts["held_out"] == counts[0][1] and SEEN in found.notes
-    monkeypatch.setattr(racing, "FEW", 600)
-    *_, _ = fit(Request(str(table), steps=2, size="8", out=tmp_path / "more"))
-    assert Run.load(tmp_path / "more").recipe["held_out"] == 0.1 and not (tmp_path / "more" / "before").exists()
+    prepared = SimpleNamespace(kept=np.arange(1_800), held=np.arange(199))
+    assert racing._few(prepared) and not racing._few(SimpleNamespace(kept=prepared.kept, held=np.arange(200)))
+    assert not racing._few(SimpleNamespace(kept=prepared.kept, held=np.arange(0)))
 
 
 def test_a_net_is_trained_on_all_rows_for_the_steps_that_were_best(
@@ -86,11 +87,11 @@ def test_a_net_is_trained_on_all_rows_for_the_steps_that_were_best(
 def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for event in fit(Request(str(table), steps=20, size="8", out=out)):
-        if event.note and "Race: mixture" in event.note:
+        if event.note and "Race: copula" in event.note:
             break
     notes = [event.note for event in resume(out) if event.note and "Race:" in event.note]
     told = json.loads((out / "race.json").read_text())
-    assert [one["family"] for one in told["heats"]] == ["independent", "mixture", "circuit", "anyorder"]
+    assert [one["family"] for one in told["heats"]] == ["independent", "copula", "circuit", "anyorder"]
     assert "circuit" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
 
 

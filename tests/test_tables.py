@@ -277,6 +277,7 @@ def test_few_rows_get_few_states() -> None:
     assert suited("circuit", {}, 233)["most"] == 15 and suited("circuit", {}, 30_000)["most"] == 173
     assert suited("mixture", {}, 233)["most"] == 4 and suited("mixture", {"most": 50}, 233) == {"most": 50}
     assert circuit.Model(SPEC, circuit.Config(width=32, most=15)).trees[0].root.shape == (1, 15)
+    assert [suited("circuit", {}, n)["rate"] for n in (233, 1024, 30_000)] == [1.0, 0.5, 0.3]
     assert suited("circuit", {}, 1_999)["trees"] == 4 and suited("circuit", {}, 2_000)["trees"] == 1
 
 

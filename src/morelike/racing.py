@@ -29,7 +29,7 @@ from morelike.train.folder import BEFORE, Folder, damaged, load_tensors, read_js
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
-RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest first
+RUNNERS = ("independent", "copula", "circuit", "anyorder")  # the quickest first
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is

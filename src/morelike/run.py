@@ -27,6 +27,7 @@ from morelike.train.recipe import read_recipe
 if TYPE_CHECKING:
     from PIL import Image
 
+    from morelike.forecasting import Forecast
     from morelike.writing import Wish
 
 
@@ -142,6 +143,12 @@ class Run:
         whole = wish is None or wish.whole
         return Samples(until_kept(self.codec, seeds, make) if whole else make(seeds, np.arange(n)), tuple(seeds),
                        self.codec)  # fmt: skip
+
+    def forecast(self, source: str | Path, steps: int = 24, *, paths: int = 200, seed: int = 0) -> Forecast:
+        """How the series of a table go on after their last row; see `forecasting.forecast`."""
+        from morelike.forecasting import forecast
+
+        return forecast(self, source, steps, paths=paths, seed=seed)
 
     def interpolate(self, a: int, b: int, steps: int = 8, *, label: str | None = None) -> Samples:
         """Items on the great circle between the noise of seed a and that of seed b (White 2016)."""

@@ -35,8 +35,7 @@ class Optim:
     betas         decay rates of the moments; the first is the momentum of sgd and muon
     weight_decay  decoupled, per unit of learning rate
     schedule      constant | cosine | linear (warm-up, constant, linear cool-down), over the fraction of the budget
-    warmup        share of the budget for the linear warm-up
-    cooldown      share of the budget for the cool-down (linear schedule)
+    warmup, cooldown  shares of the budget for the linear warm-up, and for the cool-down (linear schedule)
     clip          largest gradient norm; None for no clipping
     rest          of muon: learning rate of all that is no hidden matrix, relative to lr
     """
@@ -60,8 +59,7 @@ class Family(nn.Module, ABC):
     batch      examples per step that suit it
     mixes      True when a loss depends on the other examples of its batch (batch statistics, pairing)
     watched    True when its loss on held-out items tells when it learns items by heart, and training should look at it
-    fraction   share of the training budget spent so far, and
-    step       number of games played so far: both set by the training loop before each game
+    fraction, step  share of the budget spent, and games played so far: set by the training loop before each game
     """
 
     needs: ClassVar[Literal["log_prob", "rsample"]] = "log_prob"

@@ -23,13 +23,11 @@ class Spec:
     head_shape  shape of the raw network output for one item
     head        raw network output (B, *head_shape) -> distribution over (B, *shape)
     given       what the item is conditioned on, by name: label, text, another modality
-    end         for sequences of varying length, the token that stands at their beginning, at their end and in the room
-                that is left; None where every item has its full length
+    end         of sequences that vary in length, the token at their beginning and end and in the room that is left
     allowed     tokens so far (B, t) -> which may follow in any item, bool (B, tokens); None for all
     sizes       (T,) of a row of cells: how many values each takes; -1 in a cell is one that is unknown
     kinds       (T,) of such a row: cells of one kind take the same values; None where each is its own
-    columns     how many cells each column of a table has, one after another; of the two of a number the first is the
-                group and the second the part of it, in order
+    columns     of a table, how many cells each has; of the two of a number one is its group, the other the part of it
     """
 
     shape: tuple[int, ...]

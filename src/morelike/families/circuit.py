@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import information, spanning
 
 PER_WIDTH, FOR_ALL = 4, 2**16  # states for each unit of width, and where no limit is set
+BATCH = 512
 AT_ONCE = 2048  # rows that are drawn together
 SEVERAL, FEW = 4, 2_000  # trees, and rows from which there is but one
 
@@ -33,6 +34,8 @@ class Config:
     prior   rows, of the data's own law by column, that every state has seen before
     even    rows that have gone from every state to all others alike
     loose   share of the first transitions that leads to another state than the parent's
+    rate    at first, share of what is known that comes from the newest batch. A run takes more where rows are few and a
+            batch holds most of them: 1 is plain expectation-maximisation
     """
 
     width: Count = 32
@@ -41,6 +44,7 @@ class Config:
     prior: Annotated[float, Field(ge=0)] = 1.0
     even: Annotated[float, Field(ge=0)] = 1.0
     loose: Annotated[float, Field(gt=0, le=1)] = 0.3
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.3
 
 
 class Tree(nn.Module):
@@ -114,7 +118,7 @@ class Model(Family):
 
     exact = True
     watched = True
-    batch = 512
+    batch = BATCH
     examples = 1_000_000
 
     def __init__(self, spec: Spec, config: Config) -> None:
@@ -122,11 +126,11 @@ class Model(Family):
         self.sizes = cells(spec, "circuit")
         self.spec, self.config, self.labels = spec, config, Labels(spec, "circuit")
         states = min(PER_WIDTH * config.width, config.most or FOR_ALL)
-        each = [Tree(self.sizes, self.labels.count, states, config.loose) for _ in range(config.trees)]
-        self.trees = nn.ModuleList(each)
+        each = (Tree(self.sizes, self.labels.count, states, config.loose) for _ in range(config.trees))
+        self.trees = cast(Sequence[Tree], nn.ModuleList(each))
 
     def optimizers(self) -> dict[str, Optim]:
-        return {"model": Optim("em", 0.3, schedule="cosine", warmup=0.0)}
+        return {"model": Optim("em", self.config.rate, schedule="cosine", warmup=0.0)}
 
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         kept = list(batches)
@@ -176,8 +180,9 @@ class Model(Family):
 
 
 def limited(settings: Mapping[str, Any], items: int) -> dict[str, Any]:
-    """No more states than so many rows can tell apart, their square root; and several trees of few rows."""
-    return {"most": max(8, round(items**0.5)), "trees": SEVERAL if items < FEW else 1, **settings}
+    """No more states than so many rows can tell apart, their square root; of few rows, several trees, learnt faster."""
+    rate = min(1.0, max(0.3, BATCH / items))
+    return {"most": max(8, round(items**0.5)), "trees": SEVERAL if items < FEW else 1, "rate": rate, **settings}
 
 
 def tiny(spec: Spec) -> Model:
