@@ -88,6 +88,14 @@ def _impossible(run: Run, rows: np.ndarray, known: np.ndarray, n: int) -> Option
     return OptionError(found, f"Rows that keep the rules: {rules}", action)
 
 
+def turns(run: Run, seeds: Sequence[int], column: str | None) -> dict[str, list[str]]:
+    """The values of a column in turn, seed by seed, as what is given: {"fraud": ["no", "yes", "no", …]}."""
+    if column is None:
+        return {}
+    values = run.fields[column].config.vocabulary if column in run.fields else run.codec.choices(column)
+    return {column: [values[seed % len(values)] for seed in seeds]}
+
+
 def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a table (N, C) with what is missing drawn given the rest, and which cells were filled, bool (N, C)."""
     rows, cells = read(run, source)

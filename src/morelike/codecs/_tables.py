@@ -200,6 +200,17 @@ class Sheet:
         self.book.close()
 
 
+def unnamed(columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
+    """Rows (N, C) with identifiers in the place of missing ones, each of which is nowhere else."""
+    rows = rows.copy()
+    for place, column in enumerate(columns):
+        if column.kind == "identifier":
+            own, lacking = set(rows[:, place].tolist()), np.flatnonzero(rows[:, place] == None)  # noqa: E711
+            new = [one for one in fresh(column, range(len(rows) + len(own))).tolist() if one not in own]
+            rows[lacking, place] = new[: len(lacking)]
+    return rows
+
+
 def defused(text: str) -> str:
     """A text that a spreadsheet would run as a formula, with an apostrophe before it."""
     return "'" + text if _FORMULA.match(text) else text

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from morelike.codecs import _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
-from morelike.codecs._columns import Column, fresh
+from morelike.codecs._columns import Column
 from morelike.codecs._found import natural
 from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._joint import joined, led_back, source, sources
@@ -217,6 +217,15 @@ class Codec:
         """Cells int64 (N, T) of rows (N, C), those that are -1 though what follows from them settles them filled in."""
         return led_back(cells, rows, self.config.kept, self.found, self.places)
 
+    def choices(self, name: str) -> list[str]:
+        """All values of a column as text; an `OptionError` where it has none to choose from."""
+        number, _ = self.native(name, None)
+        column = self.found[number]
+        if not column.single:
+            found = f'"{name}" has no few values ({column.said})'
+            raise OptionError(found, "A category, or a number of few values", "Choose another column")
+        return [column.say(value) for value in (*column.values, *column.rare)]
+
     def _rule_of(self, number: int) -> Rule:
         """The rule by which a column is worked out."""
         return next(rule for rule in self.config.kept if rule.to == number and rule.derives)
@@ -321,13 +330,7 @@ class Codec:
 
     def unnamed(self, rows: np.ndarray) -> np.ndarray:
         """Rows (N, C) with identifiers in the place of missing ones, each of which is nowhere else."""
-        rows = rows.copy()
-        for place, column in enumerate(self.found):
-            if column.kind == "identifier":
-                own, lacking = set(rows[:, place].tolist()), np.flatnonzero(rows[:, place] == None)  # noqa: E711
-                new = [one for one in fresh(column, range(len(rows) + len(own))).tolist() if one not in own]
-                rows[lacking, place] = new[: len(lacking)]
-        return rows
+        return _tables.unnamed(self.found, rows)
 
     def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
         """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all.
