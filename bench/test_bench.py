@@ -167,7 +167,7 @@ def test_scores_of_series_rank_real_windows_above_independent_numbers() -> None:
 
     real, other = (series_data.sines(300, seed)[:, :, :2] for seed in (0, 1))
     alone = np.random.default_rng(2).permuted(real, axis=0)
-    good, bad = (series.measured(made, real, 1, (60, 60)) for made in (other, alone))
+    good, bad = (series.measured(made, real, 1, 60) for made in (other, alone))
     assert good["score"] > 0.5 > bad["score"] and good["discriminative"] < 0.2
     assert good["line"] < bad["line"] and good["autocorrelation"] < bad["autocorrelation"] / 3
 

@@ -86,3 +86,9 @@ def test_short_of_time_fewer_rows_are_measured() -> None:
     assert after.fitting(run("table", 10, 10**6), 1) == after.FEWEST
     few, many = (after.fitting(run("table", 40, 10**6), seconds) for seconds in (100, 300))
     assert after.FEWEST <= few <= many <= after.MOST
+
+
+def test_a_race_may_be_named_and_is_refused_where_there_is_none(call, table: Path, tmp_path: Path) -> None:
+    assert call("fit", table, "--family", "race", "--steps", "2", "--out", tmp_path / "run").code == 0
+    told = call("fit", "menagerie:60:12", "--family", "race", "--steps", "2", "--out", tmp_path / "other")
+    assert told.code == 2 and "Nothing races for items that are image" in told.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +25,12 @@ from morelike.measure.series.features import features
 from morelike.measure.series.portrait import drawn
 from morelike.measure.series.windows import Series, blocks, lengths, stacked, stride, thinned
 from morelike.measure.table import trees
+from morelike.recipes import Request, fit
+from morelike.reporting import Asked, report
+from morelike.run import Run
 
 NAN = float("nan")
+BRIEF = recurrent.Net(hidden=4, layers=1, steps=15, batch=32, rate=2e-2)
 QUICK = recurrent.Net(hidden=8, layers=1, steps=60, batch=32, rate=2e-2)
 Items = list[np.ndarray]
 
@@ -70,9 +75,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nets that learn for a moment only."""
     for name in ("tell_apart", "predictive"):
         of: Callable = getattr(recurrent, name)
-        monkeypatch.setattr(kinds, name, lambda made, real, of=of, **more: of(made, real, QUICK, **more))
+        monkeypatch.setattr(kinds, name, lambda made, real, of=of, **more: of(made, real, BRIEF, **more))
     monkeypatch.setattr(kinds, "FEWEST", 10)
-    monkeypatch.setattr(trees, "TREES", 25)
+    monkeypatch.setattr(trees, "TREES", 12)
 
 
 # --- windows
@@ -184,7 +189,7 @@ def test_the_same_seed_tells_the_same() -> None:
 
 
 def test_the_published_net_is_half_as_wide_as_the_data() -> None:
-    assert recurrent.published(5, 2000) == recurrent.Net(2, 1, 2000, 128, 1e-3, falls=False, judged=0.2)
+    assert recurrent.published(5, "tell") == recurrent.Net(2, 1, 2000, 128, 1e-3, falls=False, judged=0.2)
 
 
 def test_windows_that_share_steps_never_stand_on_both_sides() -> None:
@@ -302,3 +307,24 @@ def test_a_report_on_series_is_written_as_data(tmp_path) -> None:  # type: ignor
         heart.Verdict("unmeasured", ""), [], None, over=drawn(block(walk(20)), block(walk(20)), ("a", "b"))
     )
     assert [one["column"] for one in as_dict(Report(tmp_path, found))["columns"]] == ["a", "b"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_on_a_series_is_measured_by_the_windows_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("polars")
+    monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path / "cache"))
+    r = np.random.default_rng(0)
+    price = 50 + np.cumsum(r.normal(size=500)).round(2)
+    lines = [f"{a:.2f},{b}" for a, b in zip(price, r.integers(100, 200, 500), strict=True)]
+    (tmp_path / "price.csv").write_text("\n".join(["price,volume", *lines]) + "\n")
+    asked = Request(str(tmp_path / "price.csv"), codec="series", steps=2, out=tmp_path / "run", size="8",
+                    settings={"length": "8"})  # fmt: skip
+    assert [event.stage for event in fit(asked)][-1] == "done"
+    found = report(Run.load(tmp_path / "run"), Asked(samples=60))
+    assert found.verdict.word != "unmeasured" and found.figure("two_sample_score").value is not None
+    assert found.figure("nats_per_window").value > 0 and found.figure("exact_rate").floor == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert 'id="over-time"' in page and "price" in page and len(found.pairs) > 5

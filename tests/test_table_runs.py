@@ -107,6 +107,15 @@ def test_rows_are_drawn_with_columns_given_and_by_seed(run: Run) -> None:
     assert mixed[:, 0].tolist() == ["plum", "apple"] * 2
 
 
+def test_values_of_a_column_are_balanced(run: Run, tmp_path: Path) -> None:
+    found = run.sample(90, seed=5, balance="colour").array[:, 1].tolist()
+    assert {found.count(one) for one in set(found)} == {30} and len(set(found)) == 3
+    with pytest.raises(OptionError, match="no few values"):
+        run.sample(2, balance="weight")
+    with pytest.raises(OptionError, match='Did you mean "colour"'):
+        run.sample(2, balance="color")
+
+
 def test_what_nobody_has_seen_is_named(run: Run) -> None:
     with pytest.raises(OptionError, match='Did you mean "fruit"'):
         run.sample(2, given={"fruits": "plum"})

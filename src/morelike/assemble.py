@@ -125,6 +125,7 @@ def make_plan(recipe: dict[str, Any], prepared: Prepared, folder: Folder, left: 
     chosen = module("family", recipe["family"])
     if hasattr(chosen, "suited"):
         epochs = choice.steps * batch / max(1, loader(recipe, prepared, batch).count)
+        epochs *= getattr(prepared.codec, "overlap", 1.0)
         recipe["config"] = chosen.suited(recipe["config"], epochs)
     recipe["plan"] = {
         "batch": batch, "precision": choice.precision, "threads": choice.threads, "device": str(device), "said": said,
@@ -146,5 +147,5 @@ def _measured(
     asked = recipe["config"].get("width")
     # longer runs get wider nets, but most of their time goes into more examples
     wanted = family_of(recipe, prepared, 8, device).examples * (max(0.0, left()) / 180) ** 0.8
-    wanted = min(int(wanted), EPOCHS * source.count)
+    wanted = min(int(wanted), int(EPOCHS * source.count / getattr(prepared.codec, "overlap", 1.0)))
     return planner.choose([int(asked)] if asked else list(WIDTHS), left, wanted, fixed)

@@ -11,11 +11,11 @@ from zlib import compress
 import numpy as np
 
 from morelike.core.codec import Item
-from morelike.core.errors import DataError, unknown
+from morelike.core.errors import DataError, OptionError, unknown
 from morelike.data.listing import Source
 from morelike.data.ragged import Ragged
 from morelike.data.text_columns import BEFORE, DIALOGUE
-from morelike.recipes import LABELS, USUAL, Request, module
+from morelike.recipes import LABELS, RACE, USUAL, Request, module
 
 Given = Mapping[str, np.ndarray | Ragged]
 Fields = Mapping[str, Sequence[str]]
@@ -130,6 +130,9 @@ def family_of(request: Request, source: Source) -> str:
     A translation or a summary is settled by its source, and the likeliest one is wanted: seq2seq, which searches it. A
     title leaves open which poem, and the likeliest would be the dullest (Holtzman et al. 2020): it has to be drawn.
     """
+    if request.family == RACE and USUAL[source.codec] != RACE:
+        found = f"Nothing races for items that are {source.codec}"
+        raise OptionError(found, "A table, or another family", "Leave out --family race")
     if request.family != "auto":
         return request.family
     if source.codec != "text" or request.given in ("auto", "none"):

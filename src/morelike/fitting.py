@@ -61,7 +61,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     clock, reading, augment = Clock(began=began), collect.reading(request), collect.augmentation(request.augment)
     if request.out is not None:
         _refuse_folder(Path(request.out))
-    if request.family != "auto":
+    if request.family not in ("auto", RACE):
         module("family", request.family)  # names the nearest one before anything is read
     stop.clear()
     yield Progress("collect", note=f"Collecting from {request.source}")

@@ -24,13 +24,8 @@ SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # wid
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
 RACE = "race"  # instead of a family: several are tried, and the best one is trained
-USUAL = {
-    "image": "gan",
-    "text": "autoregressive",
-    "table": RACE,
-    "baskets": RACE,
-    "series": "autoregressive",
-}  # family by codec, where nobody says
+# Family by codec, where nobody says.
+USUAL = {"image": "gan", "text": "autoregressive", "table": RACE, "baskets": RACE, "series": "autoregressive"}
 LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -15,10 +16,12 @@ from morelike.core.family import HasLogProb
 from morelike.core.spec import Batch
 from morelike.data.frame import Frame
 from morelike.data.sources import open_source
-from morelike.run import TRIES, Run, other, until_kept
+from morelike.run import TRIES, Run, other
 from morelike.samplers.mcmc.compose import HasInfill
 
 TOGETHER = 1024  # rows that are made at once: always this many, so that a row does not depend on how many are asked for
+PATIENCE, LOOK = 2_000, 20_000  # draws of a row until it keeps rules that were told; of all, until that is hopeless
+FOUND = 64  # draws of a row until it keeps rules that were only found
 VALUES = 200  # values of a column up to which each one's probability is computed
 DRAWS = 40  # of a column with more values, of which mean and interval are taken
 Value = str | Sequence[str]
@@ -30,26 +33,83 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
     given  cells by column, one for all rows or a list, such as {"income": ">50K"}: the others are drawn given these
     """
     conditions = run.conditions(seeds, {name: value for name, value in given.items() if name in run.fields})
-    cells = _known(run, {name: value for name, value in given.items() if name not in run.fields}, len(seeds))
+    cells, known = _known(run, {name: value for name, value in given.items() if name not in run.fields}, len(seeds))
+    rows, good = _obeying(run, (cells, known), seeds, conditions, strict=True)
+    broken = np.flatnonzero(~good & (~run.codec.kept(rows, only_told=True) | (known != None).any(1)))  # noqa: E711
+    if len(broken):
+        raise _impossible(run, rows[broken], known[broken], len(seeds))
+    return rows
 
-    def make(seeds: Sequence[int], rows: np.ndarray) -> np.ndarray:
-        return _decoded(run, cells[rows], seeds, {name: value[rows] for name, value in conditions.items()})
 
-    return until_kept(run.codec, seeds, make)
+def _obeying(
+    run: Run, known: tuple[Tensor, np.ndarray], seeds: Sequence[int], conditions: Mapping[str, Tensor], strict: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n, C), drawn again until they keep the rules of the table and agree with what is known, and which do, (n,).
+
+    known   cells int64 (n, T), -1 for unknown, and values (n, C), None for unknown
+    strict  whether rules count all of whose columns are known
+
+    A row is the first of its own draws that does, so that it does not depend on the others. It is given up after
+    `PATIENCE` draws, or `FOUND` where only rules are broken that nobody told; all are, once one in `PATIENCE` of
+    `LOOK` draws or fewer does.
+    """
+
+    def draw(at: np.ndarray, attempt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        own = [other(seeds[i], one) for i, one in zip(at.tolist(), attempt.tolist(), strict=True)]
+        made = _decoded(run, known[0][at], own, {name: value[at] for name, value in conditions.items()})
+        return run.codec.joined_with(made, known[1][at], strict)
+
+    rows, good = draw(np.arange(len(seeds)), np.zeros(len(seeds), np.int64))
+    left, tried, hits, attempt = np.flatnonzero(~good), 0, 0, 1
+    while len(left) and attempt < PATIENCE and not (tried >= LOOK and hits * PATIENCE < tried):
+        each = min(max(1, TOGETHER // len(left)), PATIENCE - attempt)
+        made, kept = draw(left.repeat(each), np.tile(np.arange(attempt, attempt + each), len(left)))
+        kept, tried, attempt = kept.reshape(len(left), each), tried + len(made), attempt + each
+        first, found = kept.argmax(1), kept.any(1)
+        rows[left[found]] = made.reshape(len(left), each, -1)[found, first[found]]
+        good[left[found]] = True
+        left, hits = left[~found], hits + int(kept.sum())
+        if attempt >= FOUND and not _asked(known[1]):
+            left = left[~run.codec.kept(rows[left], only_told=True)]
+    return rows, good
+
+
+def _asked(known: np.ndarray) -> bool:
+    return bool((known != None).any())  # noqa: E711
+
+
+def _impossible(run: Run, rows: np.ndarray, known: np.ndarray, n: int) -> OptionError:
+    """What is wrong where some rows cannot be drawn: the rules, and what was asked for."""
+    names = [name for place, name in enumerate(run.codec.columns) if (known[:, place] != None).any()]  # noqa: E711
+    wish = f" with {', '.join(names)} as given" if names else ""
+    rules = "; ".join(run.codec.against(rows, known))[:400]
+    found = f"{len(rows):,} of {n:,} rows{wish} break a rule, however often they are drawn"
+    action = "Give other values, or train with other --set rules"
+    return OptionError(found, f"Rows that keep the rules: {rules}", action)
+
+
+def turns(run: Run, seeds: Sequence[int], column: str | None) -> dict[str, list[str]]:
+    """The values of a column in turn, seed by seed, as what is given: {"fraud": ["no", "yes", "no", …]}."""
+    if column is None:
+        return {}
+    values = run.fields[column].config.vocabulary if column in run.fields else run.codec.choices(column)
+    return {column: [values[seed % len(values)] for seed in seeds]}
 
 
 def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a table (N, C) with what is missing drawn given the rest, and which cells were filled, bool (N, C)."""
     rows, cells = read(run, source)
     holes = rows == None  # noqa: E711  (element by element)
-    where = np.flatnonzero((cells < 0).any(1).numpy())
+    where = np.flatnonzero(holes[:, [place for place, one in enumerate(run.codec.found) if one.sizes]].any(1))
     for attempt in range(TRIES):
         if not len(where):
             break
-        seeds = [other(seed + i, attempt) for i in where.tolist()]
-        made = _decoded(run, cells[where], seeds, _turns(run, seeds))
+        seeds = [other(seed + i, PATIENCE + attempt) for i in where.tolist()]
+        made, _ = _obeying(run, (cells[where], rows[where]), seeds, _turns(run, seeds), strict=False)
+        made[:, [one.kind == "identifier" for one in run.codec.found]] = None
         rows[where] = np.where(holes[where] & (rows[where] == None), made, rows[where])  # noqa: E711
         where = where[(rows[where][:, list(run.codec.places)] == None).any(1)]  # noqa: E711
+    rows = run.codec.unnamed(rows)
     return rows, holes & (rows != None)  # noqa: E711
 
 
@@ -75,25 +135,35 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
     if column not in codec.columns:
         raise unknown("column", column, codec.columns)
     number = codec.columns.index(column)
-    if number not in codec.places:
-        raise OptionError(f'"{column}" is not learnt', "A column that is", "Choose another one")
-    place = codec.places[number]
-    _, cells = read(run, source)
-    cells[:, place] = -1
-    size = codec.sizes[place.start]
-    if place.stop - place.start == 1 and size <= VALUES and isinstance(run.family, HasLogProb):
+    if not codec.found[number].sizes:
+        found = f'"{column}" is not learnt ({codec.found[number].said})'
+        raise OptionError(found, "A column that is", "Choose another one")
+    rows, cells = read(run, source, without=column)
+    place = codec.places.get(number)
+    few = place is not None and place.stop - place.start == 1 and codec.sizes[place.start] <= VALUES
+    if few and isinstance(run.family, HasLogProb):
         return _likeliest(run, cells, number)
-    parts = [_decoded(run, cells, [other(seed + i, k) for i in range(len(cells))], _turns(run, range(len(cells))))
-             for k in range(DRAWS)]  # fmt: skip
-    values = np.stack([part[:, number] for part in parts]).astype(float)  # (DRAWS, N)
-    low, high = np.nanquantile(values, [0.05, 0.95], axis=0)
-    return {"value": np.nanmean(values, 0), "low": low, "high": high}
+    drawn = [[other(seed + i, k) for i in range(len(cells))] for k in range(DRAWS)]
+    parts = [_decoded(run, cells, seeds, _turns(run, range(len(cells)))) for seeds in drawn]
+    return _summed([codec.joined_with(part, rows, False)[0][:, number] for part in parts])
 
 
-def read(run: Run, source: str | Path) -> tuple[np.ndarray, Tensor]:
+def _summed(draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """What draws (N,) of a column say: mean and interval of numbers, else the most frequent value and its share."""
+    every = np.stack(draws)  # (DRAWS, N)
+    if all(one is None or isinstance(one, int | float) for one in every.ravel().tolist()):
+        values = every.astype(float)
+        low, high = np.nanquantile(values, [0.05, 0.95], axis=0)
+        return {"value": np.nanmean(values, 0), "low": low, "high": high}
+    best = [Counter(one for one in column if one is not None).most_common(1) for column in every.T.tolist()]
+    value = np.array([one[0][0] if one else None for one in best], object)
+    return {"value": value, "probability": np.array([one[0][1] / len(every) if one else 0.0 for one in best])}
+
+
+def read(run: Run, source: str | Path, without: str = "") -> tuple[np.ndarray, Tensor]:
     """The rows of a table as they are there, (N, C), and their cells, int64 (N, T), -1 where a value is missing.
 
-    Columns that the table lacks are missing in all rows.
+    without  a column that is taken for missing, as are those that the table lacks
     """
     if run.codec.natural != "table":
         raise OptionError(f"This run makes items that are {run.codec.natural}", "A run of a table", "Name another run")
@@ -103,17 +173,25 @@ def read(run: Run, source: str | Path) -> tuple[np.ndarray, Tensor]:
     for number, place in run.codec.places.items():
         missing = torch.from_numpy(rows[:, number] == None)  # noqa: E711
         cells[:, place] = torch.where(missing[:, None], -1, cells[:, place])
-    return rows, cells
+    if without:
+        number = run.codec.columns.index(without)
+        rows[:, number] = None
+        cells[:, run.codec.places.get(number, slice(0))] = -1
+    return rows, run.codec.led_back(cells, rows)
 
 
-def _known(run: Run, given: Mapping[str, Value], n: int) -> Tensor:
-    """The cells of n rows of which some columns are known, int64 (n, T)."""
+def _known(run: Run, given: Mapping[str, Value], n: int) -> tuple[Tensor, np.ndarray]:
+    """Of n rows of which some columns are known the cells, int64 (n, T), and the values as they are decoded, (n, C)."""
+    values = np.full((n, len(run.codec.columns)), None, object)
     if not given:
-        return torch.full((n, *run.codec.shape), -1, dtype=torch.int64)
+        return torch.full((n, *run.codec.shape), -1, dtype=torch.int64), values
     lists = {name: [value] if isinstance(value, str) else list(value) for name, value in given.items()}
     rows = [tuple(values[i % len(values)] for values in lists.values()) for i in range(n)]
     codes = {one: run.codec.known(dict(zip(lists, one, strict=True))) for one in set(rows)}
-    return torch.stack([codes[one] for one in rows])
+    for at, name in enumerate(lists):
+        native = {one[at]: run.codec.native(name, one[at]) for one in codes}
+        values[:, native[rows[0][at]][0]] = [native[one[at]][1] for one in rows]
+    return torch.stack([codes[one] for one in rows]), values
 
 
 def _turns(run: Run, seeds: Sequence[int]) -> dict[str, Tensor]:

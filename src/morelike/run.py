@@ -27,6 +27,7 @@ from morelike.train.recipe import read_recipe
 if TYPE_CHECKING:
     from PIL import Image
 
+    from morelike.forecasting import Forecast
     from morelike.writing import Wish
 
 
@@ -108,22 +109,27 @@ class Run:
 
     def sample(
         self, n: int = 64, *, seed: int = 0, given: Mapping[str, str | Sequence[str]] | None = None,
-        label: str | None = None, wish: Wish | None = None,
+        label: str | None = None, wish: Wish | None = None, balance: str | None = None,
     ) -> Samples:  # fmt: skip
         """Make n items; item i has seed `seed + i` and depends on that and its condition alone.
 
         given  condition by name, such as {"label": "cat"}; without it the labels take turns, seed by seed.
                label=... is short for it. Of a table any columns, such as {"income": ">50K"}
         wish   how a text is to be written: its beginning, temperature, length …
+        balance  a column of a table whose values take turns, so that each comes equally often
         """
         _check_count(n)
         if not 0 <= seed < 2**63 - n:
             raise OptionError(f"The seed is {seed}", "A whole number from 0 to 2^63", "Choose another one")
         seeds = range(seed, seed + n)
         if self.codec.natural == "table":
-            from morelike.rows import drawn
+            from morelike.rows import drawn, turns
 
-            return Samples(drawn(self, seeds, self._named(label) if label else given or {}), tuple(seeds), self.codec)
+            known = {**(self._named(label) if label else given or {}), **turns(self, seeds, balance)}
+            return Samples(drawn(self, seeds, known), tuple(seeds), self.codec)
+        if balance is not None:
+            found = f'"{balance}" is to be balanced among items that are {self.codec.natural}'
+            raise OptionError(found, "A run of a table", "Leave it out: labels take turns by themselves")
         conditions = self.conditions(seeds, self._named(label) if label is not None else given or {})
 
         def make(seeds: Sequence[int], rows: np.ndarray) -> np.ndarray:
@@ -137,6 +143,12 @@ class Run:
         whole = wish is None or wish.whole
         return Samples(until_kept(self.codec, seeds, make) if whole else make(seeds, np.arange(n)), tuple(seeds),
                        self.codec)  # fmt: skip
+
+    def forecast(self, source: str | Path, steps: int = 24, *, paths: int = 200, seed: int = 0) -> Forecast:
+        """How the series of a table go on after their last row; see `forecasting.forecast`."""
+        from morelike.forecasting import forecast
+
+        return forecast(self, source, steps, paths=paths, seed=seed)
 
     def interpolate(self, a: int, b: int, steps: int = 8, *, label: str | None = None) -> Samples:
         """Items on the great circle between the noise of seed a and that of seed b (White 2016)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from morelike.cli import chat, check, explain, export, fit, rows, sample, show
+from morelike.cli import chat, check, explain, export, fit, forecast, rows, sample, show
 from morelike.cli import report as measured
 from morelike.cli.failure import report
 from morelike.core.errors import unknown
@@ -27,6 +27,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "fill": rows.fill,
     "predict": rows.predict,
     "score": rows.score,
+    "forecast": forecast.forecast,
     "chat": chat.chat,
     "report": measured.report,
     "explain": explain.explain,
@@ -55,6 +56,7 @@ def morelike(
       morelike fit book.txt                         a language model; pairs.tsv --given en --make de: a translator
       morelike chat runs/book-autoregressive-1      talk with it
       morelike fit patients.csv                     a table; fill, predict and score work with its rows
+      morelike fit sales.csv --codec series         columns over time; forecast goes on with them
       morelike report runs/photos-gan-1             how real, how varied, how new: whether to use them
       morelike explain runs/photos-gan-1            what the model has learned
       morelike info runs/photos-gan-1               what was asked, and what happened

@@ -15,7 +15,7 @@ from morelike.core.errors import OptionError
 T = TypeVar("T")
 Make = Annotated[str | None, typer.Option(metavar="FIELD", help="Which column is learnt, of a table of texts.")]
 Kind = Annotated[
-    str, typer.Option("--codec", metavar="KIND", help="What items are: auto, image, text, table, baskets.")
+    str, typer.Option("--codec", metavar="KIND", help="What items are: auto, image, text, table, series, baskets.")
 ]
 Unit = Annotated[str, typer.Option(metavar="UNIT", help="One item of a text: auto, file, paragraph or line.")]
 

@@ -39,7 +39,7 @@ def fill(run: RunFolder, table: Source, out: Out = None, seed: Seed = 0, force: 
     target = _target(out, run, Path(table).stem + "-filled.csv", force)
     loaded = Run.load(run)
     rows, new = filled(loaded, table, seed)
-    loaded.codec.write(rows, target)
+    loaded.codec.write(rows, target, renamed=False)
     print(f"{int(new.sum()):,} cells of {int(new.any(1).sum()):,} rows were filled\n{target}")
 
 
@@ -125,12 +125,12 @@ def _compared(found: Any, truth: Any) -> str:
     return f"Off by {error:.4g} in the mean of {len(known):,} rows; {sum(inside) / len(inside):.0%} lie in the interval"
 
 
-def stream(run: Any, n: int, seed: int, given: Any, target: Path) -> None:
+def stream(run: Any, n: int, seed: int, given: Any, target: Path, balance: str | None = None) -> None:
     """Write n made rows piece by piece, so that any number of them fits into memory; a terminal sees how far it is."""
     each, shown = 20_480, sys.stderr.isatty()
     with run.codec.writer(target) as out:
         for begin in range(0, n, each):
-            out.add(run.sample(min(each, n - begin), seed=seed + begin, given=given).array)
+            out.add(run.sample(min(each, n - begin), seed=seed + begin, given=given, balance=balance).array)
             if shown and n > each:
                 print(f"\r{min(begin + each, n):,} of {n:,} rows", end="", file=sys.stderr, flush=True)
     if shown and n > each:

@@ -32,6 +32,9 @@ class Options(Manners):
     given: Annotated[
         list[str] | None, typer.Option(metavar="FIELD=VALUE", help='What to draw, such as label=cat or en="Hello".')
     ] = None
+    balance: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Tables: each value of a column equally often.")
+    ] = None
     seed: Annotated[int, typer.Option(metavar="N", help="The first seed; item i has seed N + i.")] = 0
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="sheet.png, folder/, x.npy, x.npz or x.gif.")] = None
     interpolate: Annotated[
@@ -64,6 +67,7 @@ def sample(options: Options) -> None:
       morelike sample RUN --temperature 0.7 --length 500 --out texts.txt    calmer and longer, into a file
       morelike sample runs/adult-race-1 -n 1000000 --out new.parquet        rows of a table; also .csv, .xlsx, .jsonl
       morelike sample RUN --given "income=>50K" --out rich.csv              rows of which a column is given
+      morelike sample RUN --balance fraud -n 10000 --out even.csv           as many with fraud as without
       morelike sample runs/pairs-seq2seq-1 --given en="A dog runs."         a translation; en=@FILE for all its lines
 
     \b
@@ -102,11 +106,14 @@ def work(run: Run, options: Options, target: Path, modes: list[str]) -> list[Pat
     """Make what the options ask for, and write it."""
     if options.encode is not None:
         return save_codes(run, options.encode, target)
+    if options.balance is not None and (run.codec.natural != "table" or modes):
+        raise OptionError(f"--balance is {options.balance}", "New rows of a table", "Leave it out")
     if run.codec.natural != "table" or modes:
         return draw(run, options).save(target)
     from morelike.cli.rows import stream
 
-    stream(run, options.number or 1000, options.seed, pairs("--given", options.given, "label=cat"), target)
+    given = pairs("--given", options.given, "label=cat")
+    stream(run, options.number or 1000, options.seed, given, target, options.balance)
     return [target]
 
 

@@ -36,6 +36,7 @@ class Column:
     parts       of dates, the values of year, month, day, hour, minute, second that occur; () for a part left out
     style       how its numbers are written; `pattern`: the same of dates and identifiers
     said        what was found, in a line
+    stored      the type of its cells with all that belongs to it, a time zone, say, where `dtype` lacks something
     """
 
     name: str
@@ -54,6 +55,7 @@ class Column:
     style: Style = Style()
     pattern: str = ""
     said: str = ""
+    stored: str = ""
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -132,7 +134,8 @@ class Column:
             plain = {"Date": "%Y-%m-%d", "Time": "%H:%M:%S"}.get(self.dtype, "%Y-%m-%d %H:%M:%S%.f")
             return dates(cells, self.pattern if "%Y" in self.pattern or "%H" in self.pattern else plain)
         if cells.dtype == polars.Time:
-            return polars.Series([datetime.date(1970, 1, 1)]).new_from_index(0, len(cells)).dt.combine(cells)
+            day = polars.lit(datetime.date(1970, 1, 1))
+            return cells.to_frame("time").select(day.dt.combine(polars.col("time"), "us")).to_series()
         plain = cells.dt.replace_time_zone(None) if cells.dtype == polars.Datetime else cells
         return plain.cast(polars.Datetime("us"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import gcd
+from math import gcd, prod
 
 import numpy as np
 
@@ -45,17 +45,16 @@ def counted(numbers: Sequence[int], low: int, high: int, in_order: bool) -> list
 
 
 def spelt(numbers: Sequence[int], pattern: str) -> list[str]:
-    """Different texts in a pattern for different numbers, as far as the pattern goes."""
+    """Different texts in a pattern for different numbers; where it has no more, with digits before what varies."""
     alphabets = [CLASSES.get(mark, mark[1]) for mark in (pattern[at : at + 2] for at in range(0, len(pattern), 2))]
-    n = 1
-    for alphabet in alphabets:
-        n *= len(alphabet)
+    n, varied = prod(map(len, alphabets)), next((i for i, one in enumerate(alphabets) if len(one) > 1), len(alphabets))
     a, made = coprime(n), list[str]()
     for k in map(int, numbers):
         rest, letters = (a * k) % n, list[str]()
         for alphabet in reversed(alphabets):
             rest, digit = divmod(rest, len(alphabet))
             letters.append(alphabet[digit])
+        letters.insert(len(letters) - varied, str(k // n) if k >= n else "")
         made.append("".join(reversed(letters)))
     return made
 

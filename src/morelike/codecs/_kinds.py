@@ -22,6 +22,14 @@ PAIRS = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}
 def guess(name: str, cells: Any, wish: Wish) -> Column:
     """A column fitted to its cells, a polars column. Raises `OptionError` where it cannot be of the kind that is named,
     and `DataError` where it has a type that is not known."""
+    whole = str(cells.dtype)
+    if whole.startswith("Enum"):  # of which polars shows only the first ones
+        whole = f"Enum(categories={cells.dtype.categories.to_list()!r})"
+    found = _guess(name, cells, wish)
+    return replace(found, stored=whole) if whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum")) else found
+
+
+def _guess(name: str, cells: Any, wish: Wish) -> Column:
     if cells.dtype.is_nested() or str(cells.dtype) in ("Binary", "Object", "Duration", "Null"):
         cells = cells.is_null().replace_strict([True, False], [None, None], return_dtype=library().String)
     if str(cells.dtype).startswith(("Categorical", "Enum")):

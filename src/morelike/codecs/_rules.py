@@ -21,10 +21,12 @@ class Rule:
     """A rule of a table.
 
     kind    lookup (a table of what follows from each value) | sum (to = offset + sum of scales times columns) |
-            order (of[0] <= to)
+            order (of[0] <= to); if told, also below (of[0] < to) | range | unique
     of, to  numbers of the columns
     table   of a lookup: the full code of `to` for each full code of of[0]
     said    the rule in words
+    told    whether the user has given it: all that is made has to keep it
+    ends    of a range, the lowest and highest value as text, "" for none
     """
 
     kind: str
@@ -34,11 +36,13 @@ class Rule:
     scales: tuple[float, ...] = ()
     offset: float = 0.0
     said: str = ""
+    told: bool = False
+    ends: tuple[str, str] = ("", "")
 
     @property
     def derives(self) -> bool:
         """Whether `to` need not be learnt."""
-        return self.kind != "order"
+        return self.kind not in ("order", "below", "range", "unique")
 
 
 @dataclass

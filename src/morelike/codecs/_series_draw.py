@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from morelike.codecs._columns import Column
+from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._series_time import times_as
 from morelike.codecs._series_tracks import Track
-from morelike.codecs.table import followed, hashed, mixed, uniform
+from morelike.codecs.table import followed
 
 if TYPE_CHECKING:
     from morelike.codecs.series import Codec
@@ -51,14 +51,21 @@ class State:
     objects: dict[int, np.ndarray]
     times: np.ndarray
     known: int = 0
-    last: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def empty(cls, codec: Codec, count: int) -> State:
-        """Nothing drawn."""
-        steps, tracks = codec.config.steps, codec.config.tracks
+    def empty(cls, codec: Codec, count: int, steps: int | None = None) -> State:
+        """Nothing drawn, of so many steps, or those of a window."""
+        steps, tracks = steps or codec.config.steps, codec.config.tracks
         objects = {n: np.full((count, steps), None, object) for n, one in enumerate(tracks) if not one.plain}
         return cls(np.full((count, steps, len(tracks)), np.nan), objects, np.full((count, steps), np.nan))
+
+    def take(self, other: State, steps: tuple[int, int], at: int) -> None:
+        """Put some steps of another state at a place."""
+        begin, end = steps
+        to = slice(at, at + end - begin)
+        self.floats[:, to], self.times[:, to] = other.floats[:, begin:end], other.times[:, begin:end]
+        for number, one in self.objects.items():
+            one[:, to] = other.objects[number][:, begin:end]
 
 
 def unrolled(codec: Codec, cells: np.ndarray) -> np.ndarray:
@@ -67,14 +74,15 @@ def unrolled(codec: Codec, cells: np.ndarray) -> np.ndarray:
     return pieces(codec, state, codec.layout.lengths(cells))
 
 
-def drawn(codec: Codec, cells: np.ndarray, state: State) -> State:
-    """The state with all steps drawn that are not given."""
+def drawn(codec: Codec, cells: np.ndarray, state: State, until: int | None = None) -> State:
+    """The state with all steps drawn that are not known, or those before `until`."""
     seeds, layout, clock = hashed(cells), codec.layout, codec.config.clock
     if not state.known:
         state.times[:, 0] = started(codec, cells, seeds)
-    for step in range(state.known, layout.steps):
+    for step in range(state.known, until or layout.steps):
         for number, track in enumerate(layout.tracks):
-            if (where := layout.where.get((step, number))) is None:
+            where = layout.where.get((layout.steps if track.begun and not step else step, number))
+            if where is None:
                 continue
             at = np.maximum(cells[:, where], 0)
             salt = mixed(seeds + np.uint64(step * 1009 + number))
@@ -87,7 +95,8 @@ def drawn(codec: Codec, cells: np.ndarray, state: State) -> State:
             ahead = state.floats[:, step, 0] if layout.gap else None
             state.times[:, step] = state.times[:, step - 1] + ahead if ahead is not None else np.nan
     if not layout.gap:
-        state.times = clock.after(state.times[:, 0], layout.steps)
+        state.times = clock.after(state.times[:, 0], state.times.shape[1])
+    state.known = until or layout.steps
     return state
 
 
@@ -104,7 +113,9 @@ def _number(codec: Codec, state: State, place: tuple[int, int], at: np.ndarray, 
             left = np.flatnonzero((value < low) | (value > high))
         if not len(left):
             return value
-    return np.where(np.isnan(value), np.nan, np.clip(value, low, high))
+    with np.errstate(invalid="ignore"):  # mirrored at the bound: cut off there, many would be equal to it
+        value = np.where(value > high, 2 * high - value, np.where(value < low, 2 * low - value, value))
+    return np.where(np.isnan(value), np.nan, np.clip(rounded(value, column_of(codec, track)), low, high))
 
 
 def _draw(
@@ -112,7 +123,7 @@ def _draw(
 ) -> np.ndarray:
     step, number = place
     track = codec.layout.tracks[number]
-    coder = track.coder(step == 0)
+    coder = track.level if track.change is None or (track.begun and not step) else track.change
     value = track.decode(at, u, coder).astype(np.float64)
     if coder is track.change:
         when = step if track.now else step - 1
@@ -177,8 +188,8 @@ def started(codec: Codec, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 def pieces(codec: Codec, state: State, lengths: np.ndarray) -> np.ndarray:
     """Windows (B,) as the table would have them."""
     found = np.empty(len(lengths), object)
-    columns, count = codec.config.found, len(lengths) * codec.config.steps
-    rows = np.full((count, len(columns)), None, object)
+    columns, steps = codec.config.found, state.floats.shape[1]
+    rows = np.full((len(lengths) * steps, len(columns)), None, object)
     for number, track in enumerate(codec.layout.tracks):
         if track.column >= 0:
             flat = state.floats[:, :, number].reshape(-1)
@@ -193,7 +204,7 @@ def pieces(codec: Codec, state: State, lengths: np.ndarray) -> np.ndarray:
     if codec.time is not None:
         at = [one.name for one in columns].index(codec.time.name)
         rows[:, at] = times_as(codec.time, np.nan_to_num(state.times.reshape(-1)))
-    whole = rows.reshape(len(lengths), codec.config.steps, len(columns))
+    whole = rows.reshape(len(lengths), steps, len(columns))
     for row, length in enumerate(lengths.tolist()):
         found[row] = Piece(state.times[row, :length], whole[row, :length])
     return found
@@ -212,15 +223,7 @@ def slid(codec: Codec, cells: np.ndarray, state: State, by: int) -> tuple[np.nda
         if number == -2 and step < kept:
             moved[:, where] = 0
         if number >= 0 and step < kept:
-            source = layout.where[step + by, number]
-            if step == 0 and len(source) and layout.tracks[number].change is not None and not layout.tracks[number].now:
-                track = layout.tracks[number]
-                level = track.encode(state.floats[:, by, number], track.level)
-                moved[:, where] = level[:, : len(where)]
-            else:
-                moved[:, where] = cells[:, source]
+            moved[:, where] = cells[:, layout.where[step + by, number]]
     if layout.begin:
         moved[:, : len(layout.begin)] = codec.begun(later.times[:, 0])
     return moved, later
-
-

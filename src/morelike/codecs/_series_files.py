@@ -73,7 +73,11 @@ def laid_out(codec: Codec, items: Sequence[Piece], begin: int = 0) -> tuple[list
 
 
 def _free(names: Sequence[str]) -> str:
-    return NUMBER if NUMBER not in names else next(f"{NUMBER} {n}" for n in range(2, 10**6) if f"{NUMBER} {n}" not in names)
+    return (
+        NUMBER
+        if NUMBER not in names
+        else next(f"{NUMBER} {n}" for n in range(2, 10**6) if f"{NUMBER} {n}" not in names)
+    )
 
 
 def write(codec: Codec, items: Sequence[Piece], target: Path) -> list[Path]:
@@ -141,7 +145,9 @@ def _still(codec: Codec) -> Iterator[Blemish]:
     names = [one.name for one in codec.found if one.kind == "constant" and one.name not in (clock.time, clock.entity)]
     if names:
         shown = ", ".join(f'"{name}"' for name in names[:8]) + (f" and {len(names) - 8} more" if names[8:] else "")
-        yield Blemish("constant_columns", "note", f"Always the same: {shown}", consequence="Put aside and written back.")
+        yield Blemish(
+            "constant_columns", "note", f"Always the same: {shown}", consequence="Put aside and written back."
+        )
 
 
 def _missing(codec: Codec, rows: Ordered) -> Iterator[Blemish]:
@@ -149,7 +155,8 @@ def _missing(codec: Codec, rows: Ordered) -> Iterator[Blemish]:
         column = codec.found[track.column]
         if column.kind == "number" and column.holes and not any(isinstance(one, str) for one in column.values):
             share = float(np.isnan(column.floats(rows.table[column.name])).mean())
-            yield Blemish("missing_cells", "warn" if share > 0.3 else "note", f'"{column.name}": {share:.1%} are missing',
+            title = f'"{column.name}": {share:.1%} are missing'
+            yield Blemish("missing_cells", "warn" if share > 0.3 else "note", title,
                           consequence="That is learnt like a value, and comes out as often.")  # fmt: skip
 
 
@@ -158,5 +165,6 @@ def _irregular(codec: Codec, rows: Ordered) -> Iterator[Blemish]:
     if codec.layout.gap and len(ahead):
         low, middle, high = np.quantile(ahead, [0, 0.5, 1])
         unit = " seconds" if codec.config.clock.dated else ""
-        yield Blemish("irregular_steps", "note", f"Steps of time vary, from {low:g} to {high:g}{unit}, {middle:g} as a rule",
+        title = f"Steps of time vary, from {low:g} to {high:g}{unit}, {middle:g} as a rule"
+        yield Blemish("irregular_steps", "note", title,
                       consequence="The time to the next row is learnt like a column.")  # fmt: skip

@@ -13,7 +13,6 @@ from morelike.codecs._columns import Column
 from morelike.codecs._kinds import DROP, asked, guess
 from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
-from morelike.codecs._series_layout import Layout
 from morelike.codecs._series_time import DAY, Clock, Ordered, calendar, found_time, ordered, pace
 from morelike.codecs._series_tracks import Track, tracks
 from morelike.codecs._worded import identifier
@@ -100,9 +99,12 @@ def _tracked(config: Config, rows: Ordered, gaps: bool) -> Config:
     for place, column in enumerate(columns):
         if place in follow or column.name in (config.clock.time, config.clock.entity):
             columns[place] = replace(column, kind="constant")
-    values = {place: column.floats(rows.table[column.name]) for place, column in enumerate(columns)
-              if column.kind == "number" and column.low and not any(isinstance(v, str) for v in column.values)}  # fmt: skip
-    wanted = config.bins or max(4, len(rows.times) // 10)
+    values = {
+        place: column.floats(rows.table[column.name])
+        for place, column in enumerate(columns)
+        if column.kind == "number" and Track(place, column).plain
+    }
+    wanted = config.bins or max(4, len(rows.times) // 30)
     found = tracks(columns, values, rows.begins, wanted)
     if gaps:
         found = [_gap(rows, config.clock), *(replace(one, of=one.of + (one.of >= 0)) for one in found)]
@@ -133,7 +135,7 @@ def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
     sizes = np.array([end - begin for begin, end in rows.pieces])
     if len(rows.times) < 4 or sizes.max() < 3:
         raise DataError(f"The longest series has {sizes.max():,} rows", "At least three", "Name a longer one")
-    per_step = sum(len(track.cells(False)) for track in config.tracks)
+    per_step = sum(len(track.cells) for track in config.tracks)
     if per_step * STEPS > MOST:  # very many columns: parts of groups are drawn, not learnt
         config = replace(config, tracks=tuple(replace(one, fine=False) for one in config.tracks))
         per_step = len(config.tracks)
@@ -227,10 +229,14 @@ def said(config: Config, rows: Ordered, note: str) -> str:
     """What was found, in lines."""
     clock, count = config.clock, len(set(rows.series.tolist()))
     pieces = [end - begin for begin, end in rows.pieces]
-    lines = [f"  time: {f'{chr(34)}{clock.time}{chr(34)}, {stepped(clock)}' if clock.time else 'the order of the rows'}"]
+    lines = [
+        f"  time: {f'{chr(34)}{clock.time}{chr(34)}, {stepped(clock)}' if clock.time else 'the order of the rows'}"
+    ]
     if clock.entity:
         lines.append(f'  series: {count:,}, named by "{clock.entity}", {min(pieces):,} to {max(pieces):,} rows long')
-    lines.append(f"  windows of {config.steps} steps" + (f", from {config.least}" if config.least < config.steps else ""))
+    lines.append(
+        f"  windows of {config.steps} steps" + (f", from {config.least}" if config.least < config.steps else "")
+    )
     lines += [f"  note: {one}" for one in (*rows.notes.values(), *([note] if note else []))]
     tracked = {track.column: track for track in config.tracks}
     for place, column in enumerate(config.found[:SHOWN]):
@@ -247,7 +253,9 @@ def _how(config: Config, track: Track) -> str:
     of = config.tracks[track.of]
     name = config.found[of.column].name
     own = "itself" if of is track else f'"{name}"'
-    return f"; told by its {'ratio to' if track.ratio else 'change from'} {own}{'' if track.now else ' one step before'}"
+    return (
+        f"; told by its {'ratio to' if track.ratio else 'change from'} {own}{'' if track.now else ' one step before'}"
+    )
 
 
 def stepped(clock: Clock) -> str:
@@ -262,5 +270,3 @@ def stepped(clock: Clock) -> str:
         if clock.step % size == 0:
             return f"every {clock.step / size:g} {name}s" if clock.step > size else f"every {name}"
     return f"every {clock.step:g} seconds"
-
-

@@ -18,7 +18,9 @@ from morelike.core.errors import DataError, unknown
 
 NONE = "none"
 PLAIN = Wish(Resolution(32, 1, 12), 2)
-NAMED = re.compile(r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I)
+NAMED = re.compile(
+    r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I
+)
 UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
 DAY = 86_400.0
 
@@ -80,7 +82,8 @@ def time_of(column: Column, cells: Any) -> np.ndarray:
     if column.kind == "date":
         seconds = column.moments(cells).dt.epoch("us").cast(float) / 1e6
         return seconds.fill_null(float("nan")).to_numpy()
-    return texts(cells).cast(float, strict=False).fill_null(float("nan")).to_numpy()
+    found = texts(cells).cast(float, strict=False).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def times_as(column: Column, times: np.ndarray) -> np.ndarray:
@@ -153,7 +156,8 @@ def _candidates(table: Any) -> list[Column]:
             found.append((-1 - named, guess(name, table[name], PLAIN)))
         elif (head.kind in ("number", "identifier", "category")) and (column := as_time(name, table[name])):
             ahead = np.diff(time_of(column, table[name]))
-            if column.dtype == "Int64" and _counts(ahead):
+            risen = named and len(ahead) > 0 and bool((ahead >= 0).all())
+            if column.dtype == "Int64" and (_counts(ahead) or risen):
                 found.append((1 - named, column))
     return [column for _, column in sorted(found, key=lambda one: one[0]) if column.kind in ("date", "number")]
 

@@ -12,8 +12,9 @@ from morelike.codecs._columns import Column
 from morelike.codecs._numerals import Style
 
 UNIT_ROOT = -2.86  # of the statistic, below which a level returns: 5 %, with a constant (Dickey & Fuller 1979)
+TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure noise
 LAGS, SOME = 4, 20_000  # changes before that explain the next; rows that are looked at
-FEWEST, SINGLE, WITHIN = 48, 160, 8  # groups of numbers; most of them in one cell; parts of a group that are drawn
+FEWEST, SINGLE, WITHIN = 64, 256, 32  # groups of numbers; most of them in one cell; parts of a group that are drawn
 CLOSER = 0.95  # spread, relative to that of the best so far, by which another reference is preferred
 
 
@@ -41,15 +42,16 @@ class Track:
         """Whether its values are many numbers and nothing else."""
         return bool(self.level.low) and not any(isinstance(one, str) for one in self.level.values)
 
-    def coder(self, first: bool) -> Column:
-        """What tells the values of this step: the level at the first one, where no step before can be referred to."""
-        return self.level if self.change is None or (first and not self.now) else self.change
+    @property
+    def begun(self) -> bool:
+        """Whether its first value in a window is told by its level, since the one before is not there."""
+        return self.change is not None and not self.now
 
-    def cells(self, first: bool) -> tuple[int, ...]:
-        """Sizes of the cells that are learnt at a step; where later ones add up changes, all of the first one's."""
-        coder = self.coder(first)
-        begins = self.change is not None and coder is self.level
-        return coder.sizes if self.fine or begins else coder.sizes[:1]
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """Sizes of the cells that are learnt at a step."""
+        sizes = (self.change or self.level).sizes
+        return sizes if self.fine else sizes[:1]
 
     def encode(self, values: np.ndarray, coder: Column) -> np.ndarray:
         """float64 (N,) -> int64 (N, cells)."""
@@ -109,6 +111,16 @@ def unit_root(x: np.ndarray, begins: np.ndarray) -> float:
     return float(beta[1] / error) if error > 0 else -np.inf
 
 
+def wanders(x: np.ndarray, begins: np.ndarray) -> bool:
+    """Whether a level (N,) does not return, and its changes do not take back what those before have added, as they do
+    where noise lies over a trend."""
+    d, inside = np.diff(x), ~begins[1:]
+    pairs = inside[1:] & inside[:-1]
+    a, b = d[1:][pairs], d[:-1][pairs]
+    taken = float(np.mean(a * b) / np.mean(b * b)) if len(b) and np.any(b) else 0.0
+    return taken > TAKEN_BACK and unit_root(x, begins) > UNIT_ROOT
+
+
 def in_proportion(x: np.ndarray, begins: np.ndarray) -> bool:
     """Whether values are all positive, and changes larger where they are larger: |dx| ~ x^b with b > 1/2."""
     if (x <= 0).any() or x.max() < 1.5 * x.min():
@@ -130,7 +142,7 @@ def tracks(columns: Sequence[Column], values: dict[int, np.ndarray], begins: np.
     step or the one before, from which it is least far.
     """
     found, whole = list[Track](), {place: filled(one, begins) for place, one in values.items()}
-    wander = {place: unit_root(_scaled(one, begins), begins) > UNIT_ROOT for place, one in whole.items()}
+    wander = {place: wanders(_scaled(one, begins), begins) for place, one in whole.items()}
     usable = [place for place in columns_learnt(columns) if wander.get(place)]
     numbers = {place: number for number, place in enumerate(columns_learnt(columns))}
     seen = list[np.ndarray]()
@@ -201,7 +213,7 @@ def fineness(u: np.ndarray, seen: Sequence[np.ndarray], begins: np.ndarray) -> f
 
 def binned(track: Track, values: np.ndarray, own: np.ndarray, need: float, wanted: int) -> Track:
     """The track with numbers put into groups and parts, as fine as what the steps before leave open."""
-    parts = int(np.clip(np.ceil(4 * need), FEWEST, 32 * 32))
+    parts = int(np.clip(np.ceil(8 * need), FEWEST, 32 * 32))
     fine = parts > SINGLE
     coarse = min(32 if fine else parts, wanted)
     resolution = Resolution(coarse, min(int(np.ceil(parts / coarse)), 32, wanted) if fine else WITHIN, 0)

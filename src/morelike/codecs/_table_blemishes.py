@@ -11,6 +11,7 @@ from morelike.codecs._columns import Column, missing, texts
 from morelike.codecs._personal import KINDS as PERSONAL
 from morelike.codecs._personal import personal
 from morelike.codecs._rules import Rule
+from morelike.codecs._settled import broken
 from morelike.core.codec import Blemish
 
 GAPS, FAR, LOOK = 0.3, 10.0, 5_000  # share of missing cells that is told; spreads of an outlier; cells that are read
@@ -20,8 +21,8 @@ NAMED = 100  # rows that are named of a finding
 
 def survey(columns: Sequence[Column], rules: Sequence[Rule], table: Any) -> list[Blemish]:
     """What is wrong with a table, a polars frame, whose columns have been fitted."""
-    return [*kinds(columns), *repeated(columns, table), *followed(rules), *gaps(columns, table),
-            *outliers(columns, table), *private(columns, table)]  # fmt: skip
+    return [*kinds(columns), *repeated(columns, table), *followed(rules), *untrue(columns, rules, table),
+            *gaps(columns, table), *outliers(columns, table), *private(columns, table)]  # fmt: skip
 
 
 def kinds(columns: Sequence[Column]) -> Iterator[Blemish]:
@@ -62,6 +63,15 @@ def followed(rules: Sequence[Rule]) -> Iterator[Blemish]:
                       "1 column follows from others", evidence="; ".join(found[:12]) + ".",
                       consequence="Each is worked out from the others, exactly; as a thing to predict, it is given "
                       "away.", action="Leave one of them out if you mean to predict the other.")  # fmt: skip
+
+
+def untrue(columns: Sequence[Column], rules: Sequence[Rule], table: Any) -> Iterator[Blemish]:
+    """Rows that break rules which the user has told."""
+    for rule, rows in broken(rules, columns, table).items():
+        title = f"{len(rows):,} rows break a rule" if len(rows) > 1 else "1 row breaks a rule"
+        evidence = f"{rule}, but not in {100 * len(rows) / table.height:.2g} % of the rows."
+        yield _told("broken_rule", "warn", rows, title, evidence, "They are learnt as they are; what is made keeps it.",
+                    "Correct them, or the rule.")  # fmt: skip
 
 
 def gaps(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:

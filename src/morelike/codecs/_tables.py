@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import datetime
 import json
@@ -12,7 +13,7 @@ from html import escape
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -28,11 +29,11 @@ _FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?=.*[(|!]))")
 class Writer:
     """Writes rows into one file, as many as there come, in constant memory; nothing is left behind when it fails.
 
-    Identifiers are numbered through, so that no two rows of a file have the same.
+    Identifiers are numbered through, so that no two rows of a file have the same, unless `renamed` is false.
     """
 
-    def __init__(self, columns: Sequence[Column], target: Path) -> None:
-        self.columns, self.target, self.rows = columns, target, 0
+    def __init__(self, columns: Sequence[Column], target: Path, renamed: bool = True) -> None:
+        self.columns, self.target, self.rows, self.renamed = columns, target, 0, renamed
         self.kind = target.suffix.lower()
         if self.kind not in SUFFIXES:
             found, expected = f'Rows cannot be written as "{target.name}"', f"A name that ends in {', '.join(SUFFIXES)}"
@@ -56,7 +57,7 @@ class Writer:
             return
         rows = np.array(rows, dtype=object)
         for place, column in enumerate(self.columns):
-            if column.kind == "identifier":
+            if column.kind == "identifier" and self.renamed:
                 rows[:, place] = fresh(column, range(self.rows, self.rows + len(rows)))
         self.rows += len(rows)
         self.out.add(rows)
@@ -134,7 +135,7 @@ class Shards:
         if column.kind == "number" and any(isinstance(one, str) for one in column.values):
             return self.polars.Series(column.name, [None if c is None else str(c) for c in cells], self.polars.String)
         kind = getattr(self.polars, column.dtype, self.polars.String)
-        return self.polars.Series(column.name, cells, dtype=kind, strict=False)
+        return stored(self.polars.Series(column.name, cells, dtype=kind, strict=False), column.stored)
 
     def close(self) -> None:
         """Join the pieces."""
@@ -144,6 +145,20 @@ class Shards:
         else:
             self.add(np.empty((0, len(self.columns)), object))
             next(iter(self.path.parent.glob("part-*.parquet"))).replace(self.path)
+
+
+def stored(series: Any, kind: str) -> Any:
+    """A polars column of the type that its table had: a time zone, decimals, categories."""
+    import polars
+
+    if parts := re.match(r"Datetime\(time_unit='(\w+)', time_zone=(?:None|'(.*)')\)", kind):
+        series = series.cast(polars.Datetime(cast(Any, parts[1])))
+        return series.dt.replace_time_zone(parts[2], ambiguous="earliest", non_existent="null") if parts[2] else series
+    if parts := re.match(r"Decimal\(precision=(\d+), scale=(\d+)\)", kind):
+        return series.cast(polars.Decimal(int(parts[1]), int(parts[2])), strict=False)
+    if parts := re.match(r"Enum\(categories=(\[.*\])\)", kind):
+        return series.cast(polars.Enum(ast.literal_eval(parts[1])), strict=False)
+    return series.cast(polars.Categorical) if kind.startswith(("Categorical", "Enum")) else series
 
 
 class Sheet:
@@ -183,6 +198,17 @@ class Sheet:
     def close(self) -> None:
         """Write what is left."""
         self.book.close()
+
+
+def unnamed(columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
+    """Rows (N, C) with identifiers in the place of missing ones, each of which is nowhere else."""
+    rows = rows.copy()
+    for place, column in enumerate(columns):
+        if column.kind == "identifier":
+            own, lacking = set(rows[:, place].tolist()), np.flatnonzero(rows[:, place] == None)  # noqa: E711
+            new = [one for one in fresh(column, range(len(rows) + len(own))).tolist() if one not in own]
+            rows[lacking, place] = new[: len(lacking)]
+    return rows
 
 
 def defused(text: str) -> str:

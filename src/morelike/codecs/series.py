@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from morelike.codecs import _series_files, _series_fit
+from morelike.codecs import _series_files, _series_fit, _series_next
 from morelike.codecs._columns import Column
 from morelike.codecs._kinds import asked
 from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
-from morelike.codecs._series_draw import Piece, unrolled
+from morelike.codecs._series_draw import Piece, State, drawn, pieces, slid, unrolled
 from morelike.codecs._series_layout import Layout
-from morelike.codecs._series_time import Clock, Ordered, calendar, ordered, time_of
+from morelike.codecs._series_next import History
+from morelike.codecs._series_time import Clock, Ordered, calendar, ordered
 from morelike.codecs._series_tracks import Track, filled
-from morelike.codecs.table import as_table, hashed
+from morelike.codecs.table import as_table
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError
 from morelike.core.spec import Spec
@@ -142,6 +142,11 @@ class Codec:
         return Layout(begin, config.tracks, gap, config.steps, config.least)
 
     @property
+    def overlap(self) -> float:
+        """In how many windows a row is: so much more often than windows are the rows seen in training."""
+        return float(self.config.steps) if self.config.least >= self.config.steps else 1.0
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """How many values each cell takes, (T,)."""
         return self.layout.sizes
@@ -155,7 +160,10 @@ class Codec:
     @property
     def preparation(self) -> tuple:
         """What the stored arrays depend on."""
-        return ("series", blake2b(repr((self.config, self.layout.slots)).encode("utf-8", "replace"), digest_size=16).hexdigest())
+        return (
+            "series",
+            blake2b(repr((self.config, self.layout.slots)).encode("utf-8", "replace"), digest_size=16).hexdigest(),
+        )
 
     def fit(self, items: Sequence[Item]) -> Codec:
         """A codec with time, columns, cells and windows settled by reading all rows; `said` tells what was found.
@@ -170,8 +178,8 @@ class Codec:
         table, clock = as_table(items), self.config.clock
         wanted = [*filter(None, (clock.time, clock.entity)), *(self.found[t.column].name for t in self.own)]
         if lacking := [name for name in wanted if name not in table.columns]:
-            raise DataError(f"There is no column {', '.join(lacking)[:200]}",
-                            f"The columns that were learnt: {', '.join(wanted)[:300]}", "Add what is missing")  # fmt: skip
+            found, expected = f"There is no column {', '.join(lacking)[:200]}", f"All of {', '.join(wanted)[:300]}"
+            raise DataError(found, expected, "Add what is missing")
         if clock.entity and not len(table):
             raise DataError("There are no rows", "Some, in the order of time", "Name another file")
         return ordered(table, self.time, clock.entity, None if self.layout.gap else (clock.step, clock.months))
@@ -234,16 +242,18 @@ class Codec:
     def codes(self, rows: Ordered) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each track its cells (N, cells) as level and as change."""
         numbers = self.numbers(rows)
-        whole = [None if one is None else filled(one, rows.begins) for one in numbers]
+        whole = {place: filled(one, rows.begins) for place, one in enumerate(numbers) if one is not None}
         found = []
         for track, own in zip(self.config.tracks, numbers, strict=True):
-            if not track.plain:
+            if own is None:
                 level = self.found[track.column].encode(rows.table[self.found[track.column].name])
             else:
                 level = track.encode(own, track.level)
             change = level
-            if track.change is not None:
-                reference = whole[track.of] if track.now else np.concatenate([[np.nan], whole[track.of][:-1]])
+            if own is not None and track.change is not None:
+                reference = whole[track.of]
+                assert reference is not None, "a change is from a number"
+                reference = reference if track.now else np.concatenate([[np.nan], reference[:-1]])
                 with np.errstate(all="ignore"):
                     change = track.encode(track.relative(own, reference), track.change)
             found.append((level, change))
@@ -259,8 +269,44 @@ class Codec:
     def values(self, decoded: Sequence[Piece]) -> list[np.ndarray]:
         """The numbers of each piece, float64 (T, C) in the order of `columns`; categories by their number, NaN for
         what is missing."""
-        return [_series_files.numeric([self.found[n] for n in self.valued], one.rows[:, list(self.valued)])
-                for one in decoded]  # fmt: skip
+        return [self.numeric(one.rows) for one in decoded]
+
+    def numeric(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (N, all columns) as numbers (N, C) in the order of `columns`."""
+        return _series_files.numeric([self.found[n] for n in self.valued], rows[:, list(self.valued)])
+
+    def histories(self, items: Sequence[Item], fewest: int) -> tuple[list[History], list[tuple[str, str]]]:
+        """The last rows of each series without a hole in time, and those that are too short, with the reason."""
+        return _series_next.histories(self, self.rows(items), fewest)
+
+    def opened(self, history: History, most: int, count: int) -> tuple[np.ndarray, State]:
+        """The cells (count, T) and state of a window that begins with the last `most` rows of a history."""
+        return _series_next.opened(self, history, most, count)
+
+    def blank(self, count: int, steps: int) -> State:
+        """Nothing drawn, of so many steps."""
+        return State.empty(self, count, steps)
+
+    def drawn(self, cells: np.ndarray, state: State, until: int) -> State:
+        """The state with steps drawn from their cells."""
+        return drawn(self, cells, state, until)
+
+    def slid(self, cells: np.ndarray, state: State, by: int) -> tuple[np.ndarray, State]:
+        """The same windows, some steps later."""
+        return slid(self, cells, state, by)
+
+    def rows_of(self, state: State) -> np.ndarray:
+        """All that has been drawn as the table has it: objects (B, L, all columns)."""
+        count, steps = state.times.shape
+        return np.stack([one.rows for one in pieces(self, state, np.full(count, steps))])
+
+    def write_forecast(self, found: Any, target: Path, level: float) -> Path:
+        """Median and interval, a row for each series and step."""
+        return _series_next.write(self, found, target, level)
+
+    def write_paths(self, found: Any, target: Path) -> Path:
+        """All continuations, each with its number."""
+        return _series_next.write_paths(self, found, target)
 
     def natural_values(self, items: Sequence[Item], rows: np.ndarray) -> list[np.ndarray]:
         """The numbers of some windows (n,) as they are in the table, float64 (T, C) each, as `values` gives them."""
@@ -282,15 +328,15 @@ class Codec:
         """What is wrong with the series as a whole."""
         return _series_files.survey(self, self.rows(items))
 
-    def html(self, items: np.ndarray) -> list[str]:
+    def html(self, items: Sequence[Piece]) -> list[str]:
         """Windows (N,) as small curves."""
         return _series_files.html(self, items)
 
-    def joined(self, items: np.ndarray) -> str:
+    def joined(self, items: Sequence[Piece]) -> str:
         """Windows (N,) as lines of a CSV file with its header."""
         return _series_files.joined(self, items)
 
-    def write(self, items: np.ndarray, target: Path) -> list[Path]:
+    def write(self, items: Sequence[Piece], target: Path) -> list[Path]:
         """Write windows (N,) one after another as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all."""
         return _series_files.write(self, items, Path(target))
 

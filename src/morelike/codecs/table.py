@@ -17,9 +17,13 @@ from morelike.codecs import _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
 from morelike.codecs._found import natural
+from morelike.codecs._hashing import hashed, mixed, uniform
+from morelike.codecs._joint import joined, led_back, source, sources
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
+from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle
+from morelike.codecs._told_rules import looks, told
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError, missing_extra, unknown
 from morelike.core.spec import Spec
@@ -36,7 +40,9 @@ class Config:
     bins     groups of neighbouring numbers in a first cell; None: by the number of rows, 32 from 3,000 on
     fine     parts of each group in a second cell; None: the same
     rare     times that a value of a category is there, below which it shares a cell's value with others; None: likewise
-    rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept
+    rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept; or rules:
+             "start<=end,total=a+b,zip->city,age in 0..120,unique(email)", beside those that are found, or with "false"
+             among them without
 
     Found by `fit`: found (the columns), kept (the rules).
     """
@@ -45,7 +51,7 @@ class Config:
     bins: int | None = None
     fine: int | None = None
     rare: int | None = None
-    rules: bool = True
+    rules: bool | str = True
     found: tuple[Column, ...] = ()
     kept: tuple[Rule, ...] = ()
 
@@ -126,12 +132,19 @@ class Codec:
             if name not in table.columns:
                 raise unknown("column", name, table.columns)
         names = [name for name in table.columns if kinds.get(name) != DROP]
-        wish = self._wish(table.height, len(names))
-        found = tuple(guess(name, table[name], replace(wish, kind=kinds.get(name, ""))) for name in names)
+        wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
+
+        def column(name: str, kind: str = "") -> Column:
+            return guess(name, table[name], replace(wish, kind=kind or kinds.get(name, "")))
+
+        found = fitting([column(name) for name in names], wanted, column)
         refuse(found, getattr(items, "name", "The table"))
-        rules = find(gather(found, table)) if self.config.rules else ()
-        config = replace(self.config, found=found, kept=rules)
-        return Codec(config, said(found, rules))
+        rules = settle(wanted, found, table)
+        where = getattr(items, "where", lambda row: f"row {row + 1}")
+        faults = {rule: counted(rows, where) for rule, rows in broken(rules, found, table).items()}
+        if looks(self.config.rules):
+            rules = (*rules, *beside(rules, find(gather(found, table))))
+        return Codec(replace(self.config, found=found, kept=rules), said(found, rules, faults))
 
     def _wish(self, rows: int, columns: int) -> Wish:
         fitting = resolution(rows, columns)
@@ -165,20 +178,76 @@ class Codec:
 
         given  cells by column, as text or as they are decoded, such as {"sex": "Male"}
 
-        Raises `OptionError` for a column or a value of a category that was not seen, or one that follows from others.
+        A column that follows from others settles these where only one value of them gives it; else it is left to
+        whoever draws again. Raises `OptionError` for a column or a value of a category that was not seen.
         """
         cells = torch.full(self.shape, -1, dtype=torch.int64)
         for name, value in given.items():
-            if name not in self.columns:
-                raise unknown("column", name, self.columns)
-            number = self.columns.index(name)
-            column = self.found[number]
-            if number not in self.places:
-                why = next((rule.said for rule in self.config.kept if rule.to == number and rule.derives), column.said)
-                raise OptionError(f'"{name}" is not learnt ({why})', "A column that is", "Give another column")
-            told = column.say(value) if not isinstance(value, str) else value
-            cells[self.places[number]] = torch.from_numpy(column.one(told))
+            number, value = self.native(name, value)
+            while number not in self.places and value is not None:
+                rule = self._rule_of(number)
+                if rule.kind == "lookup" and value not in sources(rule, self.found):
+                    found = f'"{self.columns[number]}" is {value}, to which nothing leads ({rule.said})'
+                    raise OptionError(found, "A value that was seen", "Give another one")
+                number, value = rule.of[0], source(rule, self.found, value)
+                if value is None:
+                    number = -1  # not settled
+            if number in self.places:
+                cells[self.places[number]] = torch.from_numpy(self.found[number].one(self.found[number].say(value)))
         return cells
+
+    def native(self, name: str, value: Any) -> tuple[int, Any]:
+        """The number of a column, and a value of it as it is decoded, None for a missing one.
+
+        Raises `OptionError` for a column that is not there or not learnt.
+        """
+        if name not in self.columns:
+            raise unknown("column", name, self.columns)
+        number = self.columns.index(name)
+        column = self.found[number]
+        if not column.sizes:
+            raise OptionError(f'"{name}" is not learnt ({column.said})', "A column that is", "Give another column")
+        if not isinstance(value, str):
+            return number, value
+        if number in self.places:
+            column.one(value)  # raises where it was never seen
+        return number, natural(column, _texts([value]))[0]
+
+    def led_back(self, cells: Tensor, rows: np.ndarray) -> Tensor:
+        """Cells int64 (N, T) of rows (N, C), those that are -1 though what follows from them settles them filled in."""
+        return led_back(cells, rows, self.config.kept, self.found, self.places)
+
+    def choices(self, name: str) -> list[str]:
+        """All values of a column as text; an `OptionError` where it has none to choose from."""
+        number, _ = self.native(name, None)
+        column = self.found[number]
+        if not column.single:
+            found = f'"{name}" has no few values ({column.said})'
+            raise OptionError(found, "A category, or a number of few values", "Choose another column")
+        return [column.say(value) for value in (*column.values, *column.rare)]
+
+    def _rule_of(self, number: int) -> Rule:
+        """The rule by which a column is worked out."""
+        return next(rule for rule in self.config.kept if rule.to == number and rule.derives)
+
+    def joined_with(self, rows: np.ndarray, known: np.ndarray, strict: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Decoded rows (B, C) with cells that are known (B, C) in them, None for those that are not, and what follows
+        from these; and which rows keep the rules, bool (B,).
+
+        strict  whether rules count all of whose columns are known
+        """
+        rows, good = joined(rows, known, self.config.kept, self.found, followed, strict)
+        settled = (known != None) & (not strict)  # noqa: E711  (element by element)
+        return rows, good & self.kept(rows, settled=settled)
+
+    def against(self, rows: np.ndarray, known: np.ndarray) -> list[str]:
+        """The rules that some decoded rows (B, C) break, or would if cells that are known were in them: those that all
+        of them break, if there are such."""
+        shares = {}
+        for rule in self.config.kept:
+            agree = joined(rows, known, (rule,), self.found, followed, True)[1]
+            shares[rule.said] = 1 - float((agree & Codec(replace(self.config, kept=(rule,))).kept(rows)).mean())
+        return [said for said, share in shares.items() if share > (0.99 if max(shares.values()) > 0.99 else 0)]
 
     def decode(self, x: Tensor) -> np.ndarray:
         """int (B, T) -> objects (B, C)."""
@@ -224,14 +293,18 @@ class Codec:
                 rows[:, rule.to] = followed(rule, self.found, rows)
         return rows
 
-    def kept(self, rows: np.ndarray) -> np.ndarray:
-        """Which of some decoded rows (B, C) keep the rules, bool (B,); what follows from others always does."""
+    def kept(self, rows: np.ndarray, only_told: bool = False, settled: np.ndarray | None = None) -> np.ndarray:
+        """Which of some decoded rows (B, C) keep the rules, or those that a user told, bool (B,); what follows from
+        others always does.
+
+        settled  cells that are not to blame, bool (B, C): a rule all of whose columns are such is passed over
+        """
         good = np.ones(len(rows), bool)
         for rule in self.config.kept:
-            if rule.kind == "order":
-                a, b = rows[:, rule.of[0]], rows[:, rule.to]
-                both = (a != None) & (b != None)  # noqa: E711  (element by element)
-                good[both] &= (a[both] <= b[both]).astype(bool)
+            if not rule.derives and (rule.told or not only_told):
+                cells = {place: rows[:, place] for place in (*rule.of, rule.to)}
+                fine = keeps(rule, self.found, cells, len(rows))
+                good &= fine if settled is None else fine | settled[:, list(cells)].all(1)
         return good
 
     def spec(self, needs: Literal["log_prob", "rsample"]) -> Spec:
@@ -255,15 +328,29 @@ class Codec:
         """Rows (N, C) as lines of a CSV file with its header."""
         return _tables.joined(self.found, items)
 
-    def write(self, items: np.ndarray, target: Path) -> list[Path]:
-        """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all."""
-        with self.writer(Path(target)) as out:
+    def unnamed(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (N, C) with identifiers in the place of missing ones, each of which is nowhere else."""
+        return _tables.unnamed(self.found, rows)
+
+    def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
+        """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all.
+
+        renamed  whether identifiers are made up afresh, so that all differ
+        """
+        with _tables.Writer(self.found, Path(target), renamed) as out:
             out.add(items)
         return [Path(target)]
 
     def writer(self, target: Path) -> _tables.Writer:
         """A context in which rows are added piece by piece, so that any number of them can be written."""
         return _tables.Writer(self.found, target)
+
+
+def _texts(cells: Sequence[str | None]) -> Any:
+    """A polars column of texts."""
+    import polars
+
+    return polars.Series(cells, dtype=polars.String)
 
 
 def _nothing() -> Any:
@@ -292,42 +379,12 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
         source = columns[rule.of[0]]
         values = (*source.values, *source.rare)
         code = {value: place + source.holes for place, value in enumerate(values)}
-        told = np.empty(max(rule.table) + 1, object)
+        told = np.empty(column.holes + len(column.values) + len(column.rare), object)
         told[column.holes : column.holes + len(column.values) + len(column.rare)] = (*column.values, *column.rare)
         of = [code.get(value, 0) for value in rows[:, rule.of[0]]]
         return told[np.array(rule.table, np.int64)[of]]
     numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
     return column.plain(rule.offset + numbers @ np.array(rule.scales))
-
-
-def said(columns: Sequence[Column], rules: Sequence[Rule], most: int = 60) -> str:
-    """A line for each column and rule."""
-    lines = [f"  {column.name}: {column.kind}, {column.said}" for column in columns[:most]]
-    lines += [f"  and {len(columns) - most:,} more columns"] if len(columns) > most else []
-    lines += [f"  rule: {rule.said}" for rule in rules[:most]]
-    return f"{len(columns):,} columns:\n" + "\n".join(lines)
-
-
-def hashed(cells: np.ndarray) -> np.ndarray:
-    """uint64 (B,) of the cells of each row (B, T)."""
-    found = np.full(len(cells), 0x9E3779B97F4A7C15, np.uint64)
-    for place in range(cells.shape[1]):
-        found = mixed(found ^ (cells[:, place].astype(np.uint64) + np.uint64(place << 32)))
-    return found
-
-
-def mixed(x: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele et al. 2014), which turns a counter into random numbers: uint64 (B,)."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-def uniform(seeds: np.ndarray, number: int) -> np.ndarray:
-    """float64 (B,) from 0 up to 1, independent for each number."""
-    salt = np.uint64((number + 1) * 0xD1342543DE82EF95 % 2**64)
-    return (mixed(seeds ^ salt) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def tiny() -> Codec:

@@ -45,8 +45,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> OptionError:
 
 def missing_extra(package: str, extra: str, purpose: str) -> OptionError:
     """An `OptionError` for an optional library that is not installed."""
-    return OptionError(
-        f'{purpose} needs the package "{package}", which is not installed',
-        f'It comes with the extra "{extra}"',
-        f"Run: pip install 'morelike[{extra}]'",
-    )
+    found = f'{purpose} needs the package "{package}", which is not installed'
+    return OptionError(found, f'It comes with the extra "{extra}"', f"Run: pip install 'morelike[{extra}]'")

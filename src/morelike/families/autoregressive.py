@@ -79,8 +79,8 @@ class Model(Family):
     """log p(x) = sum_t log p(x_t | x_<t, given), exactly (Bengio et al. 2003; Radford et al. 2018).
 
     What the sequence is conditioned on stands before it as a prefix of embedded positions, which every token sees and
-    which is not predicted. Documents that share a row do not see each other. Cells of a table's row, or of a window of a
-    series, are written in their order; those of each kind have tokens of their own.
+    which is not predicted. Documents that share a row do not see each other. Cells of a table's row or of a
+    window of a series are written in their order; those of each kind have tokens of their own.
     """
 
     exact, watched = True, True
@@ -108,6 +108,9 @@ class Model(Family):
         self.head = nn.Linear(design.width, self.tokens, bias=False)
         self.head.edge = True  # type: ignore[assignment]
         nn.init.normal_(self.embed.weight, std=0.1)
+        if self.places is not None:
+            with torch.no_grad():
+                self.embed.weight[: self.tokens] += 0.1 * self.places.curves(design.width)
         nn.init.normal_(self.head.weight, std=0.02)
         if config.tied:
             self.head.weight = self.embed.weight

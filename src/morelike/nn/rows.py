@@ -16,6 +16,7 @@ from morelike.core.spec import Spec
 
 TEMPERATURE = 0.2  # of relaxed one-hots: low enough to be nearly hard (Xu et al. 2019, section 4.2)
 BELOW_ONE = 1 - 2.0**-22  # so much that its product with a sum cannot be rounded up to the sum
+WAVES = 6  # of the curves by which neighbouring values are embedded at first
 NEVER = -1e4  # log-probability of what a cell cannot be: finite, so that it can be averaged and saved
 
 
@@ -163,7 +164,7 @@ class Vocabularies(nn.Module):
         for kind, size in zip(kinds, sizes, strict=True):
             widest[kind] = max(size, widest.get(kind, 0))
         first = dict(zip(widest, offsets(tuple(widest.values())).tolist(), strict=True))
-        self.sizes, self.count = tuple(sizes), sum(widest.values())
+        self.sizes, self.count, self.widths = tuple(sizes), sum(widest.values()), tuple(widest.values())
         begin = torch.tensor([first[kind] for kind in kinds])
         values = torch.arange(max(sizes))
         there = values < torch.tensor(self.sizes)[:, None]
@@ -178,3 +179,12 @@ class Vocabularies(nn.Module):
         """Logits of all tokens -> of the values of each cell, next to nothing behind the last: (B, T, max size)."""
         more = torch.cat([logits, logits.new_full((*logits.shape[:-1], 1), NEVER)], -1)
         return more.gather(-1, self.places.expand(len(logits), -1, -1))
+
+    def curves(self, width: int) -> Tensor:
+        """A random smooth curve through the values of each kind, so that neighbours begin alike: (count, width)."""
+        waves = torch.arange(1, WAVES + 1)
+        parts = []
+        for size in self.widths:
+            angles = torch.pi * torch.outer((torch.arange(size) + 0.5) / size, waves)  # (size, WAVES)
+            parts.append((angles.cos() / waves.sqrt()) @ torch.randn(WAVES, width))
+        return torch.cat(parts)

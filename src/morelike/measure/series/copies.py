@@ -9,7 +9,7 @@ from torch import Tensor
 
 from morelike.measure.figure import Figure, Neighbours, Novelty
 from morelike.measure.generalisation import copying_test, distance_ratio
-from morelike.measure.novelty import RANDOM, SUSPECTS
+from morelike.measure.novelty import LEANINGS, RANDOM, SUSPECTS
 from morelike.measure.series.recurrent import scale
 from morelike.measure.series.statistics import bridged
 from morelike.measure.series.windows import Series, stacked, stride
@@ -85,23 +85,32 @@ def window_novelty(series: Series, alone: Tensor, seed: int = 0) -> Novelty:
     sets = {"made": points(made), "copies": copies, "trivial": points(alone[:ANCHORS])}
     judged = {name: known.near(one) for name, one in sets.items()}
     judged["real"] = known.near(known.points[own], own)
-    beside = points(held) if len(held) else known.points[:0]
+    beside = points(held) if len(held) and not reach else known.points[:0]
     figures = [rate("copy_rate", judged, "window"), rate("exact_rate", judged, "window"), *_leanings(
         sets, judged, known, beside, seed)]  # fmt: skip
     return Novelty(tuple(figures), _neighbours(judged["made"], sets["made"], beside, places, seed), RULE)
 
 
 def _leanings(sets: dict[str, Tensor], judged: dict[str, Near], known: Known, held: Tensor, seed: int) -> list[Figure]:
-    """Distances to training windows beside those to held-out ones, and to those of training windows themselves."""
+    """Measures that call no single window a copy; distances to held-out windows count where these share no steps."""
+    test = _tests(judged)
+    if known.reach:
+        why = "windows share steps, so that held-out ones lie at a few places only"
+        return [Figure("distance_ratio", LEANINGS["distance_ratio"][0], "even", reason=why), test]
     half = len(held) // 2
     of = {"value": (sets["made"], held), "floor": (held[:half], held[half:]), "copies": (sets["copies"], held),
           "trivial": (sets["trivial"], held)}  # fmt: skip
     ratio = {name: distance_ratio(one, known.points, other, seed=seed) for name, (one, other) in of.items()}
+    return [leaning("distance_ratio", ratio), test]
+
+
+def _tests(judged: dict[str, Near]) -> Figure:
+    """Distances to training windows beside those of training windows to others of them."""
     real = judged["real"].distance
     test = {"value": copying_test(judged["made"].distance, real), "floor": copying_test(real[::2], real[1::2]),
             "copies": copying_test(judged["copies"].distance, real),
             "trivial": copying_test(judged["trivial"].distance, real)}  # fmt: skip
-    return [leaning("distance_ratio", ratio), leaning("copying_test", test)]
+    return leaning("copying_test", test)
 
 
 def _neighbours(found: Near, made: Tensor, held: Tensor, places: Tensor, seed: int) -> Neighbours:

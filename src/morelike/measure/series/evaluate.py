@@ -31,6 +31,7 @@ from morelike.measure.table.likelihood import row_likelihood
 from morelike.measure.verdict import judge
 
 Tell = Callable[[str, float], None]
+WINDOWS = 500  # of a kind that the likelihood is taken of: they have many cells
 DRIFT = 0.75  # two-sample score of training windows against held-out ones that is surely missed if these have changed
 FLATTERS = " This is against training windows, and flatters."
 LATER = Scale("held_out_score", "Two-sample score against held-out windows", "higher",
@@ -72,7 +73,7 @@ def evaluate_series(
     tell("figures", 1.0)
     figures = [headline(found), *(figure(NEAR[name], one) for name, one in near.items()), *others]
     figures = [*(_remarked(one, scene.flatters) for one in figures), *later]
-    figures += row_likelihood(evidence, family, seed, "window") if family is not None else []
+    figures += row_likelihood(evidence, family, seed, "window", WINDOWS) if family is not None else []
     tell("likelihood", 1.0)
     news = window_novelty(series, scene.sets.trivial, seed)
     tell("novelty", 1.0)

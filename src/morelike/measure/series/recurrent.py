@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,12 +41,12 @@ class Net:
     judged: float = 1 / 3
 
 
-def published(columns: int, steps: int) -> Net:
+def published(columns: int, goal: Literal["tell", "predict"]) -> Net:
     """The net of TimeGAN's code: one GRU of half as many units as columns, 128 windows, Adam at 0.001.
 
-    steps  2,000 to tell windows apart, 5,000 to predict
+    goal  to tell windows apart, in 2,000 steps, or to predict, in 5,000
     """
-    return Net(max(columns // 2, 1), 1, steps, 128, 1e-3, falls=False, judged=0.2)
+    return Net(max(columns // 2, 1), 1, {"tell": 2_000, "predict": 5_000}[goal], 128, 1e-3, falls=False, judged=0.2)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ ROWS = 2_000  # of each kind
 TITLES = {"nats_per_{}": "Nats per {}", "likelihood_gap": "Likelihood gap, new against known {}s"}
 
 
-def row_likelihood(evidence: Evidence, family: Family, seed: int = 0, item: str = "row") -> list[Figure]:
+def row_likelihood(
+    evidence: Evidence, family: Family, seed: int = 0, item: str = "row", most: int = ROWS
+) -> list[Figure]:
     """-log p(x) of held-out rows in nats, and by how much they cost more than training rows.
 
     Empty for a family without a likelihood. p is a probability of cells, so that families on the same codec can be
@@ -31,7 +33,7 @@ def row_likelihood(evidence: Evidence, family: Family, seed: int = 0, item: str 
     if why:
         return [Figure(name, title, reason=why) for name, title in names.items()]
     draw = torch.Generator().manual_seed(seed)
-    held, train = (one[torch.randperm(len(one), generator=draw)[:ROWS]] for one in (evidence.held, evidence.train))
+    held, train = (one[torch.randperm(len(one), generator=draw)[:most]] for one in (evidence.held, evidence.train))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         new, known = (-log_probs(family, Batch(one)) for one in (held, train))

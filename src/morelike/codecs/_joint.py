@@ -1,0 +1,120 @@
+"""Decoded rows of which some cells are known: what follows from these, and whether all of it agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morelike.codecs._columns import Column
+from morelike.codecs._rules import Rule
+from morelike.codecs._settled import as_floats, near
+
+Follow = Callable[[Rule, Sequence[Column], np.ndarray], np.ndarray]
+
+
+def sources(rule: Rule, columns: Sequence[Column]) -> dict[Any, list[Any]]:
+    """Of a lookup, the values of the column it follows from, by the value that they give."""
+    (a,), b = rule.of, columns[rule.to]
+    told = dict(enumerate((*b.values, *b.rare), start=int(b.holes)))
+    found: dict[Any, list[Any]] = {}
+    for code, value in enumerate((*columns[a].values, *columns[a].rare), start=int(columns[a].holes)):
+        if code < len(rule.table):
+            found.setdefault(told.get(rule.table[code]), []).append(value)
+    return found
+
+
+def source(rule: Rule, columns: Sequence[Column], value: Any) -> Any:
+    """The one value of the column it follows from that gives this one; None where there are several or none."""
+    if rule.kind == "lookup":
+        found = sources(rule, columns).get(value, [])
+        return found[0] if len(found) == 1 else None
+    if rule.kind == "sum" and len(rule.of) == 1 and isinstance(value, int | float):
+        plain = columns[rule.of[0]].plain(np.array([(value - rule.offset) / rule.scales[0]]))
+        return plain[0]
+    return None
+
+
+def led_back(
+    cells: Tensor, rows: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], places: Mapping[int, slice]
+) -> Tensor:
+    """Cells int64 (N, T) of rows (N, C), those that are -1 though what follows from them settles them filled in."""
+    for rule in rules:
+        if not rule.derives or len(rule.of) > 1 or rule.of[0] not in places:
+            continue
+        column, place = columns[rule.of[0]], places[rule.of[0]]
+        at = np.flatnonzero((cells[:, place.start] < 0).numpy() & (rows[:, rule.to] != None))  # noqa: E711
+        codes = {value: _code(column, source(rule, columns, value)) for value in set(rows[at, rule.to].tolist())}
+        for row in at.tolist():
+            if (code := codes[rows[row, rule.to]]) is not None:
+                cells[row, place] = code
+    return cells
+
+
+def _code(column: Column, value: Any) -> Tensor | None:
+    return None if value is None else torch.from_numpy(column.one(column.say(value)))
+
+
+def joined(
+    rows: np.ndarray, known: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], follow: Follow, strict: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decoded rows (n, C) with the cells that are known (n, C), None elsewhere, in them, and what follows from both;
+    and which of the rows agree with what is known, bool (n,).
+
+    strict  whether rules count all of whose columns are known
+    """
+    there = known != None  # noqa: E711  (element by element)
+    rows, good = np.where(there, known, rows), np.ones(len(rows), bool)
+    for rule in reversed(rules):  # from what follows back to what it follows from
+        told = np.flatnonzero(there[:, rule.to] & ~there[:, list(rule.of)].all(1)) if rule.derives else ()
+        if len(told) and rule.kind == "sum":
+            _solve(rule, columns, rows, there, np.asarray(told))
+        elif len(told) and rule.kind == "lookup":
+            for row in told:
+                one = source(rule, columns, rows[row, rule.to])
+                rows[row, rule.of[0]] = rows[row, rule.of[0]] if one is None else one
+    for rule in rules:
+        if rule.derives:
+            made = follow(rule, columns, rows)
+            given, whole = there[:, rule.to], there[:, [*rule.of, rule.to]].all(1) & (not strict)
+            good[given] &= whole[given] | _same(made[given], rows[given, rule.to], columns[rule.to])
+            rows[~given, rule.to] = made[~given]
+    return rows, good
+
+
+def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.ndarray, told: np.ndarray) -> None:
+    """Work out one part of a sum that is known: of those that are not, the one that ranges most."""
+    spread = np.array([_spread(columns[place]) * abs(scale) for place, scale in zip(rule.of, rule.scales, strict=True)])
+    free = np.where(there[told][:, list(rule.of)], -1.0, spread)  # (n, parts)
+    part = free.argmax(1)
+    for at in np.unique(part).tolist():
+        some, place = told[part == at], rule.of[at]
+        rest = [one for one in range(len(rule.of)) if one != at]
+        others = as_floats(rows[some][:, [rule.of[one] for one in rest]]) @ np.array(rule.scales)[rest]
+        found = columns[place].plain((as_floats(rows[some, rule.to]) - rule.offset - others) / rule.scales[at])
+        low, high = _ends(columns[place])
+        fits = [one is not None and low <= one <= high for one in found.tolist()]
+        rows[some[fits], place] = found[fits]
+
+
+def _spread(column: Column) -> float:
+    low, high = _ends(column)
+    return high - low
+
+
+def _ends(column: Column) -> tuple[float, float]:
+    """The lowest and highest number that was seen."""
+    values = [float(one) for one in column.values if not isinstance(one, str)]
+    every = [*values, *(column.low[:1]), *(column.high[-1:])]
+    return (min(every), max(every)) if every else (0.0, 0.0)
+
+
+def _same(a: np.ndarray, b: np.ndarray, column: Column) -> np.ndarray:
+    """Which cells are equal, bool (n,); numbers as far as they are written."""
+    equal = np.array([x == y for x, y in zip(a.tolist(), b.tolist(), strict=True)], bool)
+    if column.kind != "number":
+        return equal
+    return equal | near(as_floats(a), as_floats(b), column)
