@@ -15,7 +15,7 @@ import torch
 from morelike import racing, rows
 from morelike.cli import main
 from morelike.core.errors import OptionError
-from morelike.recipes import Request, held_share
+from morelike.recipes import Request, fit, held_share, resume
 from morelike.reporting import SEEN, Asked, report
 from morelike.run import Run
 from morelike.train.folder import load_tensors
