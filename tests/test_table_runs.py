@@ -15,7 +15,7 @@ import torch
 from morelike import racing, rows
 from morelike.cli import main
 from morelike.core.errors import OptionError
-from morelike.recipes import Request, fit, resume
+from morelike.recipes import Request, fit, held_share, resume
 from morelike.reporting import SEEN, Asked, report
 from morelike.run import Run
 from morelike.train.folder import load_tensors
@@ -171,3 +171,10 @@ def test_a_run_of_something_else_has_no_rows(tmp_path: Path, table: Path) -> Non
     *_, _ = fit(Request("menagerie:60:12", "vae", steps=2, size="8", out=tmp_path / "run"))
     with pytest.raises(OptionError, match="A run of a table"):
         rows.scored(Run.load(tmp_path / "run"), table)
+
+
+def test_more_of_few_rows_that_race_are_held_out() -> None:
+    asked = Request("rows.csv", family="race")
+    assert held_share(asked, 300) == pytest.approx(65 / 300) and held_share(asked, 100) == 0.25
+    assert held_share(asked, 700) == held_share(asked, 2_000) == held_share(Request("x", family="vae"), 300) == 0.1
+    assert held_share(Request("rows.csv", family="race", held_out=0.0), 300) == 0.0

@@ -31,6 +31,7 @@ from morelike.recipes import (
     Request,
     build_family,
     configure,
+    held_share,
     load_codec,
     module,
     save_codec,
@@ -74,7 +75,8 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     yield from collect.prepare(source, codec, clock, ready)
     del source  # which may hold all of a large text
     twins = quick.twins_for(codec, ready[0], minutes_of(request))
-    prepared = collect.arrange(ready[0], codec, request.given, request.held_out, together=twins.alike)
+    request = replace(request, held_out=(share := held_share(request, len(ready[0]))))
+    prepared = collect.arrange(ready[0], codec, request.given, share, together=twins.alike)
     yield _event("prepare", clock, folder, collect.counted(prepared))
     findings = quick.shortened(prepared, twins)
     if said := quick.told(findings):

@@ -23,7 +23,7 @@ from morelike.core.spec import Batch
 from morelike.data.ragged import take
 from morelike.data.sequences import chosen
 from morelike.fitting import Ready, begin_run, minutes_of
-from morelike.recipes import Request
+from morelike.recipes import FEW, Request
 from morelike.run import Run
 from morelike.train.folder import BEFORE, Folder, damaged, load_tensors, read_json, write_json
 from morelike.train.loop import Progress, stop
@@ -35,7 +35,7 @@ SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, an
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
-WHOLE, FEW = "whole", 2_000  # place of the winner that has seen all rows, and rows from which it is not trained anew
+WHOLE = "whole"  # place of the winner that has seen all rows
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 

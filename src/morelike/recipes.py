@@ -26,6 +26,8 @@ HERE = Path(__file__).parent
 RACE = "race"  # instead of a family: several are tried, and the best one is trained
 # Family by codec, where nobody says.
 USUAL = {"image": "gan", "text": "autoregressive", "table": RACE, "baskets": RACE, "series": "autoregressive"}
+HELD, NEEDED, MOST = 0.1, 65, 0.25  # share of the items held out; of few rows: how many, and the largest share
+FEW = 2_000  # rows from which the winner of a race is not trained anew on all of them
 LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 
@@ -43,7 +45,7 @@ class Request:
     size      auto | tiny | small | medium | large | huge | a width
     out       new run folder; runs/<source>-<family>-<n> if None
     augment   auto | none | words such as "flip,crop=0.1"
-    held_out  share of the data kept out of training
+    held_out  share of the data kept out of training; None: see `held_share`
     image     size in pixels, "28", or width and height "64x48"; None: measured
     weights   folder of a run or of a GPT-2 checkpoint to begin from
     settings  any field of the family's, the codec's or training's Config, as text
@@ -59,7 +61,7 @@ class Request:
     seed: int = 0
     out: Path | None = None
     augment: str = "auto"
-    held_out: float = 0.1
+    held_out: float | None = None
     image: str | None = None
     colour: str = "auto"
     make: str | None = None
@@ -77,7 +79,11 @@ class Request:
                 "A positive number",
             ),
             (self.steps is not None and self.steps < 1, f"steps is {self.steps}", "At least 1"),
-            (not 0 <= self.held_out < 1, f"held_out is {self.held_out}", "A share from 0 up to, not including, 1"),
+            (
+                not 0 <= (self.held_out or 0) < 1,
+                f"held_out is {self.held_out}",
+                "A share from 0 up to, not including, 1",
+            ),
             (not 0 <= self.seed < 2**63, f"seed is {self.seed}", "A whole number from 0 up to 2^63"),
             (
                 self.size != "auto"
@@ -90,6 +96,16 @@ class Request:
         for wrong, found, expected in checks:
             if wrong:
                 raise OptionError(found, expected, "Correct it and run again")
+
+
+def held_share(request: Request, items: int) -> float:
+    """The share that is held out where nobody says: a tenth.
+
+    Of few rows that race it is as many as a report needs, up to a quarter: in the end the winner learns from all rows.
+    """
+    if request.held_out is not None:
+        return request.held_out
+    return max(HELD, min(MOST, NEEDED / items)) if request.family == RACE and items < FEW else HELD
 
 
 def catalogue() -> dict[str, dict[str, str]]:

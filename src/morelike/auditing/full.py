@@ -21,7 +21,7 @@ from morelike.measure.audit.page import shown_rows
 from morelike.measure.audit.repeats import across
 from morelike.measure.audit.twins import Twins, equals, find, sketched
 from morelike.measure.figure import Finding
-from morelike.recipes import Request, module, sort_settings
+from morelike.recipes import Request, held_share, module, sort_settings
 
 
 def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
@@ -55,10 +55,11 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
         twins = find(codec, sketches, data.hashes, tell=watch.of("Comparing"))
         doubts(found, sketches, labels, data.names, request.seed, watch)
     together = search_fits(len(data), None)
-    kept, held = collect.sides(codec, data, request.held_out, twins.alike if together else ())
+    share = held_share(request, len(data))
+    kept, held = collect.sides(codec, data, share, twins.alike if together else ())
     found.counts = {"items": len(data), "left_out": len(lost), "train": len(kept), "held_out": len(held)}
     found.findings += plain_findings(data, labels, twins, (kept, held), getattr(codec, "versions", ""))
-    found.findings += across(twins.alike, split(data.hashes, request.held_out)[1], data.names, together)
+    found.findings += across(twins.alike, split(data.hashes, share)[1], data.names, together)
     found.pictures = pictures(codec, data, found.findings)
     watch("Writing", 1.0)
     found.seconds = watch.seconds

@@ -49,7 +49,9 @@ class Options:
     image: Annotated[str | None, typer.Option(metavar="PIXELS", help="28 or 64x48; measured if not said.")] = None
     colour: Annotated[str, typer.Option("--colour", "--color", metavar="KIND", help="auto, grey or rgb.")] = "auto"
     augment: Annotated[str, typer.Option(metavar="WORDS", help='auto, none, or "flip,crop=0.1,rotate=10".')] = "auto"
-    held_out: Annotated[float, typer.Option(metavar="SHARE", help="Share kept out of training, for measuring.")] = 0.1
+    held_out: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Share kept out of training, for measuring: usually 0.1.")
+    ] = None
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same run.")] = 0
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="New folder for the run; runs/... if not said.")] = (
         None
