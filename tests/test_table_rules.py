@@ -187,3 +187,16 @@ def test_what_is_missing_follows_and_names_stay(run: Run, tmp_path: Path) -> Non
     assert len(set(whole[:, 0])) == 3
     city, total = (rows.predicted(run, holes, name) for name in ("city", "total price"))
     assert city["value"][1] == "Berlin" and city["probability"][1] == 1 and total["value"][1] == 13
+
+
+def test_what_leads_to_a_rare_value_is_drawn_and_not_waited_for(tmp_path: Path) -> None:
+    """One row in a hundred has the value, which two of many sources lead to: three times one of them."""
+    cells = 15 * ["x,yes", "x,yes", "x,yes", "y,yes"] + [f"{'abcdef'[i % 6]},no" for i in range(5940)]
+    (tmp_path / "t.csv").write_text("source,flag,n\n" + "".join(f"{one},{i % 9}\n" for i, one in enumerate(cells)))
+    settings = {"rules": "source->flag", "rare": "1"}
+    *_, _ = fit(Request(str(tmp_path / "t.csv"), "mixture", steps=10, out=tmp_path / "run", settings=settings,
+                        held_out=0))  # fmt: skip
+    run = Run.load(tmp_path / "run")
+    found = run.sample(900, given={"flag": "yes"})
+    assert set(found.array[:, 1]) == {"yes"} and 0.65 < (found.array[:, 0] == "x").mean() < 0.85
+    assert np.array_equal(run.sample(5, seed=40, given={"flag": "yes"}).array, found.array[40:45])

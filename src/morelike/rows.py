@@ -34,11 +34,39 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
     """
     conditions = run.conditions(seeds, {name: value for name, value in given.items() if name in run.fields})
     cells, known = _known(run, {name: value for name, value in given.items() if name not in run.fields}, len(seeds))
+    cells = _led_back(run, cells, known, seeds, conditions)
     rows, good = _obeying(run, (cells, known), seeds, conditions, strict=True)
     broken = np.flatnonzero(~good & (~run.codec.kept(rows, only_told=True) | (known != None).any(1)))  # noqa: E711
     if len(broken):
         raise _impossible(run, rows[broken], known[broken], len(seeds))
     return rows
+
+
+def _led_back(
+    run: Run, cells: Tensor, known: np.ndarray, seeds: Sequence[int], conditions: Mapping[str, Tensor]
+) -> Tensor:
+    """Cells int64 (n, T), with those drawn that alone can lead to a value that is known and follows from them.
+
+    p(source | what is known) over the codes that lead there: rejection would take long where these are rare.
+    """
+    if not isinstance(run.family, HasLogProb):
+        return cells
+    cells = cells.clone()
+    for place, to, ways in run.codec.ways(known):
+        for value, codes in ways.items():
+            rows = torch.from_numpy(np.flatnonzero(known[:, to] == value))
+            rows = rows[cells[rows, place] < 0]
+            for part in rows.split(TOGETHER):
+                each = cells[part].repeat_interleave(len(codes), 0)
+                each[:, place] = torch.tensor(codes).repeat(len(part))
+                given = {name: one[part].repeat_interleave(len(codes), 0) for name, one in conditions.items()}
+                with torch.no_grad():
+                    log_p = run.family.log_prob(Batch(each, given)).double().view(len(part), len(codes))
+                u = [np.random.default_rng([seeds[row], place]).random() for row in part.tolist()]
+                shares = log_p.softmax(1).cumsum(1)
+                at = torch.searchsorted(shares, torch.tensor(u)[:, None]).clamp_max(len(codes) - 1)
+                cells[part, place] = torch.tensor(codes)[at[:, 0]]
+    return cells
 
 
 def _obeying(

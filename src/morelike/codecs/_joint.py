@@ -27,6 +27,15 @@ def sources(rule: Rule, columns: Sequence[Column]) -> dict[Any, list[Any]]:
     return found
 
 
+def codes_of(rule: Rule, columns: Sequence[Column]) -> dict[Any, list[int]]:
+    """Of a lookup, the codes of the cell it follows from, by the value that they give, where there are several."""
+    column = columns[rule.of[0]]
+    first = {value: place + int(column.holes) for place, value in enumerate((*column.values, *column.rare))}
+    found = {to: sorted({min(first[one], column.sizes[0] - 1) for one in values})
+             for to, values in sources(rule, columns).items()}  # fmt: skip
+    return {to: codes for to, codes in found.items() if len(codes) > 1}
+
+
 def source(rule: Rule, columns: Sequence[Column], value: Any) -> Any:
     """The one value of the column it follows from that gives this one; None where there are several or none."""
     if rule.kind == "lookup":

@@ -18,7 +18,7 @@ from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
 from morelike.codecs._found import natural
 from morelike.codecs._hashing import hashed, mixed, uniform
-from morelike.codecs._joint import joined, led_back, source, sources
+from morelike.codecs._joint import codes_of, joined, led_back, source, sources
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
@@ -197,10 +197,7 @@ class Codec:
         return cells
 
     def native(self, name: str, value: Any) -> tuple[int, Any]:
-        """The number of a column, and a value of it as it is decoded, None for a missing one.
-
-        Raises `OptionError` for a column that is not there or not learnt.
-        """
+        """The number of a column, and a value of it as it is decoded; an `OptionError` for one that is not learnt."""
         if name not in self.columns:
             raise unknown("column", name, self.columns)
         number = self.columns.index(name)
@@ -222,9 +219,14 @@ class Codec:
         number, _ = self.native(name, None)
         column = self.found[number]
         if not column.single:
-            found = f'"{name}" has no few values ({column.said})'
-            raise OptionError(found, "A category, or a number of few values", "Choose another column")
+            raise OptionError(f'"{name}" has no few values ({column.said})', "A category", "Choose another column")
         return [column.say(value) for value in (*column.values, *column.rare)]
+
+    def ways(self, known: np.ndarray) -> Iterator[tuple[int, int, dict[Any, list[int]]]]:
+        """Of rows (B, C), None for unknown: places of cells, the column that is looked up by each, and its codes."""
+        for rule in reversed(self.config.kept):
+            if rule.kind == "lookup" and rule.of[0] in self.places and (known[:, rule.to] != None).any():  # noqa: E711
+                yield self.places[rule.of[0]].start, rule.to, codes_of(rule, self.found)
 
     def _rule_of(self, number: int) -> Rule:
         """The rule by which a column is worked out."""
@@ -329,7 +331,7 @@ class Codec:
         return _tables.joined(self.found, items)
 
     def unnamed(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (N, C) with identifiers in the place of missing ones, each of which is nowhere else."""
+        """Rows (N, C) with new identifiers where they lack."""
         return _tables.unnamed(self.found, rows)
 
     def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
