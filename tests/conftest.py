@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+
+from morelike import cli
 
 torch.set_num_threads(1)
 
@@ -30,3 +33,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command line in this process: call("list").out, .err, .code."""
+
+    def run(*words: object) -> SimpleNamespace:
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(out=out, err=err, code=end.value.code)
+
+    return run

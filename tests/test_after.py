@@ -9,24 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from morelike import cli
 from morelike.cli import after
 from morelike.cli.after import After
 
 pytest.importorskip("polars")
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command line in this process: call("list").out, .err, .code."""
-
-    def run(*words: object) -> SimpleNamespace:
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(out=out, err=err, code=end.value.code)
-
-    return run
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,19 +23,6 @@ from morelike.core.errors import DataError, MorelikeError, OptionError, Training
 from morelike.train.loop import Progress
 
 SMALL = ["menagerie:90", "--steps", "4", "--size", "8"]
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command line in this process: call("list").out, .err, .code."""
-
-    def run(*words: object) -> SimpleNamespace:
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        return SimpleNamespace(out=out, err=err, code=end.value.code)
-
-    return run
 
 
 @pytest.fixture(scope="module")
