@@ -9,11 +9,11 @@ from torch import Tensor
 
 from morelike.measure.figure import Figure, Neighbours, Novelty
 from morelike.measure.generalisation import copying_test, distance_ratio
-from morelike.measure.novelty import LEANINGS, RANDOM, SUSPECTS
+from morelike.measure.novelty import LEANINGS
 from morelike.measure.series.recurrent import scale
 from morelike.measure.series.statistics import bridged
 from morelike.measure.series.windows import Series, stacked, stride
-from morelike.measure.table.copies import Near, leaning, rate
+from morelike.measure.table.copies import Near, leaning, neighbours, rate
 
 SOUGHT, KNOWN, ANCHORS = 2_000, 20_000, 500  # windows whose nearest is looked for, among so many; of the anchors
 NUMBERS = 2_000_000  # of the known windows, and in a table of distances
@@ -88,7 +88,11 @@ def window_novelty(series: Series, alone: Tensor, seed: int = 0) -> Novelty:
     beside = points(held) if len(held) and not reach else known.points[:0]
     figures = [rate("copy_rate", judged, "window"), rate("exact_rate", judged, "window"), *_leanings(
         sets, judged, known, beside, seed)]  # fmt: skip
-    return Novelty(tuple(figures), _neighbours(judged["made"], sets["made"], beside, places, seed), RULE)
+
+    def far(shown: Tensor) -> Tensor:
+        return torch.cdist(sets["made"][shown], beside).amin(1)
+
+    return Novelty(tuple(figures), neighbours(judged["made"], places, far if len(beside) else None, seed), RULE)
 
 
 def _leanings(sets: dict[str, Tensor], judged: dict[str, Near], known: Known, held: Tensor, seed: int) -> list[Figure]:
@@ -111,18 +115,3 @@ def _tests(judged: dict[str, Near]) -> Figure:
             "copies": copying_test(judged["copies"].distance, real),
             "trivial": copying_test(judged["trivial"].distance, real)}  # fmt: skip
     return leaning("copying_test", test)
-
-
-def _neighbours(found: Near, made: Tensor, held: Tensor, places: Tensor, seed: int) -> Neighbours:
-    """The made windows that are most like a training window, and some at random."""
-    score = torch.where(found.exact, -2.0, torch.where(found.near, -1.0, 0.0)) + found.distance / 1e6
-    suspects = score.argsort(stable=True)[:SUSPECTS]
-    order = torch.randperm(len(made), generator=torch.Generator().manual_seed(seed))
-    shown = torch.cat([suspects, order[~torch.isin(order, suspects)][:RANDOM]])
-    near, ratio = found.distance[shown].tolist(), list[float | None]([None] * len(shown))
-    if len(held):
-        far = torch.cdist(made[shown], held).amin(1).tolist()
-        ratio = [one / other if other > 0 else None for one, other in zip(near, far, strict=True)]
-    flags = zip(found.exact[shown].tolist(), found.near[shown].tolist(), strict=True)
-    return Neighbours(tuple(shown.tolist()), tuple(places[found.train[shown]].tolist()), tuple(near), tuple(ratio),
-                      tuple("exact" if exact else "near" if close else "" for exact, close in flags))  # fmt: skip

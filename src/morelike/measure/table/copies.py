@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +94,12 @@ def row_novelty(sets: Mapping[str, Tensor], columns: Sequence[Column], seed: int
         "trivial": known.near(sets["trivial"][:ANCHORS]),
     }  # fmt: skip
     figures = [rate("copy_rate", judged), rate("exact_rate", judged), *leanings(sets, judged, known, seed)]
-    return Novelty(tuple(figures), _neighbours(judged["made"], made, held, known, seed), RULE)
+
+    def far(shown: Tensor) -> Tensor:
+        return nearest(known.points(made[shown]), known.points(held))[0][:, 0]
+
+    shown = neighbours(judged["made"], torch.arange(len(train)), far if len(held) else None, seed)
+    return Novelty(tuple(figures), shown, RULE)
 
 
 def rate(name: str, judged: Mapping[str, Near], item: str = "row") -> Figure:
@@ -138,18 +143,21 @@ def leaning(name: str, found: Mapping[str, Estimate]) -> Figure:
                   ideal, says.format(f"{value.value:.2f}"))  # fmt: skip
 
 
-def _neighbours(found: Near, made: Tensor, held: Tensor, known: Known, seed: int) -> Neighbours:
-    """The made rows that are most like a training row, and some at random."""
+def neighbours(found: Near, train: Tensor, far: Callable[[Tensor], Tensor] | None, seed: int) -> Neighbours:
+    """The made items that are most like a training item, and some at random.
+
+    train  (M,) the numbers by which the training items are known
+    far    some of the made items (n,) -> their distances to the nearest held-out one (n,); None without any
+    """
     score = torch.where(found.exact, -2.0, torch.where(found.near, -1.0, 0.0)) + found.distance / 1e3
     suspects = score.argsort(stable=True)[:SUSPECTS]
-    order = torch.randperm(len(made), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(found.distance), generator=torch.Generator().manual_seed(seed))
     shown = torch.cat([suspects, order[~torch.isin(order, suspects)][:RANDOM]])
     near, ratio = found.distance[shown].tolist(), list[float | None]([None] * len(shown))
-    if len(held):
-        far = nearest(known.points(made[shown]), known.points(held))[0][:, 0].tolist()
-        ratio = [one / other if other > 0 else None for one, other in zip(near, far, strict=True)]
+    if far is not None:
+        ratio = [one / other if other > 0 else None for one, other in zip(near, far(shown).tolist(), strict=True)]
     flags = zip(found.exact[shown].tolist(), found.near[shown].tolist(), strict=True)
-    return Neighbours(tuple(shown.tolist()), tuple(found.train[shown].tolist()), tuple(near), tuple(ratio),
+    return Neighbours(tuple(shown.tolist()), tuple(train[found.train[shown]].tolist()), tuple(near), tuple(ratio),
                       tuple("exact" if exact else "near" if close else "" for exact, close in flags))  # fmt: skip
 
 
