@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from morelike.core.errors import unknown
 
 
+def takes_half(x: Tensor) -> bool:
+    """Whether bfloat16 pays where x is: without AVX-512 a processor takes six times as long as in float32."""
+    return x.device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation of (B, C) or (B, C, *space) alike (Ioffe & Szegedy 2015)."""
 

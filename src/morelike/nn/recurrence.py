@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from morelike.nn.attention import Cross, norm
 from morelike.nn.causal import Memory, remember, started
 from morelike.nn.design import Design
+from morelike.nn.layers import takes_half
 
 
 class State:
@@ -52,11 +53,6 @@ class Pieces:
         return x[self.row, self.place].unflatten(0, self.shape)
 
 
-def _takes_half(x: Tensor) -> bool:
-    """Whether a cell reads x in bfloat16 here: torch's LSTM refuses it on processors without AVX-512."""
-    return x.device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 class Layer(nn.Module):
     """x + out(cell(norm(x))), then x + cross(norm(x)) if there is a memory: (B, T, width) -> same."""
 
@@ -87,7 +83,7 @@ class Layer(nn.Module):
         self, x: Tensor, state: tuple[Tensor, ...] | None, pieces: Pieces | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(B, T, width) -> same, and the last states."""
-        if not _takes_half(x):
+        if not takes_half(x):  # torch's LSTM refuses it
             with torch.autocast(x.device.type, enabled=False):
                 return self._recur(x.float(), state, pieces)
         return self._recur(x, state, pieces)
