@@ -66,8 +66,9 @@ def test_a_date_is_the_time_and_the_calendar_is_learnt(tmp_path: Path) -> None:
     again = codec.decode(codec.encode(torch.from_numpy(stored[:50])))
     values = codec.values(again)
     real = np.array([float(row[1]) for row in hourly()])
-    off = np.array([values[i][:, 0] - real[i : i + 24] for i in range(50)])
-    assert np.abs(off).mean() < 0.25 * real.std() and values[0].shape == (24, 2)
+    made, known = np.stack(values)[:, :, 0], np.lib.stride_tricks.sliding_window_view(real, 24)[:50]
+    assert np.corrcoef(made.reshape(-1), known.reshape(-1))[0, 1] > 0.9 and values[0].shape == (24, 2)
+    assert np.abs(made - known).mean(0)[:3].max() < 0.15 * real.std()  # what a cell leaves open adds up over steps
     assert (np.diff(again[0].times) == 3600).all()
     lines = codec.joined(again[:2]).splitlines()
     assert lines[0] == "series,when,load,state" and len(lines) == 49
@@ -90,7 +91,7 @@ def test_a_level_that_returns_is_told_by_itself(tmp_path: Path) -> None:
     _, codec = opened(written(tmp_path / "load.csv", ["when", "load", "state"], hourly(1000)))
     load = codec.config.tracks[0]
     assert not load.late and load.told[0].reference is None
-    assert load.anchored and [load.index(step) for step in (0, 1, 2, 3, 6, 7, 12)] == [0, 1, 2, 2, 0, 2, 0]
+    assert [load.index(step) for step in (0, 1, 2, 3)] == [0, 1, 2, 2] and load.ends[0] > 10
 
 
 def scales(seed: int = 0, count: int = 4_000) -> Scales:

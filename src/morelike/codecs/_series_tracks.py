@@ -21,8 +21,6 @@ BEFORE = 4  # changes before that explain the next, in the test of a unit root
 LEVELS, CHANGES = 64, 32  # groups of numbers at least, of levels and of what is left beside a reference
 SINGLE, WITHIN = 256, 32  # most of them in one cell; parts of a group that are drawn
 GRID, OFTEN = 2_000, 10  # values of a grid at most; how often each is there at least, on average
-ANCHOR = 6  # steps after which a level that returns is told again
-NEARLY = 1 / 16  # of the spread of a level, below which what is left beside a reference adds up to nothing
 SETTLED = 0.4  # of the spread of a level that returns, below which what is left beside a reference is told
 
 
@@ -54,7 +52,6 @@ class Track:
     plain   whether its values are many numbers and nothing else
     log     whether references are to the logarithms of its values
     late    whether the cells of the first step come after those of all others
-    anchored  whether some later steps are told like the first one, lest errors add up
     usual   a value that is common
     ends    between which values lie, where the level returns
     grid    all values there are, where these are few and every one is there again and again
@@ -65,14 +62,13 @@ class Track:
     plain: bool = False
     log: bool = False
     late: bool = False
-    anchored: bool = False
     usual: float = 0.0
     ends: tuple[float, float] = (-math.inf, math.inf)
     grid: tuple[float, ...] = ()
 
     def index(self, step: int) -> int:
         """Which of `told` is how it is told at a step."""
-        return 0 if self.anchored and step % ANCHOR == 0 else min(step, len(self.told) - 1)
+        return min(step, len(self.told) - 1)
 
     def at(self, step: int) -> Told:
         """How it is told at a step."""
@@ -237,14 +233,13 @@ def tracks(
 
 def _settled(track: Track, values: np.ndarray, scales: Scales, at: int) -> Track:
     """The track with all that is known of its values (N,) beside their cells."""
-    wander, steps = at in scales.wander, track.told
-    level, begun, left = (scales.spread(at, one, 0) for one in (None, steps[0].reference, steps[-1].reference))
+    wander, first = at in scales.wander, track.told[0].reference
+    begun = scales.spread(at, first, 0) > SETTLED * scales.spread(at, None, 0)
     ends = (-math.inf, math.inf) if wander else (float(np.nanmin(values)), float(np.nanmax(values)))
     known = np.unique(values[~np.isnan(values)])
     grid = tuple(known.tolist()) if len(known) <= min(GRID, len(values) // OFTEN) else ()
-    return replace(track, plain=True, log=at in scales.logs, late=len(steps) > 1 and wander and begun > SETTLED * level,
-                   anchored=not wander and left > NEARLY * begun, usual=float(np.nanmedian(values)), ends=ends,
-                   grid=grid)  # fmt: skip
+    return replace(track, plain=True, log=at in scales.logs, late=len(track.told) > 1 and wander and begun,
+                   usual=float(np.nanmedian(values)), ends=ends, grid=grid)  # fmt: skip
 
 
 def columns_learnt(columns: Sequence[Column]) -> list[int]:
@@ -309,11 +304,8 @@ def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bo
         bound = Reference(tuple((one, 0, 1.0) for one in under or over), bound=1 if under else -1)
         if scales.spread(at, bound, 0) <= LOOSE * least:
             return (bound,)
-    if at not in scales.wander:
-        if least > SETTLED * level:
-            return (None,)
-        if scales.spread(at, steps[0], 0) <= min(LOOSE * least, SETTLED * level):
-            return (steps[0],)
+    if at not in scales.wander and least > SETTLED * level:
+        return (None,)
     if scales.spread(at, steps[0], 0) > CLOSER * level:
         steps[0] = None
     return tuple(steps[:2] if steps[1] == steps[2] else steps)
