@@ -68,7 +68,7 @@ def test_a_date_is_the_time_and_the_calendar_is_learnt(tmp_path: Path) -> None:
     real = np.array([float(row[1]) for row in hourly()])
     made, known = np.stack(values)[:, :, 0], np.lib.stride_tricks.sliding_window_view(real, 24)[:50]
     assert np.corrcoef(made.reshape(-1), known.reshape(-1))[0, 1] > 0.9 and values[0].shape == (24, 2)
-    assert np.abs(made - known).mean(0)[:3].max() < 0.15 * real.std()  # what a cell leaves open adds up over steps
+    assert np.abs(made - known).mean(0)[:3].max() < 0.2 * real.std()  # what a cell leaves open adds up over steps
     assert (np.diff(again[0].times) == 3600).all()
     lines = codec.joined(again[:2]).splitlines()
     assert lines[0] == "series,when,load,state" and len(lines) == 49
