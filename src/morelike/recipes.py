@@ -6,6 +6,7 @@ import ast
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -108,8 +109,9 @@ def held_share(request: Request, items: int) -> float:
     return max(HELD, min(MOST, NEEDED / items)) if request.family == RACE and items < FEW else HELD
 
 
+@cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Families, nets and codecs by name, each with the first line of its file; read without importing them."""
+    """Families, nets and codecs by name, each with the first line of its file; read without importing them, once."""
     found: dict[str, dict[str, str]] = {}
     for kind, folder in (("families", "families"), ("nets", "nn"), ("codecs", "codecs")):
         found[kind] = {}
