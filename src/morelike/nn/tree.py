@@ -64,8 +64,8 @@ def coarser(x: Tensor, sizes: tuple[int, ...], most: int) -> tuple[Tensor, tuple
 
 
 def spanning(weights: Tensor) -> tuple[list[int], list[int]]:
-    """The tree with the greatest sum of weights (T, T), as an order of its nodes, level by level, and the place in it of
-    each one's parent, -1 for the root (Prim 1957; Chow & Liu 1968). The root is the node with the greatest sum of
+    """The tree with the greatest sum of weights (T, T), as an order of its nodes, level by level, and the place in it
+    of each one's parent, -1 for the root (Prim 1957; Chow & Liu 1968). The root is the node with the greatest sum of
     weights."""
     root = int(weights.sum(0).argmax())
     order, parents = [root], [-1]
