@@ -128,7 +128,9 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
                 yield from _heat(_long(ready, heat, clock, shares), standing.final, standing, clock)
         if stop.is_set():
             return
-    won = min(standing.final or standing.heats, key=lambda one: one.nats)
+    longer = {one.family for one in standing.final}
+    last = [*standing.final, *(one for one in standing.heats if one.family not in longer)]
+    won = min(last, key=lambda one: one.nats)
     winner, seen = won.family, False
     yield Progress("finish", seconds=clock(), note=f"Race: won by {winner}", run=str(folder.path))
     if again and _left(ready, clock) > won.beyond:
