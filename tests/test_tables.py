@@ -282,6 +282,21 @@ def test_very_many_cells_are_told_by_fewer_values(monkeypatch: pytest.MonkeyPatc
     assert parents == sorted(parents), "level by level"
 
 
+@pytest.mark.parametrize("name", ["circuit", "anyorder"])
+def test_many_rows_of_many_cells_are_looked_at_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = import_module(f"morelike.families.{name}").tiny(SPEC).eval(), rows(100)
+    known = torch.arange(5) < 2
+    with torch.no_grad():
+        whole, made = model.log_prob(Batch(x)), model.infill(x, known, range(100))
+        monkeypatch.setattr(model, "room", 7)
+        torch.testing.assert_close(model.log_prob(Batch(x)), whole)
+        assert torch.equal(model.infill(x, known, range(100)), made)
+    sizes = (40,) * 3500
+    wide = Spec((3500,), tokens=40, sizes=sizes, head_shape=(sum(sizes),), head=partial(Row, sizes=sizes))
+    chosen = import_module(f"morelike.families.{name}")
+    assert chosen.Model(wide, chosen.Config(width=1)).batch < 80 and model.batch >= 512
+
+
 def test_cells_that_tell_nothing_have_no_information() -> None:
     x = torch.randint(0, 30, (1000, 2), generator=torch.Generator().manual_seed(0))
     assert float(information(x, (30, 30))[0, 1]) < 0.1  # 0.42 without the correction

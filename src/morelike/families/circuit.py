@@ -20,8 +20,9 @@ from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import depths, information, spanning
 
 PER_WIDTH, FOR_ALL = 4, 2**16  # states for each unit of width, and where no limit is set
+WIDE = 32  # width that a batch has room for
 BATCH = 512
-AT_ONCE = 2048  # rows that are drawn together
+AT_ONCE, ROOM = 2048, 2**25  # rows that are drawn together, and numbers for every cell's every state that may be held
 SEVERAL, FEW = 4, 2_000  # trees, and rows from which there is but one
 
 
@@ -125,7 +126,6 @@ class Model(Family):
 
     exact = True
     watched = True
-    batch = BATCH
     examples = 1_000_000
 
     def __init__(self, spec: Spec, config: Config) -> None:
@@ -135,6 +135,9 @@ class Model(Family):
         states = min(PER_WIDTH * config.width, config.most or FOR_ALL)
         each = (Tree(self.sizes, self.labels.count, states, config.loose) for _ in range(config.trees))
         self.trees = cast(Sequence[Tree], nn.ModuleList(each))
+        widest = min(config.most or FOR_ALL, PER_WIDTH * max(WIDE, config.width))
+        self.room = max(16, ROOM // (len(self.sizes) * widest))  # rows at once, of thousands of columns
+        self.batch = min(BATCH, self.room)
 
     def optimizers(self) -> dict[str, Optim]:
         return {"model": Optim("em", self.config.rate, schedule="cosine", warmup=0.0)}
@@ -152,7 +155,8 @@ class Model(Family):
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact; cells of -1 are summed over."""
-        return self.each(batch.x, batch.given).logsumexp(0) - math.log(len(self.trees))
+        found = [self.each(part.x, part.given).logsumexp(0) for part in batch.parts(self.room)]
+        return torch.cat(found) - math.log(len(self.trees))
 
     def play(self, batch: Batch) -> Iterator[Move]:
         log_p = self.each(batch.x, batch.given)
@@ -170,8 +174,8 @@ class Model(Family):
         """x (B, T) where the mask is true, and drawn given that elsewhere."""
         u, y = uniforms(seeds, 2 * len(self.sizes) + 1, x.device), self.labels(given, len(x)).to(x.device)
         known = torch.where(mask, x, -1)
-        parts = zip(known.split(AT_ONCE), y.split(AT_ONCE), u.split(AT_ONCE), strict=True)
-        made = [self._filled(*part) for part in parts]
+        n = min(AT_ONCE, self.room)
+        made = [self._filled(*part) for part in zip(known.split(n), y.split(n), u.split(n), strict=True)]
         return torch.where(mask, x, torch.cat(made) if made else x)
 
     def _filled(self, x: Tensor, y: Tensor, u: Tensor) -> Tensor:
