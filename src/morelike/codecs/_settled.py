@@ -59,7 +59,8 @@ def settle(rules: Sequence[Told], columns: Sequence[Column], table: Any) -> tupl
     found = list[Rule]()
     for told in _in_order(rules):
         rule = Rule(told.kind, tuple(number[name] for name in told.of), number[told.to], scales=told.scales,
-                    offset=told.offset, said=in_words(told), told=True, ends=(told.low, told.high), strict=told.strict)  # fmt: skip
+                    offset=told.offset, said=in_words(told), told=True,
+                    ends=(told.low, told.high), strict=told.strict)  # fmt: skip
         if rule.kind == "lookup":
             codes = (columns[place].full(table[columns[place].name]) for place in (*rule.of, rule.to))
             rule = replace(rule, table=majority(*codes))
