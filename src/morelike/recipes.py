@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -109,8 +110,9 @@ def held_share(request: Request, items: int) -> float:
     return max(HELD, min(MOST, NEEDED / items)) if request.family == RACE and items < FEW else HELD
 
 
+@cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Families, nets and codecs by name, each with the first line of its file; read without importing them."""
+    """Families, nets and codecs by name, each with the first line of its file; read without importing them, once."""
     found: dict[str, dict[str, str]] = {}
     for kind, folder in (("families", "families"), ("nets", "nn"), ("codecs", "codecs")):
         found[kind] = {}
@@ -190,8 +192,16 @@ def suited(family: str, settings: Mapping[str, Any], items: int, codec: Any = No
 
 def save_codec(codec: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """What codec.json holds."""
-    conditions = {name: {"codec": one.natural, "config": asdict(one.config)} for name, one in given.items()}
-    return {"codec": codec.natural, "config": asdict(codec.config), "given": conditions}
+    conditions = {name: {"codec": one.natural, "config": _plain(one.config)} for name, one in given.items()}
+    return {"codec": codec.natural, "config": _plain(codec.config), "given": conditions}
+
+
+def _plain(value: Any) -> Any:
+    """A Config as dicts, and what is in it shared: `asdict` copies every number of a table's columns."""
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    nested = isinstance(value, tuple) and any(is_dataclass(one) for one in value[:1])
+    return tuple(map(_plain, value)) if nested else value
 
 
 def labels_among(given: Mapping[str, Any]) -> dict[str, Any]:
