@@ -21,7 +21,7 @@ BEFORE = 4  # changes before that explain the next, in the test of a unit root
 LEVELS, CHANGES = 64, 32  # groups of numbers at least, of levels and of what is left beside a reference
 SINGLE, WITHIN = 256, 32  # most of them in one cell; parts of a group that are drawn
 GRID, OFTEN = 2_000, 10  # values of a grid at most; how often each is there at least, on average
-SETTLED = 0.4  # of the spread of a level that returns, below which what is left beside a reference is told
+SETTLED = 0.2  # of the spread of a level that returns, below which what is left beside a reference is told
 
 
 @dataclass(frozen=True)
