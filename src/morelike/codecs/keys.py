@@ -1,4 +1,4 @@
-"""Columns that refer to rows of a table by its key: which they are, how well they fit, and which rows refer to nothing."""
+"""Columns that refer to the rows of a table by its key: which they are, and how well they fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from morelike.codecs._columns import missing, texts
 from morelike.core.errors import DataError, OptionError, unknown
 
-NEARLY, ALIKE = 0.9, 0.01  # share of cells that are keys, where a link is looked for; share of keys that may be there twice
+NEARLY, ALIKE = 0.9, 0.01  # share of cells that are keys, where links are looked for; of keys that may come twice
 SPREAD, LEAST = 0.5, 20  # share of the keys that plain numbers have to reach to be taken for keys, and number of these
 _WHOLE, _DECIMAL = re.compile(r"-?\d+"), re.compile(r"[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?")
 _NAMES_ROWS = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|key|code|no|nr|number|ref|fk)$|[a-z]I[dD]$|编号", re.I)
@@ -66,9 +66,9 @@ def told(child: Any, parent: Any, column: str, key: str, names: tuple[str, str])
 
     names  of the child's and the parent's table
     """
-    for table, one, which in ((child, column, names[0]), (parent, key, names[1])):
-        if one not in table.columns:
-            raise unknown(f"column of {which}", one, table.columns)
+    for table, wanted, which in ((child, column, names[0]), (parent, key, names[1])):
+        if wanted not in table.columns:
+            raise unknown(f"column of {which}", wanted, table.columns)
     keys = as_keys(parent[key]).drop_nulls()
     twice = len(keys) - keys.n_unique()
     if twice > ALIKE * len(keys):

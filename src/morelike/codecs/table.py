@@ -20,11 +20,12 @@ from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources
 from morelike.codecs._kinds import DROP, asked, guess, refuse
+from morelike.codecs._owned import coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
 from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle
 from morelike.codecs._told_rules import looks, told
-from morelike.core.codec import TOGETHER, Blemish, Item, Metric
+from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError, unknown
 from morelike.core.spec import Spec
 
@@ -137,9 +138,14 @@ class Codec:
                 raise unknown("column", name, table.columns)
         names = [name for name in table.columns if kinds.get(name) != DROP]
         wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
+        own = owners(table, self.config.together)
+        coarse = coarser(self._wish(own.height, len(names)))
 
         def column(name: str, kind: str = "") -> Column:
-            return guess(name, table[name], replace(wish, kind=kind or kinds.get(name, "")))
+            kind = kind or kinds.get(name, "")
+            if self.config.owner and name.startswith(self.config.owner):
+                return guess(name, own[name], replace(coarse, kind=kind))
+            return guess(name, table[name], replace(wish, kind=kind))
 
         found = fitting([column(name) for name in names], wanted, column)
         refuse(found, getattr(items, "name", "The table"))
@@ -147,29 +153,20 @@ class Codec:
         where = getattr(items, "where", lambda row: f"row {row + 1}")
         faults = {rule: counted(rows, where) for rule, rows in broken(rules, found, table).items()}
         if looks(self.config.rules):
-            rules = (*rules, *beside(rules, find(gather(found, table), self._owner(found))))
+            rules = (*rules, *beside(rules, find(gather(found, table), owned(found, self.config.owner))))
         return Codec(replace(self.config, found=found, kept=rules), said(found, rules, faults))
-
-    def _owner(self, found: Sequence[Column]) -> frozenset[int]:
-        prefix = self.config.owner
-        return frozenset(place for place, one in enumerate(found) if prefix and one.name.startswith(prefix))
 
     @cached_property
     def owner_cells(self) -> Tensor:
         """Which cells are only ever given, bool (T,)."""
-        given, mask = self._owner(self.found), torch.zeros(self.shape, dtype=torch.bool)
-        for number in given & self.places.keys():
+        mask = torch.zeros(self.shape, dtype=torch.bool)
+        for number in owned(self.found, self.config.owner) & self.places.keys():
             mask[self.places[number]] = True
         return mask
 
     def fields(self, items: Sequence[Item]) -> list[dict[str, str]]:
         """Of each row what it shares with those that stay on its side when some are held out; [] where none do."""
-        if not (name := self.config.together):
-            return []
-        table = as_table(items)
-        if name not in table.columns:
-            raise unknown("column", name, table.columns)
-        return [{TOGETHER: one or ""} for one in table[name].cast(as_texts([]).dtype).to_list()]
+        return shared(as_table(items), self.config.together)
 
     def _wish(self, rows: int, columns: int) -> Wish:
         fitting = resolution(rows, columns)

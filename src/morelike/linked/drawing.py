@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.core.errors import OptionError, RunError
+from morelike.core.errors import RunError
 from morelike.linked.training import Manifest, complete
-from morelike.recipes import LINKED
 from morelike.rows import FOUND, obeying
 from morelike.run import Run, other
 from morelike.samplers.mcmc.compose import HasInfill
@@ -83,8 +82,8 @@ class Linked:
         if not len(owner):
             return np.empty((0, len(self.child.codec.columns)), object)
         if not isinstance(self.child.family, HasInfill):
-            raise RunError(f"The run of {self.manifest.child['name']} cannot draw rows given others", "circuit, anyorder,"
-                           " copula or mixture", "Train again with one of these")  # fmt: skip
+            found = f'The family "{self.child.recipe["family"]}" cannot hold some columns and draw the others'
+            raise RunError(found, "circuit, anyorder, copula or mixture", "Train again with one of these")
         cells, values = self._owners(parents)
         known = cells[torch.from_numpy(owner)], values[owner]
         made, _ = obeying(self.child, known, seeds, {}, strict=False, patience=FOUND)
@@ -116,6 +115,13 @@ class Linked:
             values[~strange, number] = np.array(of, object)[~strange]
         return cells, values
 
+    def info(self) -> dict[str, Any]:
+        """What both tables are, how they are linked, and both runs."""
+        link = f"{self.manifest.child['name']}.{self.manifest.link['column']} = "
+        link += f"{self.manifest.parent['name']}.{self.manifest.link['key']}"
+        runs = {run.path.name: run.info() for run in (self.parent, self.child)}
+        return {"run": str(self.path), "link": link, "counts": dict(self.manifest.counts), **runs}
+
     @cached_property
     def _count(self) -> int:
         """Place of the number of children among the columns of a parent."""
@@ -126,7 +132,8 @@ class Linked:
         these parents, or to nothing where the data have such children, and no two parents have the same key."""
         parent, child = self.manifest.parent, self.manifest.child
         own = [name for name in self.parent.codec.columns if name != self.manifest.count]
-        theirs = [name for name in child["columns"] if name in (*self.child.codec.columns, self.manifest.link["column"])]
+        made = {*self.child.codec.columns, self.manifest.link["column"]}
+        theirs = [name for name in child["columns"] if name in made]
         places = [self.parent.codec.columns.index(name) for name in own]
         targets = [folder / parent["file"], folder / child["file"]]
         with ExitStack() as stack:
@@ -156,17 +163,6 @@ class Linked:
         link = self.manifest.link
         key = self.parent.codec.found[self.parent.codec.columns.index(link["key"])]
         return replace(key, name=link["column"], kind="category", holes=True, hole=link["hole"])
-
-
-def is_linked(path: str | Path) -> bool:
-    """Whether a folder holds the runs of two linked tables."""
-    return (Path(path) / LINKED).exists()
-
-
-def refuse_target(folder: Path) -> None:
-    """Raise an `OptionError` for a place where two files cannot go."""
-    if folder.suffix or folder.is_file():
-        raise OptionError(f"--out is {folder}, and there are two tables", "A folder", "Name one: --out new/")
 
 
 def _only(run: Run, names: list[str], column: Any) -> Any:

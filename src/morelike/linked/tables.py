@@ -3,8 +3,8 @@
     p(parents, counts) p(children | parents)
 
 A parent is a row of the table whose key is referred to. It is learnt with one more column, how many children it has; a
-child is learnt as a row joined with the columns of its parent, given these. Children of one parent are independent given
-the parent (as in the hierarchical models of Patki, Wedge & Veeramachaneni 2016).
+child is learnt as a row joined with the columns of its parent, given these. Children of one parent are independent
+given the parent. Source: a plain case of the hierarchical models of Patki, Wedge & Veeramachaneni 2016.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training on two linked tables: the parents with the number of their children, then the children given their parents."""
+"""Training on two linked tables: parents with the number of their children, then children given their parents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from morelike.data.frame_base import keep_frame
 from morelike.linked.tables import Pair, Table, open_pair
 from morelike.recipes import LINKED, RACE, Request, module
 from morelike.run import Run
-from morelike.train.folder import Folder, read_json, write_json
+from morelike.train.folder import read_json, write_json
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
@@ -103,8 +103,8 @@ def _verify(request: Request) -> None:
     if request.out is not None:
         fitting.refuse_folder(Path(request.out))
     if not request.children:
-        raise OptionError(f"--link is {request.link}, and there is one table", "Two tables",
-                          f"Name the other one as well: morelike fit {shlex.quote(request.source)} CHILD.csv")  # fmt: skip
+        action = f"Name the other one as well: morelike fit {shlex.quote(request.source)} CHILD.csv"
+        raise OptionError(f"--link is {request.link}, and there is one table", "Two tables", action)
     if request.codec not in ("auto", "table"):
         raise OptionError(f"--codec is {request.codec}, of {1 + len(request.children)} sources", "Two tables",
                           "Leave it out, or name one source")  # fmt: skip
