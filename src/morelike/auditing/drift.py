@@ -102,7 +102,7 @@ def _still(found: Drift, against: str) -> Finding:
     """That nothing has moved, where somebody has asked."""
     if not found.tested:
         return Finding("drift", "note", f"Too few rows to compare with {against}", f"{FEWEST} of each are needed.")
-    said = f"{found.tested:,} tests of columns, at a rate of {100 * RATE:.0f} % false alarms."
+    said = f"{found.tested:,} tests of columns, at a rate of {100 * RATE:g} % false alarms."
     said += f" {_whole(found.whole)}." if found.whole else ""
     return Finding("drift", "note", f"Nothing has moved since {against}", said)
 

@@ -12,6 +12,7 @@ from morelike.core.errors import DataError, OptionError, unknown
 
 NEARLY, ALIKE = 0.9, 0.01  # share of cells that are keys, where links are looked for; of keys that may come twice
 SPREAD, LEAST = 0.5, 20  # share of the keys that plain numbers have to reach to be taken for keys, and number of these
+LOOK, LOOSE = 1_000, 0.1  # cells by which most columns are told not to fit, and how much less these may do so
 _WHOLE, _DECIMAL = re.compile(r"-?\d+"), re.compile(r"[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?")
 _NAMES_ROWS = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|key|code|no|nr|number|ref|fk)$|[a-z]I[dD]$|编号", re.I)
 _GENERIC = {"id", "key", "code", "no", "nr", "number", "index", "name", "uid", "uuid"}
@@ -53,8 +54,12 @@ def links(child: Any, parent: Any, name: str) -> list[Link]:
     found = list[Link]()
     for key in (one for one in parent.columns if is_key(parent[one])):
         keys = as_keys(parent[key]).drop_nulls().unique()
+        known = set(keys.to_list())
         plain = all(_WHOLE.fullmatch(one) for one in keys.head(1_000).to_list())
         for column in child.columns:
+            first = as_keys(some(child[column])).drop_nulls().to_list()
+            if not first or sum(one in known for one in first) < (NEARLY - LOOSE) * len(first):
+                continue
             one = _link(as_keys(child[column]), keys, column, key, name)
             if one.share >= NEARLY and (one.hint or not plain or (one.reach >= SPREAD and len(keys) >= LEAST)):
                 found.append(one)
@@ -105,17 +110,23 @@ def is_key(cells: Any) -> bool:
     """Whether a polars column has a value of its own for each row, and none that are measured."""
     if cells.dtype.is_nested() or cells.dtype.is_temporal() or str(cells.dtype) in ("Boolean", "Binary", "Object"):
         return False
+    first = as_keys(some(cells)).drop_nulls()
+    if any(_DECIMAL.fullmatch(one) for one in first.to_list()) or first.n_unique() < (1 - LOOSE) * len(first):
+        return False
     keys = as_keys(cells)
     there = keys.drop_nulls()
-    if len(there) < 2 or len(there) < (1 - ALIKE) * len(keys) or there.n_unique() < (1 - ALIKE) * len(there):
-        return False
-    return not any(_DECIMAL.fullmatch(one) for one in there.head(1_000).to_list())
+    return len(there) >= max(2, (1 - ALIKE) * len(keys)) and there.n_unique() >= (1 - ALIKE) * len(there)
+
+
+def some(cells: Any) -> Any:
+    """At most about `LOOK` cells of a polars column, evenly chosen: enough to tell most columns that do not fit."""
+    return cells.gather_every(max(1, len(cells) // LOOK))
 
 
 def _link(cells: Any, keys: Any, column: str, key: str, name: str) -> Link:
     """How well cells, as keys, fit the different keys of a parent."""
     there = cells.drop_nulls()
-    inside = there.filter(there.is_in(keys.to_list()))
+    inside = there.filter(there.is_in(keys.implode()))
     share = len(inside) / len(there) if len(there) else 0.0
     return Link(column, key, share, inside.n_unique() / max(1, len(keys)), _hint(column, key, name))
 

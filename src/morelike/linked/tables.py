@@ -17,7 +17,7 @@ from typing import Any
 from morelike.codecs import keys
 from morelike.codecs.keys import Link, as_keys
 from morelike.core.errors import DataError, OptionError
-from morelike.data.frame import PART, open_frame
+from morelike.data.frame import PART, is_url, open_frame
 
 NAMED = 5  # orphans that are named
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
@@ -106,6 +106,11 @@ def open_pair(sources: Sequence[str], told: str | None) -> Pair:
     if len(sources) != 2:
         found = f"{len(sources)} tables: {', '.join(sources)[:200]}"
         raise OptionError(found, "Two, the second of which refers to the first", "Join two of them, or fit pairs")
+    for one in sources:
+        place = one.partition(PART)[0]
+        if not is_url(place) and not Path(place).expanduser().is_file():
+            found = f"Two sources, {' and '.join(sources)}, and {one} is no file"
+            raise DataError(found, "Two tables, the second of which refers to the first", "Check the names")
     first, second = (Table(one, _name(one), open_frame(one).items.table) for one in sources)  # type: ignore[attr-defined]
     if first.name == second.name:
         second = Table(second.source, f"{second.name}-2", second.frame)

@@ -14,7 +14,7 @@ from morelike.measure.table.shape import ks, tv
 from morelike.measure.table.sheet import Column, Rows, Sheet, coded, columns_of
 from morelike.measure.table.trees import auc, categorical, has_trees, one_thread, table
 
-RATE = 0.01  # share of false alarms among what is told, and chance of any where nothing has moved
+RATE = 0.001  # share of false alarms among what is told, and chance of any where nothing has moved
 LEAST, GAP = 0.03, 0.01  # distance of values, and change of a missing share, below which nobody is told
 APART = 0.98  # distance from which a column only says which table a row is of, as a date in a file in order does
 TREES, ROWS, FEWEST = 60, 5_000, 100  # trees that tell the tables apart; rows of each that they see; fewest rows
