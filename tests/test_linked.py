@@ -190,6 +190,8 @@ def test_what_cannot_be_linked_is_refused(tables: tuple[Path, Path], tmp_path: P
         ([tables[0], "--link", "customer_id=id"], "there is one table"),
         ([*tables, "--family", "vae"], "cannot hold some columns"),
         ([*tables, "--codec", "text"], "Two tables"),
+        ([*tables, "--given", "level"], "Leave out --given"),
+        ([tables[0], "nowhere.csv"], "nowhere.csv is no file"),
         ([*tables, "--samples", "new.csv"], "A folder"),
     ):
         told = call("fit", *words, "--out", tmp_path / "run")

@@ -46,10 +46,11 @@ def as_keys(cells: Any) -> Any:
     return text.to_frame("key").select(polars.when(~missing(text)).then(polars.col("key"))).to_series()
 
 
-def links(child: Any, parent: Any, name: str) -> list[Link]:
+def links(child: Any, parent: Any, name: str, least: float = NEARLY) -> list[Link]:
     """The columns of a child, a polars frame, that may refer to a column of its parent, the best first.
 
-    name  of the parent's table: customer_id is likely to refer to customers
+    name   of the parent's table: customer_id is likely to refer to customers
+    least  share of the cells of a column that have to be keys
     """
     found = list[Link]()
     for key in (one for one in parent.columns if is_key(parent[one])):
@@ -58,10 +59,10 @@ def links(child: Any, parent: Any, name: str) -> list[Link]:
         plain = all(_WHOLE.fullmatch(one) for one in keys.head(1_000).to_list())
         for column in child.columns:
             first = as_keys(some(child[column])).drop_nulls().to_list()
-            if not first or sum(one in known for one in first) < (NEARLY - LOOSE) * len(first):
+            if not first or sum(one in known for one in first) < (least - LOOSE) * len(first):
                 continue
             one = _link(as_keys(child[column]), keys, column, key, name)
-            if one.share >= NEARLY and (one.hint or not plain or (one.reach >= SPREAD and len(keys) >= LEAST)):
+            if one.share >= least and (one.hint or not plain or (one.reach >= SPREAD and len(keys) >= LEAST)):
                 found.append(one)
     return sorted(found, key=lambda one: (-one.hint, -one.share, -one.reach))
 

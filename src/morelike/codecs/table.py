@@ -90,8 +90,9 @@ class Codec:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Their kinds: number, category, boolean, date, text, identifier or constant."""
-        return tuple(column.kind for column in self.found)
+        """Their kinds: number, category, boolean, date, text, identifier or constant; owner for what is only given."""
+        given = owned(self.found, self.config.owner)
+        return tuple("owner" if place in given else column.kind for place, column in enumerate(self.found))
 
     @property
     def found(self) -> tuple[Column, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -94,8 +94,6 @@ class Linked:
 
         A value that no child's parent had is one that nothing is known of.
         """
-        import polars
-
         codec, prefix = self.child.codec, self.manifest.prefix
         cells = torch.full((len(parents), *codec.shape), -1, dtype=torch.int64)
         values = np.full((len(parents), len(codec.columns)), None, object)
@@ -105,7 +103,7 @@ class Linked:
             place = self.parent.codec.columns.index(column.name.removeprefix(prefix))
             of = parents[:, place].tolist()
             say = self.parent.codec.found[place].say
-            told = polars.Series([None if one is None else say(one) for one in of], dtype=polars.String)
+            told = _texts(say, of)
             strange = np.array([one is None for one in of]) & (not column.holes)
             if column.kind in ("category", "boolean"):
                 seen = {column.say(one) for one in (*column.values, *column.rare)}
@@ -121,6 +119,17 @@ class Linked:
         link += f"{self.manifest.parent['name']}.{self.manifest.link['key']}"
         runs = {run.path.name: run.info() for run in (self.parent, self.child)}
         return {"run": str(self.path), "link": link, "counts": dict(self.manifest.counts), **runs}
+
+    def cells(self, n: int, seed: int = 0) -> Tensor:
+        """n children with their parents' columns, as the run of the children sees them: int64 (n, T), shuffled."""
+        each = self.manifest.counts["children"] / max(1, self.manifest.counts["parents"])
+        made, parents = np.empty((0, len(self.child.codec.columns)), object), 1 + round(1.2 * n / each)
+        while len(made) < n:
+            made = np.concatenate([rows.children for rows in self.rows(parents, seed)])
+            parents *= 2
+        made = made[np.random.default_rng(seed).permutation(len(made))[:n]]
+        columns = [(self.child.codec.found[at], made[:, at].tolist()) for at in self.child.codec.places]
+        return torch.from_numpy(np.concatenate([one.encode(_texts(one.say, cells)) for one, cells in columns], 1))
 
     @cached_property
     def _count(self) -> int:
@@ -163,6 +172,14 @@ class Linked:
         link = self.manifest.link
         key = self.parent.codec.found[self.parent.codec.columns.index(link["key"])]
         return replace(key, name=link["column"], kind="category", holes=True, hole=link["hole"])
+
+
+def _texts(say: Callable[[Any], str], cells: list[Any]) -> Any:
+    """Cells as a polars column of texts, null for missing ones; each different one is worked out once."""
+    import polars
+
+    known = {one: None if one is None else say(one) for one in set(cells)}
+    return polars.Series([known[one] for one in cells], dtype=polars.String)
 
 
 def _only(run: Run, names: list[str], column: Any) -> Any:

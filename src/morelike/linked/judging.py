@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from morelike.measure.page.html import listed, section
 from morelike.measure.record import Report, plain
 from morelike.measure.style import STYLE
 from morelike.measure.table.ties import Kin, integrity, ties
-from morelike.reporting import Asked
+from morelike.reporting import Asked, unseen
 from morelike.reporting import report as report_one
 from morelike.train.folder import write_bytes, write_json
 
@@ -73,6 +73,9 @@ class Joint:
 def report(found: Linked, asked: Asked, tell: Callable[[str, float], None] = lambda *_: None) -> Joint:
     """Measure both runs, and the two tables together; the page and the JSON are left in the folder, and in both runs.
 
+    Children are those of parents that were made, as `sample` makes them, and compared by their own columns. Where
+    held-out rows were learnt in the end, the runs of before that are measured, as reports of one table do.
+
     Raises a three-part error where a table has changed, or cannot be read.
     """
     manifest = found.manifest
@@ -82,9 +85,11 @@ def report(found: Linked, asked: Asked, tell: Callable[[str, float], None] = lam
         if str(kept) != str(run.recipe["source"]):
             raise RunError(f"{getattr(manifest, which)['source']} has changed since this run began", "The rows of then",
                            "Restore them, or train a new run on what is there now")  # fmt: skip
-    reports = {run.path.name: report_one(run, asked, tell) for run in (found.parent, found.child)}
+    judged = replace(found, parent=unseen(found.parent), child=unseen(found.child))
+    reports = {manifest.parent["name"]: report_one(found.parent, asked, tell),
+               manifest.child["name"]: report_one(found.child, asked, tell, judged.cells)}  # fmt: skip
     tell("Both tables together", 0.0)
-    result = Joint(found.path, reports, together(found, pair, asked.seed), [*manifest.notes, LIMIT])
+    result = Joint(found.path, reports, together(judged, pair, asked.seed), [*manifest.notes, LIMIT])
     for name in ("report.json", "report.html"):
         result.save(found.path / name)
     tell("Both tables together", 1.0)
@@ -99,9 +104,8 @@ def together(found: Linked, pair: Pair, seed: int) -> list[Figure]:
     key = found.parent.codec.columns.index(found.manifest.link["key"])
     keys = [one for rows in made for one in rows.parents[:, key].tolist()]
     references = [rows.parents[place, key] for rows in made for place in rows.owner.tolist() if place >= 0]
-    codec = found.child.codec
-    return [integrity(keys, references),
-            *ties(_made(made, found), _real(found, pair), codec.columns, codec.kinds, first, seed)]  # fmt: skip
+    names, kinds = zip(*((one.name, one.kind) for one in found.child.codec.found), strict=True)
+    return [integrity(keys, references), *ties(_made(made, found), _real(found, pair), names, kinds, first, seed)]
 
 
 def _made(parts: list[Rows], found: Linked) -> Kin:

@@ -19,7 +19,7 @@ from morelike.codecs.keys import Link, as_keys
 from morelike.core.errors import DataError, OptionError
 from morelike.data.frame import PART, is_url, open_frame
 
-NAMED = 5  # orphans that are named
+NAMED, HALF = 5, 0.5  # orphans that are named; share of keys in a column that is named though it is no link
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 
 
@@ -134,13 +134,23 @@ def _found(first: Table, second: Table) -> Pair:
     ways = [(keys.links(child.frame, parent.frame, parent.name), parent, child)
             for parent, child in ((first, second), (second, first))]  # fmt: skip
     if not any(links for links, _, _ in ways):
-        found = f"No column of {second.source} holds keys of {first.source}, nor the other way round"
-        raise DataError(found, "A column all of whose values are in a column of the other table, where each is there "
-                        "once", "Name them: --link customer_id=id")  # fmt: skip
+        raise _none(first, second)
     links, parent, child = max(ways, key=lambda way: way[0][0].hint if way[0] else -1)  # of equals the first
     others = [f'"{one.column}" = "{one.key}"' for one in links[1:4] if one.hint == links[0].hint]
     notes = (f"{', '.join(others)} would fit as well: --link tells which",) if others else ()
     return _pair(parent, child, links[0], notes)
+
+
+def _none(first: Table, second: Table) -> DataError:
+    """No link was found; the nearest one is named, if there is one."""
+    expected = "A column all of whose values are in a column of the other table, where each is there once"
+    near = keys.links(second.frame, first.frame, first.name, HALF)
+    found = f"No column of {second.source} holds keys of {first.source}, nor the other way round"
+    if not near:
+        return DataError(found, expected, "Name them: --link customer_id=id")
+    one = near[0]
+    found += f'; of "{one.column}" {100 * one.share:.0f} % are a "{one.key}"'
+    return DataError(found, expected, f"To leave the other rows out: --link {one.column}={one.key}")
 
 
 def _pair(parent: Table, child: Table, link: Link, notes: tuple[str, ...]) -> Pair:

@@ -108,8 +108,9 @@ def _verify(request: Request) -> None:
     if request.codec not in ("auto", "table"):
         raise OptionError(f"--codec is {request.codec}, of {1 + len(request.children)} sources", "Two tables",
                           "Leave it out, or name one source")  # fmt: skip
-    if request.weights is not None:
-        raise OptionError("--weights, for two tables", "New runs of both", "Leave it out")
+    for option, value in (("--weights", request.weights), ("--given", request.given.replace("auto", ""))):
+        if value and value != "none":
+            raise OptionError(f"{option} is {value}, for two tables", "Runs of rows as they are", f"Leave out {option}")
     if request.family not in ("auto", RACE) and not hasattr(module("family", request.family).Model, "infill"):
         found = f'The family "{request.family}" cannot hold some columns and draw the others'
         raise OptionError(found, "circuit, anyorder, copula or mixture: children are drawn given their parents",
