@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from morelike.core.spec import Spec
     from morelike.train.loop import Progress
 
+SHORT = 50_000  # cells of series, windows not counted twice, from which a Transformer learns more
 SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
@@ -172,14 +173,20 @@ def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> d
     return sorted_
 
 
-def suited(family: str, settings: Mapping[str, Any], items: int, vocabulary: str = "") -> dict[str, Any]:
+def suited(family: str, settings: Mapping[str, Any], items: int, codec: Any = None) -> dict[str, Any]:
     """The settings, with what depends on the number and kind of training items and was left open.
 
+    codec  None for a net whose weights were brought
+
     A GAN's critic learns a small set by heart; augmentation that does not leak keeps it from that (Karras et al. 2020).
-    On molecules a recurrent net comes in half the time to where a Transformer does, and closes more of their rings.
+    On molecules a recurrent net comes in half the time to where a Transformer does, and closes more of their rings; on
+    short series it learns what a Transformer learns by heart.
     """
-    if family == "autoregressive" and vocabulary == "smiles" and not {"net", "layout"} & settings.keys():
-        return {**settings, "net": "lstm"}
+    if family == "autoregressive" and not {"net", "layout"} & settings.keys():
+        if getattr(getattr(codec, "vocabulary", None), "kind", "") == "smiles":
+            return {**settings, "net": "lstm"}
+        if (overlap := getattr(codec, "overlap", 0)) and items * codec.shape[0] < SHORT * overlap:
+            return {"width": SIZES["tiny"] // 2, "dropout": 0.3, **settings, "net": "gru"}
     if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
         return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
     chosen = module("family", family)
