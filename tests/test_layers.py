@@ -16,7 +16,7 @@ LAYERS = {
     "chemistry": 1, "nn": 1, "samplers": 1,
     "families": 2, "codecs": 2, "data": 2,
     "train": 3, "measure": 3, "explanation": 3,
-    "conditions": 4, "preview": 4, "racing": 4, "rows": 4, "forecasting": 4, "writing": 4, "weights": 4,
+    "conditions": 4, "preview": 4, "racing": 4, "linked": 4, "rows": 4, "forecasting": 4, "writing": 4, "weights": 4,
     "recipes": 4, "run": 4, "assemble": 4, "collect": 4, "fitting": 4, "auditing": 4, "reporting": 4, "explaining": 4,
     "cli": 5, "mcmc": 5, "serve": 5, "__init__": 5, "__main__": 5,
 }  # fmt: skip

@@ -101,10 +101,12 @@ def _place(source: Place | Frame) -> str:
 
 
 def check(
-    source: Place | Frame, *, given: str = "label", held_out: float = 0.1, seed: int = 0, **options: Unpack[ReadOptions]
-) -> Audit:
+    source: Place | Frame, *, against: Place | Frame | None = None, given: str = "label", held_out: float = 0.1,
+    seed: int = 0, **options: Unpack[ReadOptions],
+) -> Audit:  # fmt: skip
     """What is wrong with a source, before anything is trained on it: `.verdict`, `.findings`; the files are only read.
 
+    against   of a table, an older one: what has moved since then; the file's own first half, if not given
     given     field that holds the labels, or "none"
     held_out  share that `fit` would keep out of training
     seed      of the nets that look at the items
@@ -115,7 +117,8 @@ def check(
     from morelike.auditing.full import audit
     from morelike.recipes import Request
 
-    return audit(Request(_place(source), given=given, seed=seed, held_out=held_out, **options))
+    request = Request(_place(source), given=given, seed=seed, held_out=held_out, **options)
+    return audit(request, against=None if against is None else _place(against))
 
 
 def fit(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from morelike.conditions import Given, conditions, named
+from morelike.core.codec import TOGETHER
 from morelike.core.errors import OptionError, unknown
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset, build
@@ -126,7 +127,8 @@ def arrange(
     if known is None:
         known = conditions(data.fields, given, codec)
     texts = [data.fields[name] for name, one in known.items() if one.natural == "text" and name in data.fields]
-    apart = [*together, *alike(texts), *alike([data.fields[DIALOGUE]] if data.fields.keys() >= TURN else [])]
+    owner = DIALOGUE if data.fields.keys() >= TURN else TOGETHER
+    apart = [*together, *alike(texts), *alike([data.fields[owner]] if owner in data.fields else [])]
     kept, held = sides(codec, data, held_out, apart)
     if not len(kept):
         kept, held = np.arange(len(data)), np.arange(0)

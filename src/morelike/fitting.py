@@ -61,7 +61,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     """
     clock, reading, augment = Clock(began=began), collect.reading(request), collect.augmentation(request.augment)
     if request.out is not None:
-        _refuse_folder(Path(request.out))
+        refuse_folder(Path(request.out))
     if request.family not in ("auto", RACE):
         module("family", request.family)  # names the nearest one before anything is read
     stop.clear()
@@ -69,7 +69,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     source = open_source(request.source, reading)
     brought = None if request.weights is None else open_weights(Path(request.weights))
     request = brought.asked(request, source.codec) if brought else replace(request, family=family_of(request, source))
-    folder, settings = Folder(_new_folder(request)), _settings(request, source.codec, brought)
+    folder, settings = Folder(new_folder(request)), _settings(request, source.codec, brought)
     codec = fitted(collect.new_codec(request, source.codec, settings["codec"]), source.items, request.given)
     ready: list[Dataset] = []
     yield from collect.prepare(source, codec, clock, ready)
@@ -175,7 +175,8 @@ def resume(path: Path, began: float) -> Iterator[Progress]:
     yield from _train(recipe, prepared, folder, clock)
 
 
-def _new_folder(request: Request) -> Path:
+def new_folder(request: Request) -> Path:
+    """The folder that was asked for, or a new one named after the source and the family."""
     if request.out is None:
         stem = Path(request.source.split(":")[0].rstrip("/")).stem or "data"
         numbers = (n for n in range(1, 10**6) if not Path(f"runs/{stem}-{request.family}-{n}").exists())
@@ -183,7 +184,7 @@ def _new_folder(request: Request) -> Path:
     return Path(request.out)
 
 
-def _refuse_folder(out: Path) -> None:
+def refuse_folder(out: Path) -> None:
     """Raise an `OptionError` where a run, or anything else, is in the place of the new one."""
     if out.is_file() or (out.is_dir() and not _only_begun(out)):
         raise OptionError(

@@ -240,12 +240,16 @@ def _whole(ready: Ready, won: Trial, trial: Path, clock: Clock) -> Ready:
 
 @torch.no_grad()
 def held_out(family: Family, prepared: Prepared) -> float:
-    """Mean -log p of held-out rows, in nats; of training rows where none are held out."""
+    """Mean -log p of held-out rows, in nats, given those cells that are only ever given; of training rows where none
+    are held out."""
     assert isinstance(family, HasLogProb)
     rows = (prepared.held if len(prepared.held) else prepared.kept)[:JUDGED]
-    total = 0.0
+    total, known = 0.0, getattr(prepared.codec, "owner_cells", torch.zeros(()))
     for part in np.array_split(rows, max(1, len(rows) // AT_ONCE)):
         given = {name: chosen(value, part) for name, value in prepared.given.items()}
         batch = Batch(prepared.codec.encode(take(prepared.data.x, part)), given)
         total -= float(family.log_prob(batch).double().sum())
+        if known.any():
+            owner = batch._replace(x=torch.where(known, batch.x, -1))
+            total += float(family.log_prob(owner).double().sum())
     return total / len(rows)

@@ -25,6 +25,7 @@ SHORT = 50_000  # cells of series, windows not counted twice, from which a Trans
 SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
+LINKED = "linked.json"  # in a folder that holds the runs of two tables: what they are and how they are linked
 RACE = "race"  # instead of a family: several are tried, and the best one is trained
 # Family by codec, where nobody says.
 USUAL = {"image": "gan", "text": "autoregressive", "table": RACE, "baskets": RACE, "series": "autoregressive"}
@@ -50,6 +51,8 @@ class Request:
     held_out  share of the data kept out of training; None: see `held_share`
     image     size in pixels, "28", or width and height "64x48"; None: measured
     weights   folder of a run or of a GPT-2 checkpoint to begin from
+    children  more tables: one, whose rows refer to those of the source
+    link      "column=key" of these two tables; None: found
     settings  any field of the family's, the codec's or training's Config, as text
     """
 
@@ -70,6 +73,8 @@ class Request:
     codec: str = "auto"
     unit: str = "auto"
     weights: str | PathLike[str] | None = None
+    children: tuple[str, ...] = ()
+    link: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -239,7 +244,10 @@ def fit(request: Request) -> Iterator[Progress]:
     """Collect, prepare, plan, train and finish, one `Progress` event at a time."""
     began = time.perf_counter()  # importing torch counts: the minutes are the user's
 
-    from morelike.fitting import fit as run
+    if request.children or request.link is not None:
+        from morelike.linked.training import fit as run
+    else:
+        from morelike.fitting import fit as run
 
     return run(request, began)
 
@@ -248,6 +256,9 @@ def resume(out: Path) -> Iterator[Progress]:
     """Go on with an interrupted run as it was planned."""
     began = time.perf_counter()
 
-    from morelike.fitting import resume as run
+    if (Path(out) / LINKED).exists():
+        from morelike.linked.training import resume as run
+    else:
+        from morelike.fitting import resume as run
 
     return run(out, began)

@@ -35,7 +35,7 @@ def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndar
     conditions = run.conditions(seeds, {name: value for name, value in given.items() if name in run.fields})
     cells, known = _known(run, {name: value for name, value in given.items() if name not in run.fields}, len(seeds))
     cells = _led_back(run, cells, known, seeds, conditions)
-    rows, good = _obeying(run, (cells, known), seeds, conditions, strict=True)
+    rows, good = obeying(run, (cells, known), seeds, conditions, strict=True)
     broken = np.flatnonzero(~good & (~run.codec.kept(rows, only_told=True) | (known != None).any(1)))  # noqa: E711
     if len(broken):
         raise _impossible(run, rows[broken], known[broken], len(seeds))
@@ -69,16 +69,17 @@ def _led_back(
     return cells
 
 
-def _obeying(
-    run: Run, known: tuple[Tensor, np.ndarray], seeds: Sequence[int], conditions: Mapping[str, Tensor], strict: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def obeying(
+    run: Run, known: tuple[Tensor, np.ndarray], seeds: Sequence[int], conditions: Mapping[str, Tensor], strict: bool,
+    patience: int = PATIENCE,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Rows (n, C), drawn again until they keep the rules of the table and agree with what is known, and which do, (n,).
 
     known   cells int64 (n, T), -1 for unknown, and values (n, C), None for unknown
     strict  whether rules count all of whose columns are known
 
     A row is the first of its own draws that does, so that it does not depend on the others. It is given up after
-    `PATIENCE` draws, or `FOUND` where only rules are broken that nobody told; all are, once one in `PATIENCE` of
+    `patience` draws, or `FOUND` where only rules are broken that nobody told; all are, once one in `PATIENCE` of
     `LOOK` draws or fewer does.
     """
 
@@ -89,8 +90,8 @@ def _obeying(
 
     rows, good = draw(np.arange(len(seeds)), np.zeros(len(seeds), np.int64))
     left, tried, hits, attempt = np.flatnonzero(~good), 0, 0, 1
-    while len(left) and attempt < PATIENCE and not (tried >= LOOK and hits * PATIENCE < tried):
-        each = min(max(1, TOGETHER // len(left)), PATIENCE - attempt)
+    while len(left) and attempt < patience and not (tried >= LOOK and hits * PATIENCE < tried):
+        each = min(max(1, TOGETHER // len(left)), patience - attempt)
         made, kept = draw(left.repeat(each), np.tile(np.arange(attempt, attempt + each), len(left)))
         kept, tried, attempt = kept.reshape(len(left), each), tried + len(made), attempt + each
         first, found = kept.argmax(1), kept.any(1)
@@ -133,7 +134,7 @@ def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.
         if not len(where):
             break
         seeds = [other(seed + i, PATIENCE + attempt) for i in where.tolist()]
-        made, _ = _obeying(run, (cells[where], rows[where]), seeds, _turns(run, seeds), strict=False)
+        made, _ = obeying(run, (cells[where], rows[where]), seeds, _turns(run, seeds), strict=False)
         made[:, [one.kind == "identifier" for one in run.codec.found]] = None
         rows[where] = np.where(holes[where] & (rows[where] == None), made, rows[where])  # noqa: E711
         where = where[(rows[where][:, list(run.codec.places)] == None).any(1)]  # noqa: E711

@@ -19,7 +19,7 @@ from morelike.data.listing import Reading
 from morelike.data.ragged import take
 from morelike.data.sequences import chosen
 from morelike.preview import CHUNK, write_picture
-from morelike.recipes import build_family, labels_among, load_codec
+from morelike.recipes import LINKED, build_family, labels_among, load_codec
 from morelike.train.budget import read_plan
 from morelike.train.folder import Folder, load_tensors, not_together, read_json
 from morelike.train.recipe import read_recipe
@@ -98,6 +98,9 @@ class Run:
             raise RunError(
                 f"{path}: there is no such folder", "A run folder", "Give the folder that `morelike fit` printed"
             )
+        if (folder.path / LINKED).exists():
+            found = f"{path} holds the runs of two tables"
+            raise RunError(found, "The run of one", "Name a folder in it; sample, report and info take both")
         recipe, (codec, fields) = read_recipe(folder.recipe), load_codec(read_json(folder.codec))
         tensors, trained = load_tensors(folder.weights)
         try:

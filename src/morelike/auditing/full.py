@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from morelike import collect
+from morelike.auditing.drift import moved
 from morelike.auditing.looking import Surveys, Tell, Watch, blemishes, doubts, surveyed
 from morelike.auditing.quick import labels_of, plain_findings, search_fits
 from morelike.core.codec import Inspectable
@@ -24,12 +25,13 @@ from morelike.measure.figure import Finding
 from morelike.recipes import Request, held_share, module, sort_settings
 
 
-def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
+def audit(request: Request, tell: Tell = lambda stage, fraction: None, against: str | None = None) -> Audit:
     """Everything that is wrong with a source, before anything is trained on it; the files are only read.
 
     request  the source and how it would be read: its codec's settings, labels and share held out; the seed is that of
              the nets that look at the items
     tell     called with the stage and the share of it that is done
+    against  of a table, an older one to compare it with; None to compare its first half with its second
 
     Raises `DataError` where fewer than two items can be used, and `OptionError` for options that do not fit.
     """
@@ -49,6 +51,7 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
     if isinstance(codec, Surveys):
         twins = Twins([], [], {})  # equal rows are told by the codec, which sees what is not learnt, too
         found.findings += surveyed(codec, items, data, watch)
+    found.findings += moved(codec, items, against, request, watch)
     if isinstance(codec, Inspectable):
         found.findings += blemishes(codec, items, data, watch)
         sketches = sketched(codec, data.x)

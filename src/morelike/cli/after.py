@@ -12,6 +12,7 @@ from morelike.core.errors import OptionError
 
 if TYPE_CHECKING:
     from morelike.measure.record import Report
+    from morelike.reporting import Asked
     from morelike.run import Run
 
 USUAL = 5.0  # minutes where neither minutes nor steps are said
@@ -76,14 +77,18 @@ class After:
     def _measured(self, run: Run, machine: bool) -> Report:
         from morelike.cli.display import display
         from morelike.cli.report import follow
+
+        return follow(run, self.asked(run), display(machine))
+
+    def asked(self, run: Run) -> Asked:
+        """What a report is asked for that is over within the minutes."""
         from morelike.reporting import Asked
 
         seconds = None if self.minutes is None else 60 * self.minutes - (time.perf_counter() - self.began)
-        asked = Asked()
-        if seconds is not None:
-            n, columns = fitting(run, seconds)
-            asked = Asked(samples=n, selftest=seconds >= SHORT, columns=columns)
-        return follow(run, asked, display(machine))
+        if seconds is None:
+            return Asked()
+        n, columns = fitting(run, seconds)
+        return Asked(samples=n, selftest=seconds >= SHORT, columns=columns)
 
 
 def fitting(run: Run, seconds: float) -> tuple[int | None, int]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from morelike.measure.figure import Finding
 
 LINES, NAMES, LONG = 16, 3, 48  # findings and names that are printed; letters of a name
+OWN = ("file", "out", "set", "json", "against")  # what only the command line knows
 SIGNS = {"stop": "✗", "warn": "!", "note": "·"}
 
 
@@ -30,6 +31,9 @@ class Options:
     out: Annotated[Path | None, typer.Option(metavar="PAGE", help="Name of the page; NAME-check.html if not said.")] = (
         None
     )
+    against: Annotated[
+        str | None, typer.Option(metavar="OLD", help="Tables: an older one; if not said, the file's own first half.")
+    ] = None
     make: Make = None
     codec: Kind = "auto"
     unit: Unit = "auto"
@@ -52,6 +56,7 @@ def check(options: Options) -> None:
       morelike check photos.zip --out page.html    another name for it
       morelike check photos/ --image 64            as for training at 64 by 64 pixels
       morelike check labels.csv --given species    the labels are in another column
+      morelike check new.csv --against old.csv     what has moved from one table to the other
       morelike check photos/ --json                for programs: every file by name
       morelike check photos/ --json found.json
 
@@ -98,9 +103,10 @@ def follow(options: Options, shown: Display) -> Audit:
         from morelike.recipes import Request
         from morelike.train.loop import Progress
 
-        passed_on = {name: value for name, value in vars(options).items() if name not in ("file", "out", "set", "json")}
+        passed_on = {name: value for name, value in vars(options).items() if name not in OWN}
         request = Request(**passed_on, settings=pairs("--set", options.set, "fit=pad"))
-        return audit(request, lambda stage, fraction: shown.show(Progress(stage, fraction=fraction)))
+        show = lambda stage, fraction: shown.show(Progress(stage, fraction=fraction))  # noqa: E731
+        return audit(request, show, options.against)
 
 
 def default_page(source: str) -> Path:
@@ -122,11 +128,12 @@ def summary(found: Audit) -> list[str]:
 def told(one: Finding) -> list[str]:
     """A finding: one line for a note, with consequence, names and action for what matters."""
     head = f"{SIGNS[one.severity]} {one.title}"
+    more = one.evidence.split("\n") if one.kind in ("columns", "drift") else []
+    more = [f"    {line}" for line in more] if one.kind == "drift" else more
     if one.severity == "note":
-        more = one.evidence.split("\n") if one.kind == "columns" else ()
-        return [f"{head}{': ' + named(one) if one.names else ''}", *more]
-    lines = [head, f"    {one.consequence}", f"    {one.action}"]
-    return [*lines, f"    {named(one)}"] if one.names else lines
+        return [f"{head}{': ' + named(one) if one.names and not more else ''}", *more]
+    lines = [head, *more, f"    {one.consequence}", f"    {one.action}"]
+    return [*lines, f"    {named(one)}"] if one.names and not more else lines
 
 
 def named(one: Finding) -> str:

@@ -14,7 +14,7 @@ import typer
 from morelike.cli.after import USUAL, After, told
 from morelike.cli.display import Display, JsonLines, display
 from morelike.cli.ending import ending, products
-from morelike.cli.options import Kind, Make, Unit, pairs, unfold
+from morelike.cli.options import Kind, Make, Unit, is_linked, pairs, unfold
 from morelike.cli.session import watch
 from morelike.core.errors import OptionError
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from morelike.train.loop import Progress
 
 Source = Annotated[str | None, typer.Argument(metavar="SOURCE", help="Folder, archive, array file, table or built-in.")]
+Children = Annotated[
+    list[str] | None, typer.Argument(metavar="[CHILD]", help="A table whose rows refer to those of the table SOURCE.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for programs.")]
 
 
@@ -31,6 +34,7 @@ class Options:
     """What `morelike fit` can be told; every field is one option."""
 
     source: Source = None
+    children: Children = None
     family: Annotated[str, typer.Option(metavar="NAME", help="Kind of model, or auto; see morelike list.")] = "auto"
     net: Annotated[str | None, typer.Option(metavar="NAME", help="Kind of network: mlp, cnn, rnn, transformer.")] = None
     given: Annotated[
@@ -56,6 +60,9 @@ class Options:
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="New folder for the run; runs/... if not said.")] = (
         None
     )
+    link: Annotated[
+        str | None, typer.Option(metavar="COLUMN=KEY", help="The column of CHILD that refers to this key of SOURCE.")
+    ] = None
     weights: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Begin with the weights of a run, or of a GPT-2 checkpoint.")
     ] = None
@@ -88,6 +95,7 @@ class Options:
             )
         own = ("resume", "set", "json", "samples", "number", "report")
         passed_on = {name: value for name, value in vars(self).items() if name not in own}
+        passed_on["children"] = tuple(self.children or ())
         request = Request(**passed_on, settings=pairs("--set", self.set, "beta=0.5"))
         return replace(request, minutes=self.after().training) if self.samples or self.report else request
 
@@ -105,6 +113,7 @@ def fit(options: Options) -> None:
       morelike fit menagerie --family vae --set beta=4    any setting of the family or of training
       morelike fit patients.csv --minutes 10 --samples new.csv --report    new rows and how good they are, in one go
       morelike fit book.txt --minutes 5                   a language model of any text
+      morelike fit customers.csv orders.csv --link customer_id=id    two tables: every order has a customer
       morelike fit pairs.tsv --given en --make de         a translator from one column to another
       morelike fit book.txt --weights gpt2/               go on from a checkpoint of GPT-2, or from a run
       morelike fit --resume --out runs/photos-gan-1       go on after Ctrl-C or a power cut
@@ -129,6 +138,10 @@ def fit(options: Options) -> None:
 
     after = options.after()
     after.verify()
+    if options.children:
+        from morelike.cli.linked import refuse
+
+        refuse("--samples", options.samples)
     follow(begin(options.request()), options.json, after)
 
 
@@ -164,6 +177,11 @@ def follow(events: Iterable[Progress], machine: bool, after: After | None = None
         again = f"morelike resume {shlex.quote(str(out))}"
         tell(shown, "interrupted", {"run": out, "resume": again}, [f"Continue with: {again}"])
         raise typer.Exit(128 + stopped_by)
+    if is_linked(out):
+        from morelike.cli.linked import finish
+
+        tell(shown, "done", *finish(out, machine, after))
+        return
     made, report = after(out, machine) if after else ({}, None)
     words, lines = told(report, out)
     left = products(out) | made

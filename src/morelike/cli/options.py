@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -18,6 +19,11 @@ Kind = Annotated[
     str, typer.Option("--codec", metavar="KIND", help="What items are: auto, image, text, table, series, baskets.")
 ]
 Unit = Annotated[str, typer.Option(metavar="UNIT", help="One item of a text: auto, file, paragraph or line.")]
+
+
+def is_linked(run: Path) -> bool:
+    """Whether a folder holds the runs of two linked tables."""
+    return (run / "linked.json").exists()
 
 
 def unfold(verb: Callable[[T], None]) -> Callable[..., None]:

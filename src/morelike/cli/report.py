@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from morelike.cli.display import Display, Silence, display
-from morelike.cli.options import unfold
+from morelike.cli.options import is_linked, unfold
 from morelike.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ def report(options: Options) -> None:
     from morelike.run import Run
 
     asked = Asked(options.against, options.number, options.seed, options.features, not options.no_selftest)
+    if is_linked(options.run):
+        from morelike.cli.linked import report as report_both
+
+        report_both(options, asked)
+        return
     run = Run.load(options.run)
     shown = Silence() if options.json and options.file is None else display()
     try:

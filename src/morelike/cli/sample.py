@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from morelike.cli.fit import Json
-from morelike.cli.options import pairs, unfold
+from morelike.cli.options import is_linked, pairs, unfold
 from morelike.cli.texts import Manners, show, spread
 from morelike.core.errors import OptionError
 
@@ -67,6 +67,7 @@ def sample(options: Options) -> None:
       morelike sample RUN --temperature 0.7 --length 500 --out texts.txt    calmer and longer, into a file
       morelike sample runs/adult-race-1 -n 1000000 --out new.parquet        rows of a table; also .csv, .xlsx, .jsonl
       morelike sample RUN --given "income=>50K" --out rich.csv              rows of which a column is given
+      morelike sample runs/customers-orders-linked-1 -n 1000 --out new/     1,000 customers and their orders
       morelike sample RUN --balance fraud -n 10000 --out even.csv           as many with fraud as without
       morelike sample runs/pairs-seq2seq-1 --given en="A dog runs."         a translation; en=@FILE for all its lines
 
@@ -82,6 +83,11 @@ def sample(options: Options) -> None:
         raise OptionError(f"-n {options.number} asks for nothing", "A whole number from 1", "Give for example: -n 64")
     if options.out is not None:
         check_target(options.out, may_replace=options.force)
+    if is_linked(options.run):
+        from morelike.cli.linked import sample as sample_both
+
+        sample_both(options)
+        return
     from morelike.run import Run
 
     run = Run.load(options.run)

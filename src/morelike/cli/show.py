@@ -11,6 +11,7 @@ import typer
 
 from morelike.cli.display import plain
 from morelike.cli.fit import Json
+from morelike.cli.options import is_linked
 
 
 def info(
@@ -26,7 +27,12 @@ def info(
     """
     from morelike.run import Run
 
-    tell(Run.load(run).info(), json)
+    if not is_linked(run):
+        tell(Run.load(run).info(), json)
+        return
+    from morelike.linked.drawing import Linked
+
+    tell(Linked.load(run).info(), json)
 
 
 def catalogue(json: Json = False) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._columns import Column, as_date, missing, texts
+from morelike.core.codec import Item
+from morelike.core.errors import missing_extra
 
 
 def natural(column: Column, cells: Any) -> np.ndarray:
@@ -42,3 +44,22 @@ def _dates(column: Column, moments: list[Any]) -> np.ndarray:
             parts = (one.year, one.month, one.day, one.hour, one.minute, one.second, one.microsecond)
             found[row] = as_date(parts, column.dtype)
     return found
+
+
+def as_table(items: Sequence[Item]) -> Any:
+    """The rows of some items as a polars frame. Raises `OptionError` where polars is missing."""
+    try:
+        import polars
+    except ImportError:
+        raise missing_extra("polars", "table", "Reading tables") from None
+    whole = getattr(items, "table", None)
+    if isinstance(whole, polars.DataFrame):
+        return whole
+    return polars.DataFrame([dict(item.load()) for item in items], infer_schema_length=None, strict=False)
+
+
+def as_texts(cells: Sequence[str | None]) -> Any:
+    """A polars column of texts."""
+    import polars
+
+    return polars.Series(cells, dtype=polars.String)

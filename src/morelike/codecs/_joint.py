@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from torch import Tensor
 from morelike.codecs._columns import Column
 from morelike.codecs._rules import Rule
 from morelike.codecs._settled import as_floats, near
-
-Follow = Callable[[Rule, Sequence[Column], np.ndarray], np.ndarray]
 
 
 def sources(rule: Rule, columns: Sequence[Column]) -> dict[Any, list[Any]]:
@@ -68,7 +66,7 @@ def _code(column: Column, value: Any) -> Tensor | None:
 
 
 def joined(
-    rows: np.ndarray, known: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], follow: Follow, strict: bool
+    rows: np.ndarray, known: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], strict: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decoded rows (n, C) with the cells that are known (n, C), None elsewhere, in them, and what follows from both;
     and which of the rows agree with what is known, bool (n,).
@@ -87,11 +85,26 @@ def joined(
                 rows[row, rule.of[0]] = rows[row, rule.of[0]] if one is None else one
     for rule in rules:
         if rule.derives:
-            made = follow(rule, columns, rows)
+            made = followed(rule, columns, rows)
             given, whole = there[:, rule.to], there[:, [*rule.of, rule.to]].all(1) & (not strict)
             good[given] &= whole[given] | _same(made[given], rows[given, rule.to], columns[rule.to])
             rows[~given, rule.to] = made[~given]
     return rows, good
+
+
+def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
+    """The values (B,) of a column that follow from those of others."""
+    column = columns[rule.to]
+    if rule.kind == "lookup":
+        source = columns[rule.of[0]]
+        values = (*source.values, *source.rare)
+        code = {value: place + source.holes for place, value in enumerate(values)}
+        told = np.empty(column.holes + len(column.values) + len(column.rare), object)
+        told[column.holes : column.holes + len(column.values) + len(column.rare)] = (*column.values, *column.rare)
+        of = [code.get(value, 0) for value in rows[:, rule.of[0]]]
+        return told[np.array(rule.table, np.int64)[of]]
+    numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
+    return column.plain(rule.offset + numbers @ np.array(rule.scales))
 
 
 def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.ndarray, told: np.ndarray) -> None:

@@ -79,16 +79,20 @@ def gather(columns: Sequence[Column], table: Any) -> Facts:
     return facts
 
 
-def find(facts: Facts) -> tuple[Rule, ...]:
-    """The rules of a table: what follows from what, each column once, and then what is never above what."""
+def find(facts: Facts, given: frozenset[int] = frozenset()) -> tuple[Rule, ...]:
+    """The rules of a table: what follows from what, each column once, and then what is never above what.
+
+    given  numbers of columns that are never drawn: rules among these alone are not sought, and none of them follows
+    """
     found = list[Rule]()
     gone, used = set[int](), set[int]()
     for rule in (*lookups(facts), *lines(facts), *sums(facts)):
-        if rule.to not in gone | used and not gone & set(rule.of):
+        if rule.to not in gone | used | given and not gone & set(rule.of):
             found.append(rule)
             gone.add(rule.to)
             used |= set(rule.of)
-    return (*found, *(rule for rule in orders(facts) if not {rule.to, *rule.of} & gone))
+    others = (rule for rule in orders(facts) if not {rule.to, *rule.of} <= given)
+    return (*found, *(rule for rule in others if not {rule.to, *rule.of} & gone))
 
 
 def lookups(facts: Facts) -> Iterator[Rule]:

@@ -12,6 +12,7 @@ from morelike.codecs._personal import KINDS as PERSONAL
 from morelike.codecs._personal import personal
 from morelike.codecs._rules import Rule
 from morelike.codecs._settled import broken
+from morelike.codecs.keys import own
 from morelike.core.codec import Blemish
 
 GAPS, FAR, LOOK = 0.3, 10.0, 5_000  # share of missing cells that is told; spreads of an outlier; cells that are read
@@ -22,7 +23,8 @@ NAMED = 100  # rows that are named of a finding
 def survey(columns: Sequence[Column], rules: Sequence[Rule], table: Any) -> list[Blemish]:
     """What is wrong with a table, a polars frame, whose columns have been fitted."""
     return [*kinds(columns), *repeated(columns, table), *followed(rules), *untrue(columns, rules, table),
-            *gaps(columns, table), *outliers(columns, table), *private(columns, table)]  # fmt: skip
+            *references(columns, table), *gaps(columns, table), *outliers(columns, table),
+            *private(columns, table)]  # fmt: skip
 
 
 def kinds(columns: Sequence[Column]) -> Iterator[Blemish]:
@@ -102,6 +104,15 @@ def outliers(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
                         f"Such as {shown}, where 98 % lie from {column.style.say(float(low))} to "
                         f"{column.style.say(float(high))}.", "They are learnt as they are.",
                         "Correct or remove what is an error of entry.")  # fmt: skip
+
+
+def references(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
+    """Columns that refer to rows of the same table, as manager_id does."""
+    for link in own(table.select([column.name for column in columns])):
+        title = f'"{link.column}" refers to "{link.key}" of the same table'
+        yield Blemish("own_reference", "note", title, evidence=f"{100 * link.share:.3g} % of its values are there.",
+                      consequence="It is learnt as an ordinary column: new rows do not refer to each other.",
+                      action="Leave it out, if that would mislead: --set columns=NAME=drop.")  # fmt: skip
 
 
 def private(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:

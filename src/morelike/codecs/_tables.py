@@ -55,10 +55,7 @@ class Writer:
         """Append rows (N, C)."""
         if not len(rows):
             return
-        rows = np.array(rows, dtype=object)
-        for place, column in enumerate(self.columns):
-            if column.kind == "identifier" and self.renamed:
-                rows[:, place] = fresh(column, range(self.rows, self.rows + len(rows)))
+        rows = renamed(self.columns, rows, self.rows) if self.renamed else np.array(rows, dtype=object)
         self.rows += len(rows)
         self.out.add(rows)
 
@@ -198,6 +195,15 @@ class Sheet:
     def close(self) -> None:
         """Write what is left."""
         self.book.close()
+
+
+def renamed(columns: Sequence[Column], rows: np.ndarray, first: int = 0) -> np.ndarray:
+    """Rows (N, C) with identifiers made up afresh, those of rows `first`, `first` + 1, … of a file."""
+    rows = np.array(rows, dtype=object)
+    for place, column in enumerate(columns):
+        if column.kind == "identifier":
+            rows[:, place] = fresh(column, range(first, first + len(rows)))
+    return rows
 
 
 def unnamed(columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:

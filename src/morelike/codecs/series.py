@@ -14,6 +14,7 @@ from torch import Tensor
 
 from morelike.codecs import _series_files, _series_fit, _series_next
 from morelike.codecs._columns import Column
+from morelike.codecs._found import as_table
 from morelike.codecs._kinds import asked
 from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
@@ -23,7 +24,6 @@ from morelike.codecs._series_next import History
 from morelike.codecs._series_reference import Reference
 from morelike.codecs._series_time import Clock, Ordered, calendar, ordered
 from morelike.codecs._series_tracks import Told, Track, coded
-from morelike.codecs.table import as_table
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError
 from morelike.core.spec import Spec

@@ -16,16 +16,17 @@ from torch import Tensor
 from morelike.codecs import _found, _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
-from morelike.codecs._found import natural
+from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
-from morelike.codecs._joint import codes_of, joined, led_back, source, sources
+from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources
 from morelike.codecs._kinds import DROP, asked, guess, refuse
+from morelike.codecs._owned import coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
 from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle
 from morelike.codecs._told_rules import looks, told
 from morelike.core.codec import Blemish, Item, Metric
-from morelike.core.errors import DataError, OptionError, missing_extra, unknown
+from morelike.core.errors import DataError, OptionError, unknown
 from morelike.core.spec import Spec
 
 TRIES = 8  # draws within the cells of a row until it keeps the rules
@@ -43,6 +44,8 @@ class Config:
     rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept; or rules:
              "start<=end,total=a+b,zip->city,age in 0..120,unique(email)", beside those that are found, or with "false"
              among them without
+    together a column, rows with the same value of which stay on one side when some are held out: visits of a patient
+    owner    how names of columns begin that are only ever given, never drawn: what a row belongs to, in another table
 
     Found by `fit`: found (the columns), kept (the rules).
     """
@@ -52,6 +55,8 @@ class Config:
     fine: int | None = None
     rare: int | None = None
     rules: bool | str = True
+    together: str = ""
+    owner: str = ""
     found: tuple[Column, ...] = ()
     kept: tuple[Rule, ...] = ()
 
@@ -85,8 +90,9 @@ class Codec:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Their kinds: number, category, boolean, date, text, identifier or constant."""
-        return tuple(column.kind for column in self.found)
+        """Their kinds: number, category, boolean, date, text, identifier or constant; owner for what is only given."""
+        given = owned(self.found, self.config.owner)
+        return tuple("owner" if place in given else column.kind for place, column in enumerate(self.found))
 
     @property
     def found(self) -> tuple[Column, ...]:
@@ -119,7 +125,7 @@ class Codec:
     @property
     def preparation(self) -> tuple:
         """What the stored arrays depend on."""
-        told = repr((self.found, self.config.kept)).encode("utf-8", "replace")
+        told = repr((self.found, self.config.kept, self.config.together)).encode("utf-8", "replace")
         return ("table", blake2b(told, digest_size=16).hexdigest())
 
     def fit(self, items: Sequence[Item]) -> Codec:
@@ -133,9 +139,14 @@ class Codec:
                 raise unknown("column", name, table.columns)
         names = [name for name in table.columns if kinds.get(name) != DROP]
         wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
+        own = owners(table, self.config.together)
+        coarse = coarser(self._wish(own.height, len(names)))
 
         def column(name: str, kind: str = "") -> Column:
-            return guess(name, table[name], replace(wish, kind=kind or kinds.get(name, "")))
+            kind = kind or kinds.get(name, "")
+            if self.config.owner and name.startswith(self.config.owner):
+                return guess(name, own[name], replace(coarse, kind=kind))
+            return guess(name, table[name], replace(wish, kind=kind))
 
         found = fitting([column(name) for name in names], wanted, column)
         refuse(found, getattr(items, "name", "The table"))
@@ -143,8 +154,20 @@ class Codec:
         where = getattr(items, "where", lambda row: f"row {row + 1}")
         faults = {rule: counted(rows, where) for rule, rows in broken(rules, found, table).items()}
         if looks(self.config.rules):
-            rules = (*rules, *beside(rules, find(gather(found, table))))
+            rules = (*rules, *beside(rules, find(gather(found, table), owned(found, self.config.owner))))
         return Codec(replace(self.config, found=found, kept=rules), said(found, rules, faults))
+
+    @cached_property
+    def owner_cells(self) -> Tensor:
+        """Which cells are only ever given, bool (T,)."""
+        mask = torch.zeros(self.shape, dtype=torch.bool)
+        for number in owned(self.found, self.config.owner) & self.places.keys():
+            mask[self.places[number]] = True
+        return mask
+
+    def fields(self, items: Sequence[Item]) -> list[dict[str, str]]:
+        """Of each row what it shares with those that stay on its side when some are held out; [] where none do."""
+        return shared(as_table(items), self.config.together)
 
     def _wish(self, rows: int, columns: int) -> Wish:
         fitting = resolution(rows, columns)
@@ -208,7 +231,7 @@ class Codec:
             return number, value
         if number in self.places:
             column.one(value)  # raises where it was never seen
-        return number, natural(column, _texts([value]))[0]
+        return number, natural(column, as_texts([value]))[0]
 
     def led_back(self, cells: Tensor, rows: np.ndarray) -> Tensor:
         """Cells int64 (N, T) of rows (N, C), those that are -1 though what follows from them settles them filled in."""
@@ -238,7 +261,7 @@ class Codec:
 
         strict  whether rules count all of whose columns are known
         """
-        rows, good = joined(rows, known, self.config.kept, self.found, followed, strict)
+        rows, good = joined(rows, known, self.config.kept, self.found, strict)
         settled = (known != None) & (not strict)  # noqa: E711  (element by element)
         return rows, good & self.kept(rows, settled=settled)
 
@@ -247,7 +270,7 @@ class Codec:
         of them break, if there are such."""
         shares = {}
         for rule in self.config.kept:
-            agree = joined(rows, known, (rule,), self.found, followed, True)[1]
+            agree = joined(rows, known, (rule,), self.found, True)[1]
             shares[rule.said] = 1 - float((agree & Codec(replace(self.config, kept=(rule,))).kept(rows)).mean())
         return [said for said, share in shares.items() if share > (0.99 if max(shares.values()) > 0.99 else 0)]
 
@@ -331,6 +354,10 @@ class Codec:
         """Rows (N, C) with new identifiers where they lack."""
         return _tables.unnamed(self.found, rows)
 
+    def renamed(self, rows: np.ndarray, first: int = 0) -> np.ndarray:
+        """Rows (N, C) with identifiers made up afresh: those of rows `first`, `first` + 1, … of a file."""
+        return _tables.renamed(self.found, rows, first)
+
     def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
         """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all.
 
@@ -340,16 +367,9 @@ class Codec:
             out.add(items)
         return [Path(target)]
 
-    def writer(self, target: Path) -> _tables.Writer:
+    def writer(self, target: Path, renamed: bool = True) -> _tables.Writer:
         """A context in which rows are added piece by piece, so that any number of them can be written."""
-        return _tables.Writer(self.found, target)
-
-
-def _texts(cells: Sequence[str | None]) -> Any:
-    """A polars column of texts."""
-    import polars
-
-    return polars.Series(cells, dtype=polars.String)
+        return _tables.Writer(self.found, target, renamed)
 
 
 def _nothing() -> Any:
@@ -357,33 +377,6 @@ def _nothing() -> Any:
     import polars
 
     return polars.lit("")
-
-
-def as_table(items: Sequence[Item]) -> Any:
-    """The rows of some items as a polars frame. Raises `OptionError` where polars is missing."""
-    try:
-        import polars
-    except ImportError:
-        raise missing_extra("polars", "table", "Reading tables") from None
-    whole = getattr(items, "table", None)
-    if isinstance(whole, polars.DataFrame):
-        return whole
-    return polars.DataFrame([dict(item.load()) for item in items], infer_schema_length=None, strict=False)
-
-
-def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
-    """The values (B,) of a column that follow from those of others."""
-    column = columns[rule.to]
-    if rule.kind == "lookup":
-        source = columns[rule.of[0]]
-        values = (*source.values, *source.rare)
-        code = {value: place + source.holes for place, value in enumerate(values)}
-        told = np.empty(column.holes + len(column.values) + len(column.rare), object)
-        told[column.holes : column.holes + len(column.values) + len(column.rare)] = (*column.values, *column.rare)
-        of = [code.get(value, 0) for value in rows[:, rule.of[0]]]
-        return told[np.array(rule.table, np.int64)[of]]
-    numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
-    return column.plain(rule.offset + numbers @ np.array(rule.scales))
 
 
 def tiny() -> Codec:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from morelike.core.spec import Spec
 
+TOGETHER = "\0together"  # a field of items: those that have the same value of it are held out together
 Metric = Callable[[Tensor, Tensor], Mapping[str, float]]  # (samples, real) -> named figures
 
 

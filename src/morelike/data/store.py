@@ -39,6 +39,13 @@ class Cuts(Protocol):
     def cut(self, items: Sequence[Item]) -> Sequence[Item]: ...
 
 
+@runtime_checkable
+class Groups(Protocol):
+    """A codec that knows of items at once which of them belong together: a field `TOGETHER` of each, or [] for none."""
+
+    def fields(self, items: Sequence[Item]) -> list[dict[str, str]]: ...
+
+
 def fill(folder: Path, source: Source, codec: Codec, progress: Callable[[int, int], None]) -> None:
     """Prepare all items of a source in their order and write them into a folder.
 
@@ -98,7 +105,8 @@ def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[
     _save(folder / HASHES, np.concatenate(hashes).astype(np.uint64))
     names = getattr(items, "names", None) or [item.name for item in items]
     table = {"fingerprint": source.fingerprint, "names": names, "problems": source.problems}
-    _write_table(folder, table, getattr(items, "fields", []))
+    fields = codec.fields(items) if isinstance(codec, Groups) else getattr(items, "fields", [])
+    _write_table(folder, table, fields)
 
 
 def prepared(source: Source, codec: Codec) -> Iterator[tuple[Item, np.ndarray | str]]:

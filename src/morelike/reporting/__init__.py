@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from morelike.reporting.watch import Watch
 from morelike.run import Run
 from morelike.train.folder import BEFORE
 
+Drawn = Callable[[int, int], torch.Tensor]
 SEEN = (
     "Samples, figures and copies are those of the model before it was trained on the held-out rows as well, so that "
     f"these are new to it. It is in the folder {BEFORE}, and the run itself has learnt from more rows."
@@ -69,10 +71,14 @@ class Asked:
         return shlex.join(words + ([] if self.selftest else ["--no-selftest"]))
 
 
-def report(run: Run, asked: Asked = Asked(), tell: Tell = lambda stage, fraction: None) -> Report:
+def report(
+    run: Run, asked: Asked = Asked(), tell: Tell = lambda stage, fraction: None, drawn: Drawn | None = None
+) -> Report:
     """Measure a run and write report.html and report.json into its folder.
 
-    tell  called with the stage and the share of it that is done
+    tell   called with the stage and the share of it that is done
+    drawn  how samples are drawn where not by the run alone, whose likelihood then says little: how many, and seed ->
+           (n, *shape)
 
     Where the source of the run is gone or has changed, the verdict is "unmeasured", and the report holds what can be
     told without it. Raises a three-part error where `asked.against` cannot be read.
@@ -84,7 +90,7 @@ def report(run: Run, asked: Asked = Asked(), tell: Tell = lambda stage, fraction
     except MorelikeError as error:
         found = without_data(run, asked, error, watch)
     else:
-        found = with_data(judged, asked, known, watch)
+        found = with_data(judged, asked, known, watch, drawn)
     if judged is not run:
         found.notes.append(SEEN)
     complete(run, found, watch)
@@ -102,17 +108,17 @@ def unseen(run: Run) -> Run:
     return replace(Run.load(before), path=run.path) if before.is_dir() else run
 
 
-def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
+def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell, drawn: Drawn | None = None) -> Report:
     """Everything that is measured on samples and real items."""
     train = trained_on(known, asked.seed)
     real = held_out(known, asked.seed) if asked.against is None else other(run, asked.against, known, tell, asked.seed)
     wanted = wishes(run, asked.samples, train, real, asked.seed)
-    made = draw(run, wanted.n, asked.seed, wanted.given, tell)
+    made = drawn(wanted.n, asked.seed) if drawn else draw(run, wanted.n, asked.seed, wanted.given, tell)
     evidence = gathered(run, made, wanted, train, real, asked.seed, asked.columns)
     features = features_for(run, train, known, asked, tell) if evidence.rows is None and evidence.series is None else []
     times = duplicates(known, run.recipe["data"].get("together", ()))
     measured = evaluate(
-        evidence, features, metrics=run.codec.metrics, family=run.family, selftest=asked.selftest,
+        evidence, features, metrics=run.codec.metrics, family=None if drawn else run.family, selftest=asked.selftest,
         duplicates=times, seed=asked.seed, tell=tell,
     )  # fmt: skip
     tell("Looking ahead", 0.0)

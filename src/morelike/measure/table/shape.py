@@ -31,7 +31,7 @@ def shapes(made: Tensor, real: Tensor, columns: Sequence[Column]) -> np.ndarray:
         if not len(a) or not len(b):
             found.append(np.nan)
         else:
-            found.append(1 - (_ks(a, b) if column.numeric else _tv(a.astype(int), b.astype(int))))
+            found.append(1 - (ks(a, b) if column.numeric else tv(a.astype(int), b.astype(int))))
     return np.array(found)
 
 
@@ -53,7 +53,7 @@ def trends(made: Tensor, real: Tensor, columns: Sequence[Column], seed: int = 0)
             found.append(1 - abs(correlations[0][i, j] - correlations[1][i, j]) / 2)
         else:
             width = 1 + max(int(one[:, j].max()) for one in (a, b))
-            found.append(1 - _tv(*(one[:, i] * width + one[:, j] for one in (a, b))))
+            found.append(1 - tv(*(one[:, i] * width + one[:, j] for one in (a, b))))
     return np.array(found)
 
 
@@ -159,14 +159,15 @@ def _counts(codes: np.ndarray) -> np.ndarray:
     return np.bincount(codes) if len(codes) else np.zeros(0)
 
 
-def _ks(a: np.ndarray, b: np.ndarray) -> float:
+def ks(a: np.ndarray, b: np.ndarray) -> float:
+    """max_x |F_a(x) - F_b(x)| of two samples of numbers, (N,) and (M,), with at least one each (Kolmogorov-Smirnov)."""
     a, b = np.sort(a), np.sort(b)
     at = np.concatenate([a, b])
     below = (np.searchsorted(one, at, side="right") / len(one) for one in (a, b))
     return float(np.abs(np.subtract(*below)).max())
 
 
-def _tv(a: np.ndarray, b: np.ndarray) -> float:
+def tv(a: np.ndarray, b: np.ndarray) -> float:
     """Total variation between two samples of codes >= 0, (N,) and (M,), with at least one each."""
     if max(a.max(), b.max()) > _DENSE * (len(a) + len(b)):
         place = np.unique(np.concatenate([a, b]), return_inverse=True)[1]

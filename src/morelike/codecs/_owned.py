@@ -1,0 +1,42 @@
+"""Rows of which several belong to one owner, whose columns stand in all of them: visits of a patient, say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from morelike.codecs._columns import Column
+from morelike.codecs._seen import Wish, library
+from morelike.core.codec import TOGETHER
+from morelike.core.errors import unknown
+
+RARE = 5  # owners that have a value, below which it shares a cell's value with others
+
+
+def owned(columns: Sequence[Column], prefix: str) -> frozenset[int]:
+    """Numbers of the columns that tell of an owner: those whose names begin so; none for ""."""
+    return frozenset(place for place, one in enumerate(columns) if prefix and one.name.startswith(prefix))
+
+
+def owners(table: Any, together: str) -> Any:
+    """One row of each owner, by the column that names it; the table itself, a polars frame, for ""."""
+    return table if not together else table.unique(_known(table, together), keep="first", maintain_order=True)
+
+
+def coarser(wish: Wish) -> Wish:
+    """How columns of owners are fitted: rows of one owner are alike in them all, and fine parts would only name it."""
+    return replace(wish, resolution=replace(wish.resolution, fine=1), rare=max(RARE, wish.rare))
+
+
+def shared(table: Any, together: str) -> list[dict[str, str]]:
+    """Of each row the field `TOGETHER`, the name of its owner; [] for ""."""
+    if not together:
+        return []
+    return [{TOGETHER: one or ""} for one in table[_known(table, together)].cast(library().String).to_list()]
+
+
+def _known(table: Any, name: str) -> str:
+    if name not in table.columns:
+        raise unknown("column", name, table.columns)
+    return name

@@ -1,0 +1,151 @@
+"""Columns that refer to the rows of a table by its key: which they are, and how well they fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from morelike.codecs._columns import missing, texts
+from morelike.core.errors import DataError, OptionError, unknown
+
+NEARLY, ALIKE = 0.9, 0.01  # share of cells that are keys, where links are looked for; of keys that may come twice
+SPREAD, LEAST = 0.5, 20  # share of the keys that plain numbers have to reach to be taken for keys, and number of these
+LOOK, LOOSE = 1_000, 0.1  # cells by which most columns are told not to fit, and how much less these may do so
+_WHOLE, _DECIMAL = re.compile(r"-?\d+"), re.compile(r"[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?")
+_NAMES_ROWS = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|key|code|no|nr|number|ref|fk)$|[a-z]I[dD]$|编号", re.I)
+_GENERIC = {"id", "key", "code", "no", "nr", "number", "index", "name", "uid", "uuid"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A column of one table, the child, whose cells are keys of rows of another one, the parent.
+
+    column, key  names of both columns
+    share        of the column's cells that are keys, among those that are not missing
+    reach        share of the keys that are referred to
+    hint         how much the names speak for it: 2 | 1 | 0
+    """
+
+    column: str
+    key: str
+    share: float
+    reach: float
+    hint: int = 0
+
+
+def as_keys(cells: Any) -> Any:
+    """A polars column as texts by which rows are named, null for missing ones; 17.0 is 17, as numbers with gaps are
+    often written."""
+    import polars
+
+    if cells.dtype.is_float():
+        cells = cells.fill_nan(None)
+    text = texts(cells.cast(polars.String)).str.replace(r"^(-?\d+)\.0+$", "$1")
+    return text.to_frame("key").select(polars.when(~missing(text)).then(polars.col("key"))).to_series()
+
+
+def links(child: Any, parent: Any, name: str, least: float = NEARLY) -> list[Link]:
+    """The columns of a child, a polars frame, that may refer to a column of its parent, the best first.
+
+    name   of the parent's table: customer_id is likely to refer to customers
+    least  share of the cells of a column that have to be keys
+    """
+    found = list[Link]()
+    for key in (one for one in parent.columns if is_key(parent[one])):
+        keys = as_keys(parent[key]).drop_nulls().unique()
+        known = set(keys.to_list())
+        plain = all(_WHOLE.fullmatch(one) for one in keys.head(1_000).to_list())
+        for column in child.columns:
+            first = as_keys(some(child[column])).drop_nulls().to_list()
+            if not first or sum(one in known for one in first) < (least - LOOSE) * len(first):
+                continue
+            one = _link(as_keys(child[column]), keys, column, key, name)
+            if one.share >= least and (one.hint or not plain or (one.reach >= SPREAD and len(keys) >= LEAST)):
+                found.append(one)
+    return sorted(found, key=lambda one: (-one.hint, -one.share, -one.reach))
+
+
+def told(child: Any, parent: Any, column: str, key: str, names: tuple[str, str]) -> Link:
+    """The link that a user has named; a three-part error says why it is none.
+
+    names  of the child's and the parent's table
+    """
+    for table, wanted, which in ((child, column, names[0]), (parent, key, names[1])):
+        if wanted not in table.columns:
+            raise unknown(f"column of {which}", wanted, table.columns)
+    keys = as_keys(parent[key]).drop_nulls()
+    twice = len(keys) - keys.n_unique()
+    if twice > ALIKE * len(keys):
+        found = f'{names[1]}: "{key}" has {keys.n_unique():,} different values in {parent.height:,} rows'
+        raise DataError(found, "A key: one value for each row", f"Name another column: --link {column}=KEY, or keep "
+                        "one row for each")  # fmt: skip
+    one = _link(as_keys(child[column]), keys.unique(), column, key, names[1])
+    if one.share == 0:
+        some = ", ".join(as_keys(child[column]).drop_nulls().head(3).to_list()) or "nothing"
+        found = f'{names[0]}: no value of "{column}" ({some} …) is among those of "{key}" in {names[1]}'
+        raise DataError(found, f"Keys such as {', '.join(keys.head(3).to_list())}", "Name other columns: --link "
+                        "COLUMN=KEY")  # fmt: skip
+    return one
+
+
+def own(table: Any) -> list[Link]:
+    """The columns of a table that refer to its own key, as manager_id does."""
+    return [
+        Link(one.column, one.key, one.share, one.reach)
+        for one in links(table, table, "")
+        if one.column != one.key and as_keys(table[one.column]).drop_nulls().n_unique() < table.height
+    ]
+
+
+def read(words: str) -> tuple[str, str]:
+    """The column and the key of "column=key"; "" for a key that is not said."""
+    column, _, key = words.partition("=")
+    if not column.strip():
+        raise OptionError(f'--link is "{words}"', "Two columns, COLUMN=KEY", "Write for example: --link customer_id=id")
+    return column.strip(), key.strip()
+
+
+def is_key(cells: Any) -> bool:
+    """Whether a polars column has a value of its own for each row, and none that are measured."""
+    if cells.dtype.is_nested() or cells.dtype.is_temporal() or str(cells.dtype) in ("Boolean", "Binary", "Object"):
+        return False
+    first = as_keys(some(cells)).drop_nulls()
+    if any(_DECIMAL.fullmatch(one) for one in first.to_list()) or first.n_unique() < (1 - LOOSE) * len(first):
+        return False
+    keys = as_keys(cells)
+    there = keys.drop_nulls()
+    return len(there) >= max(2, (1 - ALIKE) * len(keys)) and there.n_unique() >= (1 - ALIKE) * len(there)
+
+
+def some(cells: Any) -> Any:
+    """At most about `LOOK` cells of a polars column, evenly chosen: enough to tell most columns that do not fit."""
+    return cells.gather_every(max(1, len(cells) // LOOK))
+
+
+def _link(cells: Any, keys: Any, column: str, key: str, name: str) -> Link:
+    """How well cells, as keys, fit the different keys of a parent."""
+    there = cells.drop_nulls()
+    inside = there.filter(there.is_in(keys.implode()))
+    share = len(inside) / len(there) if len(there) else 0.0
+    return Link(column, key, share, inside.n_unique() / max(1, len(keys)), _hint(column, key, name))
+
+
+def _hint(column: str, key: str, name: str) -> int:
+    """How much names speak for a link: customer_id for id of customers, or the same name that is no usual one."""
+    one, other, table = _plain(column), _plain(key), _plain(name)
+    stems = {stem for stem in _stems(table) if len(stem) > 1}
+    if (one == other and one not in _GENERIC) or any(one in (stem + other, stem) for stem in stems):
+        return 2
+    return int(bool(_NAMES_ROWS.search(column)) and one not in _GENERIC or any(stem in one for stem in stems))
+
+
+def _stems(table: str) -> Iterator[str]:
+    yield from (table, table.removesuffix("s"), table.removesuffix("es"))
+    if table.endswith("ies"):
+        yield table.removesuffix("ies") + "y"
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum())
