@@ -70,7 +70,7 @@ class Model(Family):
                 f"Regressions of {len(self.variables):,} columns have {count:,} weights", f"At most {MOST:,}",
                 "Use --family circuit",
             )  # fmt: skip
-        self.weight = nn.Parameter(torch.zeros(config.orders, wide, outs))
+        self.weight = nn.Parameter(0.01 * torch.randn(config.orders, wide, outs))
         self.bias = nn.Parameter(torch.zeros(config.orders, outs))
         rank = [torch.randperm(len(self.variables)) for _ in range(config.orders)]
         self.register_buffer("rank", torch.stack(rank))  # (M, variables) the place of each in an order
