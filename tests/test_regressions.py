@@ -66,10 +66,10 @@ def test_samples_go_together_as_the_data_do(known: regressions.Model) -> None:
     correlation = [float(torch.corrcoef(one)[0, 1]) for one in numbers]
     assert correlation[1] == pytest.approx(correlation[0], abs=0.03)
     third = (3 * made[:, 0] + made[:, 1]) // 4
-    assert float((made[:, 4] == third).double().mean()) > 0.85  # not 1: a third of a normal law is no normal law
+    assert float((made[:, 4] == third).double().mean()) > 0.75  # not 1: a third of a normal law is no normal law
     with torch.no_grad():
         nats = [float(-known.log_prob(Batch(one)).mean()) for one in (real, made)]
-    assert nats[1] == pytest.approx(nats[0], abs=0.15)
+    assert nats[1] == pytest.approx(nats[0], abs=0.3)
 
 
 def test_cells_are_drawn_given_others_as_by_bayes_rule(known: regressions.Model) -> None:

@@ -127,7 +127,9 @@ class Model(Family):
         whole, told = (batch.x >= 0).all(1), self.told(batch.given, len(batch.x))
         log_p = batch.x.new_zeros(len(self.rank), len(batch.x), dtype=torch.float64)
         log_p[:, whole] = self.each(batch.x[whole], told[whole])
-        u = uniforms(range(self.config.draws), self.rank.numel(), batch.x.device).view(-1, *self.rank.shape)
+        u = uniforms(range(self.config.draws), self.rank.numel(), batch.x.device)
+        u = (u.argsort(0).argsort(0) + 0.5) / len(u)  # a Latin hypercube (McKay et al. 1979)
+        u = u.view(-1, *self.rank.shape)
         for part in (~whole).nonzero()[:, 0].split(self._together(self.config.draws)):
             for m in range(len(self.rank)):
                 weights = self._walk(m, batch.x[part], told[part], u[:, m].expand(len(part), -1, -1))[1]
