@@ -152,7 +152,7 @@ def _prediction(column: Column, found: Anchored, floor: float) -> Figure:
 
 
 def efficacy(found: Sequence[tuple[float, Anchored]]) -> Figure:
-    """How much of what real rows teach samples teach: sum_j w_j (s_j - c_j) / sum_j w_j (r_j - c_j), w_j = 1 / (1 - c_j).
+    """How much of what real rows teach samples teach: sum_j w_j (s_j - c_j) / sum_j w_j (r_j - c_j), w = 1 / (1 - c).
 
     found  of each column predicted what a constant gets, c, and what was found: s from samples, r from real rows
     """
