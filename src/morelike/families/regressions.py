@@ -17,9 +17,10 @@ from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels
-from morelike.nn.variables import Variable, paired
+from morelike.nn.variables import EDGE, NARROW, Variable, paired
 
 MOST = 50_000_000  # weights: every column's law hangs on every value of every other one
+SWEEPS = 3  # of the first regression of a number and of its sigma
 AT_ONCE = 2**21  # numbers in the largest array that drawing makes
 
 
@@ -54,6 +55,7 @@ class Model(Family):
     rank: Tensor
     rows: Tensor
     owner: Tensor
+    scale: Tensor
 
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
@@ -75,6 +77,7 @@ class Model(Family):
         rank = [torch.randperm(len(self.variables)) for _ in range(config.orders)]
         self.register_buffer("rank", torch.stack(rank))  # (M, variables) the place of each in an order
         self.register_buffer("rows", torch.tensor(1000.0))
+        self.register_buffer("scale", torch.ones(config.orders, outs))  # in which unit weights and biases are
         parts = [(number, one) for own in (self.tells, self.outputs) for number, one in enumerate(own)]
         owner = [0] * first + [number for number, one in parts for _ in range(one.stop - one.start)]
         self.register_buffer("owner", torch.tensor(owner), persistent=False)  # variable of each trait, of each output
@@ -85,11 +88,40 @@ class Model(Family):
     @torch.no_grad()
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         """Take in the law of each column, as if no other told anything of it."""
-        x = torch.cat([batch.x for batch in batches])
+        kept = list(batches)
+        x, told = torch.cat([one.x for one in kept]), torch.cat([self.told(one.given, len(one.x)) for one in kept])
         self.rows.fill_(rows)
         for one, own in zip(self.variables, self.outputs, strict=True):
             one.learn(x)
             self.bias[:, own] = one.starts().float()
+        x, told = x[(x >= 0).all(1)], told[(x >= 0).all(1)]
+        phi, sieve = torch.nn.functional.pad(self.traits(x, told).double(), (0, 1), value=1.0), self.sieve() > 0
+        for one, own in zip(self.variables, self.outputs, strict=True):
+            value = one.value(x)
+            some = one.kind[value] == 0
+            if one.number and bool(some.any()):
+                both = torch.cat([phi[some], one.score[value[some], None]], 1)
+                moments = both.T @ both / len(both)
+                for m in range(len(self.rank)):
+                    self._line(m, own.stop - 2, sieve[m, :, own.stop - 2], moments, len(both))
+
+    def _line(self, m: int, at: int, heard: Tensor, moments: Tensor, n: int) -> None:
+        """Begin a number as a ridge regression of its scores on those traits that are heard, of n rows.
+
+        moments  mean products of traits, 1 and score, side by side: (traits + 2, traits + 2)
+
+        From there on its weights are in units of sigma: a number that follows closely is moved by small steps.
+        """
+        own = torch.cat([heard.nonzero()[:, 0], torch.tensor([len(heard)], device=heard.device)])
+        a, b = moments[own][:, own], moments[own, -1]
+        ridge = torch.full_like(b, self.config.ridge / n)
+        ridge[-1] = EDGE
+        sigma, w = moments[-1, -1].sqrt(), b
+        for _ in range(SWEEPS):
+            w = torch.linalg.solve(a + (sigma.square() * ridge).diag(), b)
+            sigma = (moments[-1, -1] - 2 * w @ b + w @ a @ w).clamp_min(math.exp(2 * NARROW)).sqrt()
+        self.weight[m, heard, at] = (w[:-1] / sigma).float()
+        self.bias[m, at], self.bias[m, at + 1], self.scale[m, at] = w[-1] / sigma, sigma.log(), sigma
 
     def sieve(self) -> Tensor:
         """Which traits each output hears, those of what comes before it: (M, traits, outputs)."""
@@ -108,16 +140,23 @@ class Model(Family):
 
     def each(self, x: Tensor, told: Tensor) -> Tensor:
         """log p_m(x) by each order, of rows (B, T) all of whose cells are known: (M, B), double."""
-        values = [one.value(x) for one in self.variables]
-        phi = torch.cat([told, *(one.traits[v] for one, v in zip(self.variables, values, strict=True))], 1)
         with torch.autocast(x.device.type, enabled=False):
-            out = phi @ (self.weight * self.sieve()) + self.bias[:, None]  # (M, B, outputs)
-            parts = zip(self.variables, self.outputs, values, strict=True)
-            return torch.stack([one.log_prob(out[:, :, own], value) for one, own, value in parts]).sum(0)
+            weight, bias = self.linear()
+            out = self.traits(x, told) @ weight + bias[:, None]  # (M, B, outputs)
+            parts = zip(self.variables, self.outputs, strict=True)
+            return torch.stack([one.log_prob(out[:, :, own], one.value(x)) for one, own in parts]).sum(0)
+
+    def traits(self, x: Tensor, told: Tensor) -> Tensor:
+        """All that rows (B, T) tell, those of the classes first: (B, traits)."""
+        return torch.cat([told, *(one.traits[one.value(x)] for one in self.variables)], 1)
+
+    def linear(self) -> tuple[Tensor, Tensor]:
+        """From traits to outputs: weights (M, traits, outputs), 0 for what is not heard, and biases (M, outputs)."""
+        return self.weight * self.sieve() * self.scale[:, None], self.bias * self.scale
 
     def play(self, batch: Batch) -> Iterator[Move]:
         log_p = self.each(batch.x, self.told(batch.given, len(batch.x)))
-        ridge = self.config.ridge / 2 * self.weight.square().sum() / self.rows
+        ridge = self.config.ridge / 2 * self.linear()[0].square().sum() / self.rows
         together = log_p.detach().logsumexp(0) - math.log(len(log_p))
         # each order has the gradient of its own likelihood and ridge, and the loss told is that of their mean
         yield Move("model", (-together - (log_p - log_p.detach()).sum(0) + ridge - ridge.detach()).float())
@@ -183,9 +222,10 @@ class Model(Family):
         phi = u.new_zeros(*u.shape[:2], self.weight.shape[1])  # what comes later stays 0
         phi[:, :, : told.shape[1]] = told[:, None]
         made, total = torch.empty_like(u, dtype=torch.long), u.new_zeros(u.shape[:2], dtype=torch.float64)
+        weight, bias = (one[m] for one in self.linear())
         for t in self.rank[m].argsort().tolist():
             one, (begin, end), hears = self.variables[t], self.variables[t].span(x), self.outputs[t]
-            law = one.law(phi @ self.weight[m][:, hears] + self.bias[m, hears])  # (B, K, V)
+            law = one.law(phi @ weight[:, hears] + bias[hears])  # (B, K, V)
             at = torch.arange(one.values, device=x.device)
             law = law.masked_fill(((at < begin[:, None]) | (at >= end[:, None]))[:, None], -torch.inf)
             total = total + law.logsumexp(2)
