@@ -62,12 +62,10 @@ def measured(made: np.ndarray, real: np.ndarray, seeds: int, steps: int | None =
 
 def ours(source: Path, name: str, given: argparse.Namespace) -> np.ndarray:
     """Windows that `morelike` makes after so many minutes of the file."""
-    # without a column of time, that of the names of windows has to be told
     made, run = given.keep / f"{name}-made.csv", given.keep / name
     if not (given.reuse and made.exists()):
         call = ("-c", CLEAN) if given.clean else ("-m", "morelike")
-        told = ["--set", f"entity={series_data.SERIES}"] if series_data.named(source) else []
-        spent(*call, "fit", source, "--codec", "series", "--minutes", f"{given.minutes:g}", *told, "--out", run)
+        spent(*call, "fit", source, "--codec", "series", "--minutes", f"{given.minutes:g}", "--out", run)
         spent("-m", "morelike", "sample", run, "-n", WINDOWS, "--out", made)
     return series_data.read(made)[0]
 

@@ -30,11 +30,6 @@ def write(windows: np.ndarray, target: Path) -> None:
     polars.DataFrame(frame).write_csv(target)
 
 
-def named(path: Path) -> bool:
-    """Whether a file has the column that tells windows apart."""
-    return SERIES in polars.scan_csv(path).collect_schema().names()
-
-
 def read(path: Path, step: int = 1) -> tuple[np.ndarray, tuple[str, ...]]:
     """Windows (N, 24, C) of a file, and the names of its columns of numbers; every `step`-th one of a single series."""
     frame = polars.read_csv(path, infer_schema_length=None)

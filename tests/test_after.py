@@ -67,11 +67,20 @@ def test_short_of_time_fewer_rows_are_measured() -> None:
         codec = SimpleNamespace(natural=natural, columns=("c",) * columns)
         return SimpleNamespace(codec=codec, recipe={"data": {"train": rows}})
 
-    assert after.fitting(run("image", 0, 9), 5) is None
-    assert after.fitting(run("table", 10, 10**6), 1e9) == after.MOST
-    assert after.fitting(run("table", 10, 10**6), 1) == after.FEWEST
-    few, many = (after.fitting(run("table", 40, 10**6), seconds) for seconds in (100, 300))
+    assert after.fitting(run("image", 0, 9), 5)[0] is None
+    assert after.fitting(run("table", 10, 10**6), 1e9) == (after.MOST, 10)
+    assert after.fitting(run("table", 10, 10**6), 1) == (after.FEWEST, 10)
+    (few, _), (many, _) = (after.fitting(run("table", 40, 10**6), seconds) for seconds in (100, 300))
     assert after.FEWEST <= few <= many <= after.MOST
+
+
+def test_short_of_time_fewer_of_very_many_columns_are_measured() -> None:
+    def columns(seconds: float) -> int:
+        codec = SimpleNamespace(natural="table", columns=("c",) * 2000)
+        return after.fitting(SimpleNamespace(codec=codec, recipe={"data": {"train": 500}}), seconds)[1]
+
+    assert columns(1) == after.NARROWEST and columns(1e9) == 200
+    assert after.NARROWEST <= columns(20) <= columns(60) <= 200
 
 
 def test_a_race_may_be_named_and_is_refused_where_there_is_none(call, table: Path, tmp_path: Path) -> None:

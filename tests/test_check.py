@@ -291,6 +291,8 @@ def test_strangers_are_far_beyond_the_spread() -> None:
 
 def test_too_little_is_said() -> None:
     assert {one.kind for one in amount(40, 4, 44)} == {"too_few", "few_held_out"}
+    assert all(("--augment" in one.action) == pictures for pictures in (True, False) for n in (40, 400)
+               for one in amount(n, 1000, n, pictures))  # fmt: skip
     assert [one.kind for one in amount(9000, 1000, 10_000)] == []
     assert [(one.kind, one.severity) for one in amount(90, 10, 1)] == [("identical", "stop")]
     labels = ["cat"] * 900 + ["Cat "] * 60 + ["dog"] * 10 + [""] * 5

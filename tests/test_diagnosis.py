@@ -205,6 +205,16 @@ def test_samples_nearer_to_training_items_are_learned_by_heart(tmp_path: Path, r
     assert kinds(found) == ["memorised"] * named
 
 
+@pytest.mark.parametrize("codec", ["image", "table", "series"])
+def test_what_is_learned_by_heart_is_augmented_only_where_it_is_a_picture(tmp_path: Path, codec: str) -> None:
+    run, figures, known, *_ = FAULTS["memorised"]
+    folder = run_folder(tmp_path / "run", run)
+    recipe = json.loads((folder / "recipe.json").read_text())
+    (folder / "recipe.json").write_text(json.dumps({**recipe, "reading": {"codec": codec}}))
+    (finding,) = diagnose(folder, figures, {**known, "dropout": 0.1})
+    assert ("augment" in finding.action) == (codec == "image") and "--set dropout=0.2" in finding.action
+
+
 def test_blur_is_not_taken_for_collapse(tmp_path: Path) -> None:
     """Samples of a likelihood model that lack detail lie close to each other and cover little."""
     blurred = (figure("density", 0.5), figure("coverage", 0.2), figure("variety", 0.4))

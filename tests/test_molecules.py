@@ -173,8 +173,8 @@ def test_a_run_on_molecules(tmp_path: Path) -> None:
     run = morelike.fit(path, steps=1, size="tiny", out=tmp_path / "run", show=False)
     assert run.codec.config.vocabulary == "smiles" and run.recipe["config"]["net"] == "lstm"
     assert list(morelike.load(tmp_path / "run").sample(3).array) == list(run.sample(3).array)
-    named = recipes.suited("autoregressive", {"net": "gru"}, 100, "smiles")
-    assert named == {"net": "gru"} and "net" not in recipes.suited("autoregressive", {}, 100, "characters")
+    assert recipes.suited("autoregressive", {"net": "gru"}, 100, run.codec) == {"net": "gru"}
+    assert "net" not in recipes.suited("autoregressive", {}, 100, text.Codec())
 
 
 # --- figures

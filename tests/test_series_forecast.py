@@ -86,7 +86,7 @@ def test_the_same_seed_draws_the_same(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_level_that_was_never_seen_is_gone_on_with(run: Run, tmp_path: Path) -> None:
-    if run.codec.own[0].change is None:
+    if run.codec.own[0].told[-1].reference is None:
         pytest.fail("a walk should be told by its change")
     rows = [[row[0], row[1], f"{float(str(row[2])) + 1000:.1f}", row[3]] for row in engines(20, 21)]
     found = forecast(run, written(tmp_path / "high.csv", rows), 10, paths=30)

@@ -51,6 +51,21 @@ def column(cells: list, **config):
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
+def test_very_large_numbers_are_numbers_unless_they_are_whole_and_name_the_rows() -> None:
+    """Beyond 2^53 a float counts no more; as whole numbers such are names."""
+    values = np.random.default_rng(1).lognormal(0, 2, 300)
+    for large in ([f"{one:.6g}" for one in values * 1e300], (values * 1e18).tolist(), (values * 1e300).tolist(),
+                  [f"{one:.1f}" for one in values * 1e18]):  # fmt: skip
+        found, rows = column(large)
+        assert found.kind == "number" and not found.style.decimals
+        real = np.array(large, float)
+        assert np.corrcoef(np.log(real), np.log(np.array(rows, float)))[0, 1] > 0.95
+        assert min(rows) >= real.min() and max(rows) <= real.max()
+    assert column([str(10**18 + 7 * i * i) for i in range(300)])[0].kind == "identifier"
+    found, rows = column(((values - values.mean()) / values.max() * np.finfo(float).max).tolist())
+    assert np.isfinite(np.array(rows)).all()
+
+
 @pytest.mark.parametrize(
     ("cells", "kind", "first"),
     [

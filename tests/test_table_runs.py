@@ -117,6 +117,13 @@ def test_values_of_a_column_are_balanced(run: Run, tmp_path: Path) -> None:
         run.sample(2, balance="color")
 
 
+def test_rows_are_not_augmented_and_their_page_speaks_of_rows(run: Run, table: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--augment is flip. Pictures; these items are table"):
+        list(fit(Request(str(table), "circuit", steps=1, augment="flip", out=tmp_path / "run")))
+    page = (run.path / "report.html").read_text()
+    assert "--out new.csv" in page and "sheet.png" not in page and "--augment" not in page
+
+
 def test_what_nobody_has_seen_is_named(run: Run) -> None:
     with pytest.raises(OptionError, match='Did you mean "fruit"'):
         run.sample(2, given={"fruits": "plum"})

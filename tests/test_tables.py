@@ -15,8 +15,10 @@ from morelike.core.errors import OptionError
 from morelike.core.family import Family, Optim
 from morelike.core.spec import Batch, Spec
 from morelike.families import circuit, independent, mixture
+from morelike.nn import tree
 from morelike.nn.rows import Row
-from morelike.nn.tree import information, spanning
+from morelike.nn.tables import Tables
+from morelike.nn.tree import coarser, information, spanning
 from morelike.recipes import suited
 from morelike.samplers.mcmc.compose import HasInfill
 from morelike.train.em import EM
@@ -44,6 +46,12 @@ def network() -> Tensor:
 def rows(n: int, seed: int = 0) -> Tensor:
     drawn = torch.multinomial(network(), n, replacement=True, generator=torch.Generator().manual_seed(seed))
     return EVERY[drawn]
+
+
+def law_of(tables: Tables, t: int) -> Tensor:
+    """The law of one cell, a view of those of all cells of its size: (K, size)."""
+    alike = [cell for cell, size in enumerate(SIZES) if size == SIZES[t]]
+    return tables.laws[sorted(set(SIZES)).index(SIZES[t])][alike.index(t)]
 
 
 def learnt(family: Family, x: Tensor, steps: int = 150) -> Family:
@@ -165,7 +173,7 @@ def test_a_circuit_holds_the_network_exactly() -> None:
         for t in range(1, 5):
             tree.transitions[t - 1] = given(t, parents[t])
         for t, size in enumerate(SIZES):
-            tree.tables.laws[t].copy_(torch.eye(4)[:, :size].clamp_min(1e-12).log())
+            law_of(tree.tables, t).copy_(torch.eye(4)[:, :size].clamp_min(1e-12).log())
     torch.testing.assert_close(law(model), p.double(), atol=1e-6, rtol=1e-4)
     partly = torch.where(torch.rand(50, 5, generator=torch.Generator().manual_seed(5)) < 0.5, rows(50), -1)
     expected = torch.stack([p[matching(row)].sum() for row in partly])
@@ -176,7 +184,8 @@ def test_a_circuit_holds_the_network_exactly() -> None:
 def test_independent_columns_are_counts_with_a_half_added() -> None:
     x = rows(300)
     family = learnt(independent.tiny(SPEC), x, 60)
-    for t, law_ in enumerate(family.tables.laws):
+    for t in range(len(SIZES)):
+        law_ = law_of(family.tables, t)
         count = torch.bincount(x[:, t], minlength=SIZES[t]) + 0.5
         torch.testing.assert_close(law_.detach().exp()[0], count / count.sum(), atol=1e-4, rtol=0)
 
@@ -195,7 +204,7 @@ def test_one_step_of_em_on_all_rows_is_that_of_the_textbook() -> None:
     for t, size in enumerate(SIZES):
         counts = torch.stack([r[x[:, t] == v].sum(0) for v in range(size)], 1)
         torch.testing.assert_close(
-            model.tables.laws[t].exp(), counts / counts.sum(1, keepdim=True), atol=1e-5, rtol=1e-4
+            law_of(model.tables, t).exp(), counts / counts.sum(1, keepdim=True), atol=1e-5, rtol=1e-4
         )
     assert model.log_prob(Batch(x)).mean() > before, "EM never lowers the likelihood"
 
@@ -247,6 +256,45 @@ def test_the_tree_is_found_from_the_data() -> None:
     edges = {frozenset((node, order[parent])) for node, parent in zip(order, parents, strict=True) if parent >= 0}
     assert edges == {frozenset(edge) for edge in ((0, 1), (0, 2), (2, 3), (2, 4))}
     assert sorted(order) == [0, 1, 2, 3, 4] and parents[0] == -1 and all(p < i for i, p in enumerate(parents))
+
+
+def test_information_is_the_same_however_many_cells_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.where(torch.rand(2000, 5, generator=torch.Generator().manual_seed(2)) < 0.1, -1, rows(2000))
+    together = information(x, SIZES)
+    monkeypatch.setattr(tree, "ROOM", 1)
+    torch.testing.assert_close(information(x, SIZES), together, atol=1e-6, rtol=1e-5)
+
+
+def test_very_many_cells_are_told_by_fewer_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neighbours in equal shares: what goes together still does, and the tree of a chain is that chain."""
+    generator = torch.Generator().manual_seed(0)
+    walk = torch.randn(1000, 6, generator=generator).cumsum(1)
+    x = ((walk / walk.std(0)) * 4 + 10).long().clamp(0, 19)
+    small, sizes = coarser(x, (20,) * 6, 4)
+    assert sizes == (4,) * 6 and int(small.max()) == 3
+    assert (torch.stack([(small == v).sum(0) for v in range(4)]) > 100).all()
+    assert all((small[x[:, t].argsort(), t].diff() >= 0).all() for t in range(6)), "the order stays"
+    monkeypatch.setattr(tree, "WORK", 500 * (6 * 4) ** 2)
+    order, parents = spanning(information(x, (20,) * 6))
+    assert {frozenset((order[a], order[b])) for a, b in enumerate(parents) if b >= 0} == {
+        frozenset((t, t + 1)) for t in range(5)
+    }
+    assert parents == sorted(parents), "level by level"
+
+
+@pytest.mark.parametrize("name", ["circuit", "anyorder"])
+def test_many_rows_of_many_cells_are_looked_at_in_parts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = import_module(f"morelike.families.{name}").tiny(SPEC).eval(), rows(100)
+    known = torch.arange(5) < 2
+    with torch.no_grad():
+        whole, made = model.log_prob(Batch(x)), model.infill(x, known, range(100))
+        monkeypatch.setattr(model, "room", 7)
+        torch.testing.assert_close(model.log_prob(Batch(x)), whole)
+        assert torch.equal(model.infill(x, known, range(100)), made)
+    sizes = (40,) * 3500
+    wide = Spec((3500,), tokens=40, sizes=sizes, head_shape=(sum(sizes),), head=partial(Row, sizes=sizes))
+    chosen = import_module(f"morelike.families.{name}")
+    assert chosen.Model(wide, chosen.Config(width=1)).batch < 80 and model.batch >= 512
 
 
 def test_cells_that_tell_nothing_have_no_information() -> None:

@@ -248,7 +248,7 @@ def catalogue() -> dict[str, dict[str, str]]:
     """Families, nets and codecs by name, with one line each: {"families": {"gan": "...", ...}, ...}."""
     from morelike.recipes import catalogue as known
 
-    return known()
+    return {kind: dict(names) for kind, names in known().items()}
 
 
 def __getattr__(name: str) -> Any:

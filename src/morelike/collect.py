@@ -59,8 +59,9 @@ def new_codec(request: Request, name: str, settings: Mapping[str, Any]) -> Any:
     """The codec of this name as asked for, not yet fitted to the data."""
     chosen = module("codec", name)
     if name != "image":
-        for option, value in (("--image", request.image), ("--colour", request.colour.replace("auto", ""))):
-            if value:
+        words = {"--colour": request.colour, "--augment": request.augment.replace("none", "auto")}
+        for option, value in (("--image", request.image), *words.items()):
+            if value and value != "auto":
                 raise OptionError(f"{option} is {value}", f"Pictures; these items are {name}", f"Leave out {option}")
         return chosen.Codec(configure(chosen.Config, settings))
     values: dict[str, Any] = {"colour": request.colour, **settings}

@@ -117,8 +117,7 @@ def begin_run(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     write_json(folder.codec, save_codec(codec, prepared.conditions))
     if state is not None:
         begin(folder, state)
-    kind = "" if ready.brought else getattr(getattr(codec, "vocabulary", None), "kind", "")
-    own = suited(request.family, own, len(prepared.kept), kind)
+    own = suited(request.family, own, len(prepared.kept), None if ready.brought else codec)
     recipe = _recipe(request, configure(TrainConfig, settings["train"]), own, prepared, augment)
     recipe["findings"], recipe["data"]["together"] = ready.about["findings"], ready.about["together"]
     write_json(folder.recipe, recipe)

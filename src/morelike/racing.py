@@ -32,6 +32,7 @@ from morelike.train.session import Clock
 RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest first
 OF_FEW = ("independent", "circuit", "regressions")  # of few rows
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
+LEAST = 1.0  # second that a trial is given where there is no time
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
@@ -44,12 +45,18 @@ class Trial:
     """What a family reached in a part of the time.
 
     nats     mean -log p of a held-out row: less is better
-    seconds  that it took
+    seconds  that it took, and `given`, that it was to take
     """
 
     family: str
     nats: float
     seconds: float
+    given: float | None = None
+
+    @property
+    def beyond(self) -> float:
+        """Seconds that it took beyond what it was given: of very many columns, most of them."""
+        return 0.0 if self.given is None else max(0.0, self.seconds - self.given)
 
     def __str__(self) -> str:
         return f"{self.family} {self.nats:.2f} nats a row after {self.seconds:.0f} s"
@@ -103,9 +110,11 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     """Train each runner for a while, the best of them for longer, and keep the one that is best on held-out rows."""
     standing = Standing.of(folder, ready.request)
     again = _few(ready.prepared)
-    for name in OF_FEW if again else RUNNERS:
+    runners = OF_FEW if again else RUNNERS
+    for place, name in enumerate(runners):
         if all(one.family != name for one in standing.heats):
-            yield from _heat(_short(ready, name, clock), standing.heats, standing, clock)
+            fair = _left(ready, clock) / (len(runners) - place + FINALISTS - 1 + again)
+            yield from _heat(_short(ready, name, clock, fair), standing.heats, standing, clock, fair / 2)
         if stop.is_set():
             return
     if not standing.heats:
@@ -114,15 +123,18 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
     for place, name in enumerate(best):
         if all(one.family != name for one in standing.final):
-            shares = len(best) - place + again
-            yield from _heat(_long(ready, name, clock, shares), standing.final, standing, clock)
+            shares, heat = len(best) - place + again, next(one for one in order if one.family == name)
+            if _left(ready, clock) / shares > heat.seconds:  # else it would come no further
+                yield from _heat(_long(ready, heat, clock, shares), standing.final, standing, clock)
         if stop.is_set():
             return
-    winner = min(standing.final or standing.heats, key=lambda one: one.nats).family
+    longer = {one.family for one in standing.final}
+    last = [*standing.final, *(one for one in standing.heats if one.family not in longer)]
+    won = min(last, key=lambda one: one.nats)
+    winner, seen = won.family, False
     yield Progress("finish", seconds=clock(), note=f"Race: won by {winner}", run=str(folder.path))
-    seen = False
-    if again:
-        seen = yield from _trained(_whole(ready, folder.path / PLACE / winner, clock), WHOLE, folder, clock)
+    if again and _left(ready, clock) > won.beyond:
+        seen = yield from _trained(_whole(ready, won, folder.path / PLACE / winner, clock), WHOLE, folder, clock)
     if stop.is_set():
         return
     write_json(folder.path / "race.json", standing.told())
@@ -140,25 +152,38 @@ def _settle(path: Path, winner: str, seen: bool) -> None:
     shutil.rmtree(path / PLACE, ignore_errors=True)
 
 
-def _heat(ready: Ready, trials: list[Trial], standing: Standing, clock: Clock) -> Iterator[Progress]:
+def _heat(
+    ready: Ready, trials: list[Trial], standing: Standing, clock: Clock, patience: float = np.inf
+) -> Iterator[Progress]:
     """Train one family in a folder of its own, and add what it reaches to the trials."""
     name, began, folder = ready.request.family, clock(), standing.folder
-    if not (yield from _trained(ready, name, folder, clock)):
+    patience = patience if standing.heats else np.inf  # the first one is trained in any case
+    if not (yield from _trained(ready, name, folder, clock, patience)):
         return
     nats = held_out(Run.load(folder.path / PLACE / name).family, ready.prepared)
-    trials.append(Trial(name, nats, clock() - began))
+    minutes = minutes_of(ready.request)
+    trials.append(Trial(name, nats, clock() - began, None if minutes is None else 60 * minutes))
     standing.write()
     yield Progress("plan", seconds=clock(), note=f"Race: {trials[-1]}", run=str(folder.path))
 
 
-def _trained(ready: Ready, place: str, folder: Folder, clock: Clock) -> Generator[Progress, None, bool]:
-    """Train one family in this place of the race; whether it came to its end."""
-    path, run = folder.path / PLACE / place, str(folder.path)
+def _trained(
+    ready: Ready, place: str, folder: Folder, clock: Clock, patience: float = np.inf
+) -> Generator[Progress, None, bool]:
+    """Train one family in this place of the race; whether it came to its end.
+
+    patience  seconds of planning after which it is given up: what is slow to plan is slow to train
+    """
+    path, run, own = folder.path / PLACE / place, str(folder.path), Clock()
     shutil.rmtree(path, ignore_errors=True)
     try:
-        for event in begin_run(ready, Folder(path), Clock()):
+        for event in begin_run(ready, Folder(path), own):
             if event.stage == "stopped":
                 yield replace(event, run=run, note="Stopped in the middle of the race")
+                return False
+            if event.stage == "plan" and own() > patience:
+                said = f"{ready.request.family} is left out: a step of it takes too long for the time that there is"
+                yield Progress("plan", seconds=clock(), note=said, run=run)
                 return False
             if event.stage == "train":
                 yield replace(event, note=None, seconds=clock(), run=run)
@@ -168,23 +193,28 @@ def _trained(ready: Ready, place: str, folder: Folder, clock: Clock) -> Generato
     return True
 
 
-def _short(ready: Ready, name: str, clock: Clock) -> Ready:
-    """For one family and a small part of the time."""
+def _left(ready: Ready, clock: Clock) -> float:
+    """Seconds that are left of those that were asked for; without end where steps were."""
+    minutes = minutes_of(ready.request)
+    return np.inf if minutes is None else 60 * minutes - clock()
+
+
+def _short(ready: Ready, name: str, clock: Clock, fair: float) -> Ready:
+    """For one family and a small part of the time, at most so many seconds."""
     request = replace(ready.request, family=name)
-    minutes = minutes_of(request)
-    if minutes is None:
+    if minutes_of(request) is None:
         return replace(ready, request=replace(request, steps=max(1, round(STEPS * (request.steps or 1)))))
-    seconds = float(np.clip(SHARE * (60 * minutes - clock()), SHORTEST, LONGEST))
+    seconds = min(float(np.clip(SHARE * _left(ready, clock), SHORTEST, LONGEST)), max(LEAST, fair))
     return replace(ready, request=replace(request, minutes=seconds / 60))
 
 
-def _long(ready: Ready, name: str, clock: Clock, shares: int) -> Ready:
-    """For one family and its share of what is left."""
-    request = replace(ready.request, family=name)
-    minutes = minutes_of(request)
-    if minutes is None:
+def _long(ready: Ready, heat: Trial, clock: Clock, shares: int) -> Ready:
+    """For the family of an earlier trial and its share of what is left, less what it takes beyond its time."""
+    request = replace(ready.request, family=heat.family)
+    if minutes_of(request) is None:
         return replace(ready, request=request)
-    return replace(ready, request=replace(request, minutes=max(SHORTEST, 60 * minutes - clock()) / shares / 60))
+    seconds = max(LEAST, _left(ready, clock) / shares - heat.beyond)
+    return replace(ready, request=replace(request, minutes=seconds / 60))
 
 
 def _few(prepared: Prepared) -> bool:
@@ -192,7 +222,7 @@ def _few(prepared: Prepared) -> bool:
     return len(prepared.held) > 0 and len(prepared.kept) + len(prepared.held) < FEW
 
 
-def _whole(ready: Ready, trial: Path, clock: Clock) -> Ready:
+def _whole(ready: Ready, won: Trial, trial: Path, clock: Clock) -> Ready:
     """For the winner, all rows, and the time that is left.
 
     What is counted has few states, which learn no rows by heart, and is trained to the end: its samples get better even
@@ -202,7 +232,7 @@ def _whole(ready: Ready, trial: Path, clock: Clock) -> Ready:
     run, kept = Run.load(trial), ready.prepared
     rows = np.sort(np.concatenate([kept.kept, kept.held]))
     prepared = replace(kept, kept=rows, held=rows[:0])
-    request = replace(_long(ready, run.recipe["family"], clock, 1).request, held_out=0.0)
+    request = replace(_long(ready, won, clock, 1).request, held_out=0.0)
     if run.family.watched and all(one.name != "em" for one in run.family.optimizers().values()):
         steps = load_tensors(trial / "best.safetensors")[1]["step"]
         request = replace(request, minutes=None, steps=steps, size=str(run.recipe["config"]["width"]))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from morelike.core.spec import Spec
     from morelike.train.loop import Progress
 
+SHORT = 50_000  # cells of series, windows not counted twice, from which a Transformer learns more
 SIZES = {"tiny": 16, "small": 24, "medium": 32, "large": 64, "huge": 128}  # width of the nets
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)  # what the planner may choose from
 HERE = Path(__file__).parent
@@ -108,8 +110,9 @@ def held_share(request: Request, items: int) -> float:
     return max(HELD, min(MOST, NEEDED / items)) if request.family == RACE and items < FEW else HELD
 
 
+@cache
 def catalogue() -> dict[str, dict[str, str]]:
-    """Families, nets and codecs by name, each with the first line of its file; read without importing them."""
+    """Families, nets and codecs by name, each with the first line of its file; read without importing them, once."""
     found: dict[str, dict[str, str]] = {}
     for kind, folder in (("families", "families"), ("nets", "nn"), ("codecs", "codecs")):
         found[kind] = {}
@@ -167,14 +170,20 @@ def sort_settings(settings: Mapping[str, str], configs: Mapping[str, type]) -> d
     return sorted_
 
 
-def suited(family: str, settings: Mapping[str, Any], items: int, vocabulary: str = "") -> dict[str, Any]:
+def suited(family: str, settings: Mapping[str, Any], items: int, codec: Any = None) -> dict[str, Any]:
     """The settings, with what depends on the number and kind of training items and was left open.
 
+    codec  None for a net whose weights were brought
+
     A GAN's critic learns a small set by heart; augmentation that does not leak keeps it from that (Karras et al. 2020).
-    On molecules a recurrent net comes in half the time to where a Transformer does, and closes more of their rings.
+    On molecules a recurrent net comes in half the time to where a Transformer does, and closes more of their rings; on
+    short series it learns what a Transformer learns by heart.
     """
-    if family == "autoregressive" and vocabulary == "smiles" and not {"net", "layout"} & settings.keys():
-        return {**settings, "net": "lstm"}
+    if family == "autoregressive" and not {"net", "layout"} & settings.keys():
+        if getattr(getattr(codec, "vocabulary", None), "kind", "") == "smiles":
+            return {**settings, "net": "lstm"}
+        if (overlap := getattr(codec, "overlap", 0)) and items * codec.shape[0] < SHORT * overlap:
+            return {"width": SIZES["tiny"] // 2, "dropout": 0.3, **settings, "net": "gru"}
     if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
         return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
     chosen = module("family", family)
@@ -183,8 +192,16 @@ def suited(family: str, settings: Mapping[str, Any], items: int, vocabulary: str
 
 def save_codec(codec: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """What codec.json holds."""
-    conditions = {name: {"codec": one.natural, "config": asdict(one.config)} for name, one in given.items()}
-    return {"codec": codec.natural, "config": asdict(codec.config), "given": conditions}
+    conditions = {name: {"codec": one.natural, "config": _plain(one.config)} for name, one in given.items()}
+    return {"codec": codec.natural, "config": _plain(codec.config), "given": conditions}
+
+
+def _plain(value: Any) -> Any:
+    """A Config as dicts, and what is in it shared: `asdict` copies every number of a table's columns."""
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    nested = isinstance(value, tuple) and any(is_dataclass(one) for one in value[:1])
+    return tuple(map(_plain, value)) if nested else value
 
 
 def labels_among(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None) -> Audit:
     share = held_share(request, len(data))
     kept, held = collect.sides(codec, data, share, twins.alike if together else ())
     found.counts = {"items": len(data), "left_out": len(lost), "train": len(kept), "held_out": len(held)}
-    found.findings += plain_findings(data, labels, twins, (kept, held), getattr(codec, "versions", ""))
+    found.findings += plain_findings(data, labels, twins, (kept, held), codec)
     found.findings += across(twins.alike, split(data.hashes, share)[1], data.names, together)
     found.pictures = pictures(codec, data, found.findings)
     watch("Writing", 1.0)

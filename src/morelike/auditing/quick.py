@@ -41,8 +41,7 @@ def twins_for(codec: Any, data: Dataset, minutes: float | None) -> Twins:
 def shortened(prepared: Prepared, twins: Twins) -> list[Finding]:
     """The findings that need no look at single items and no training, for `fit`; those that matter most first."""
     labels = labels_of(prepared.data, next(iter(prepared.labels), "label"))
-    versions = getattr(prepared.codec, "versions", "")
-    found = plain_findings(prepared.data, labels, twins, (prepared.kept, prepared.held), versions)
+    found = plain_findings(prepared.data, labels, twins, (prepared.kept, prepared.held), prepared.codec)
     order = ("stop", "warn", "note")
     return sorted(found, key=lambda one: order.index(one.severity))
 
@@ -73,16 +72,14 @@ def labels_of(data: Dataset, given: str) -> list[str]:
 
 
 def plain_findings(
-    data: Dataset, labels: Sequence[str], twins: Twins, sides: tuple[np.ndarray, np.ndarray], versions: str = ""
+    data: Dataset, labels: Sequence[str], twins: Twins, sides: tuple[np.ndarray, np.ndarray], codec: Any
 ) -> list[Finding]:
-    """What can be said without looking at single items: what was left out, how much there is, what is there twice.
-
-    versions  how two versions of one item differ, in words of its codec
-    """
+    """What can be said without looking at single items: what was left out, how much there is, what is there twice."""
+    versions, pictures = getattr(codec, "versions", ""), codec.natural == "image"
     total = len(data) + len(parted(data.problems)[0])
     distinct = len(np.unique(data.hashes))
     train, held = enough(data, sides[0], SCARCE), enough(data, sides[1], FEW_HELD)
-    found = [*skipped(data.problems, total), *amount(train, held, distinct),
+    found = [*skipped(data.problems, total), *amount(train, held, distinct, pictures),
              *balance(labels, data.names)]  # fmt: skip
     return found if distinct == 1 else found + repeats(twins, data.names, labels, versions)
 

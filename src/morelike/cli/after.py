@@ -18,6 +18,7 @@ USUAL = 5.0  # minutes where neither minutes nor steps are said
 REPORT, SAMPLES = 0.25, 0.08  # share of the minutes that is kept for each
 CELLS = 1_200  # made cells that a report measures in a second of one core
 FEWEST, MOST = 1_000, 10_000  # samples that a report draws
+NARROWEST = 40  # columns that are measured where there is no time for more
 SHORT = 120.0  # seconds below which a report does not test its own measures
 STARTED = time.perf_counter() - time.process_time()  # of this process, about
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx", ".txt", ".png", ".gif", ".npy", ".npz", "")
@@ -78,20 +79,27 @@ class After:
         from morelike.reporting import Asked
 
         seconds = None if self.minutes is None else 60 * self.minutes - (time.perf_counter() - self.began)
-        asked = Asked() if seconds is None else Asked(samples=fitting(run, seconds), selftest=seconds >= SHORT)
+        asked = Asked()
+        if seconds is not None:
+            n, columns = fitting(run, seconds)
+            asked = Asked(samples=n, selftest=seconds >= SHORT, columns=columns)
         return follow(run, asked, display(machine))
 
 
-def fitting(run: Run, seconds: float) -> int | None:
-    """How many rows of a table can be measured in so many seconds; None for other items.
+def fitting(run: Run, seconds: float) -> tuple[int | None, int]:
+    """How many rows and columns of a table can be measured in so many seconds; no number of rows for other items.
 
     A busy machine gives a process less than a core: the share that it got so far is taken for what it will get.
     """
+    from morelike.reporting.evidence import COLUMNS
+
     if run.codec.natural != "table":
-        return None
+        return None, COLUMNS
+    trained, width = run.recipe["data"]["train"], max(1, min(COLUMNS, len(run.codec.columns)))
     got = min(1.0, time.process_time() / max(time.perf_counter() - STARTED, 1e-9))
-    n = int(CELLS * seconds * got / max(1, len(run.codec.columns)))
-    return min(max(FEWEST, n), MOST, max(FEWEST, run.recipe["data"]["train"]))
+    cells = int(CELLS * seconds * got)
+    n = min(max(FEWEST, cells // width), MOST, max(FEWEST, trained))
+    return n, min(width, max(NARROWEST, cells // min(n, trained)))  # as many rows are compared as there are real ones
 
 
 def drawn(run: Run, target: Path, number: int | None) -> None:

@@ -208,7 +208,7 @@ class Column:
         place = np.minimum(starts[group] + fine, starts[group + 1] - 1)
         low, high = np.array(self.low)[place], np.array(self.high)[place]
         if self.style.decimals is None:
-            return np.minimum(low + u * (high - low), high).astype(object)
+            return np.clip((1 - u) * low + u * high, low, high).astype(object)
         scale = 10.0**self.style.decimals
         steps = np.rint((high - low) * scale)
         found = np.clip(np.round(low + np.floor(u * (steps + 1)) / scale, self.style.decimals), low, high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,15 @@ def natural(column: Column, cells: Any) -> np.ndarray:
         known = {column.say(value): value for value in (*column.values, *column.rare)}
         found[:] = [known.get(one, one) for one in found.tolist()]
     found[missing(text).to_numpy()] = None
+    return found
+
+
+def natural_rows(columns: Sequence[Column], table: Any, rows: np.ndarray) -> np.ndarray:
+    """Some rows (n,) of a polars frame as they are there, objects (n, C), None in columns that it lacks."""
+    found, there = np.full((len(rows), len(columns)), None, object), set(table.columns)
+    for number, column in enumerate(columns):
+        if column.name in there:
+            found[:, number] = natural(column, table[column.name][rows])
     return found
 
 

@@ -87,7 +87,7 @@ def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
 
 def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
     """What groups the thousands and what stands before the decimals; (…, None) where that is not consistent."""
-    used = {mark for body in bodies for mark in body if not mark.isdigit()}
+    used = {mark for mark in set("".join(bodies)) if not mark.isdigit()}
     if not used:
         return "", "."
     if len(used) == 1:

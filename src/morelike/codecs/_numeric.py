@@ -42,11 +42,15 @@ def number(seen: Seen, wish: Wish) -> Column | None:
         finite = values[np.isfinite(values)]
         style = Style(decimals=0 if whole else decimals_of(finite))
     sound = np.isfinite(values)
-    if not sound.any() or np.abs(values[sound]).max() >= 2**53:
+    whole = (style.decimals == 0 and style.places == 0) if seen.written else seen.cells.dtype.is_integer()
+    if not sound.any():
         return None
+    if np.abs(values[sound]).max() >= 2**53:
+        if whole:
+            return None  # too long to be reckoned with: names of rows
+        style = replace(style, decimals=None)
     known, where = np.unique(values[sound], return_inverse=True)
     counts = np.bincount(where, weights=seen.counts[sound]).astype(np.int64)
-    whole = (style.decimals == 0 and style.places == 0) if seen.written else seen.cells.dtype.is_integer()
     dtype = ("Int64" if whole else "Float64") if seen.written else ""
     if whole and not wish.kind and not words and (is_key(seen, known, counts) or _NAMES.search(seen.name)):
         return identifier(seen) if len(known) == seen.rows else category(seen, wish)

@@ -14,6 +14,7 @@ SURE = 30.0  # nats by which a rule is less likely to hold by chance
 MOST, SHOWN = 60, 256  # columns among which rules are sought; rows on which they are tried first
 OVERLAP = 0.05  # share of rows that would break a <= b if the columns had nothing to do with each other
 LONGEST = 12  # columns of a sum
+HUGE = 1e100  # numbers whose squares are none
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Rule:
     table   of a lookup: the full code of `to` for each full code of of[0]
     said    the rule in words
     told    whether the user has given it: all that is made has to keep it
-    ends    of a range, the lowest and highest value as text, "" for none
+    ends    of a range, the lowest and highest value as text, "" for none; `strict`: whether these are left out
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Rule:
     said: str = ""
     told: bool = False
     ends: tuple[str, str] = ("", "")
+    strict: bool = False
 
     @property
     def derives(self) -> bool:
@@ -127,7 +129,7 @@ def by_chance(a: np.ndarray, b: np.ndarray) -> float:
 
 def lines(facts: Facts) -> Iterator[Rule]:
     """Columns of numbers that are another one in other units: to = scale * of + offset, after rounding."""
-    known = _numbers(facts)
+    known = [one for one in _numbers(facts) if np.nanmax(np.abs(facts.floats[one])) < HUGE]
     for place, b in enumerate(known):
         for a in known[:place]:
             one, two = facts.floats[a], facts.floats[b]

@@ -81,14 +81,13 @@ def drawn(codec: Codec, cells: np.ndarray, state: State, until: int | None = Non
         state.times[:, 0] = started(codec, cells, seeds)
     for step in range(state.known, until or layout.steps):
         for number, track in enumerate(layout.tracks):
-            where = layout.where.get((layout.steps if track.begun and not step else step, number))
+            where = layout.where.get((layout.steps if track.late and not step else step, number))
             if where is None:
                 continue
             at = np.maximum(cells[:, where], 0)
             salt = mixed(seeds + np.uint64(step * 1009 + number))
             if number in state.objects:
-                column = track.level
-                state.objects[number][:, step] = column.decode(at, uniform(salt, 0))
+                state.objects[number][:, step] = track.told[0].coder.decode(at, uniform(salt, 0))
             else:
                 state.floats[:, step, number] = _number(codec, state, (step, number), at, salt)
         if step:
@@ -123,19 +122,19 @@ def _draw(
 ) -> np.ndarray:
     step, number = place
     track = codec.layout.tracks[number]
-    coder = track.level if track.change is None or (track.begun and not step) else track.change
-    value = track.decode(at, u, coder).astype(np.float64)
-    if coder is track.change:
-        when = step if track.now else step - 1
-        with np.errstate(over="ignore", invalid="ignore"):
-            value = track.absolute(value, latest(state, when, track.of, rows, codec))
-        value = np.where(np.abs(value) < BIG, value, np.nan)
-    return rounded(value, column_of(codec, track))
+    told = track.at(step)
+
+    def known(other: int, before: int) -> np.ndarray:
+        return latest(state, step - before, other, rows, codec)
+
+    reference = None if told.reference is None else told.reference.value(known)
+    value = track.decode(at, u, told, reference)
+    return track.snapped(rounded(np.where(np.abs(value) < BIG, value, np.nan), column_of(codec, track)))
 
 
 def column_of(codec: Codec, track: Track) -> Column:
     """The column of the table that a track is, or what tells the gaps in time."""
-    return codec.config.found[track.column] if track.column >= 0 else track.level
+    return codec.config.found[track.column] if track.column >= 0 else track.told[0].coder
 
 
 def rounded(value: np.ndarray, column: Column) -> np.ndarray:
@@ -144,18 +143,18 @@ def rounded(value: np.ndarray, column: Column) -> np.ndarray:
 
 
 def latest(state: State, step: int, number: int, rows: np.ndarray, codec: Codec) -> np.ndarray:
-    """The last known value (n,) of a track up to a step; its usual one where there is none."""
+    """The last known value (n,) of a track up to a step, on its scale; its usual one where there is none."""
+    track = codec.layout.tracks[number]
     found = np.full(len(rows), np.nan)
     while step >= 0 and np.isnan(found).any():
-        found = np.where(np.isnan(found), state.floats[rows, step, number], found)
+        found = np.where(np.isnan(found), track.scaled(state.floats[rows, step, number]), found)
         step -= 1
-    level = codec.layout.tracks[number].level
-    return np.where(np.isnan(found), level.low[len(level.low) // 2], found)
+    return np.where(np.isnan(found), track.scaled(np.array(track.usual)), found)
 
 
 def bounds(codec: Codec, state: State, step: int, track: Track) -> tuple[np.ndarray, np.ndarray]:
-    """Between which numbers (B,) a value has to be by the orders of columns drawn before it."""
-    low, high = np.full(len(state.floats), -np.inf), np.full(len(state.floats), np.inf)
+    """Between which numbers (B,) a value has to be by the orders of columns drawn before it, and where it returns."""
+    low, high = (np.full(len(state.floats), end) for end in track.ends)
     number = {one.column: place for place, one in enumerate(codec.layout.tracks)}
     for rule in codec.config.kept:
         if rule.kind != "order" or rule.of[0] not in number or rule.to not in number:
@@ -219,10 +218,14 @@ def slid(codec: Codec, cells: np.ndarray, state: State, by: int) -> tuple[np.nda
     for number, one in state.objects.items():
         later.objects[number][:, :kept] = one[:, by:]
     moved = np.full_like(cells, -1)
+    first = codec.told(later.floats[:, :kept])
     for (step, number), where in layout.where.items():
         if number == -2 and step < kept:
             moved[:, where] = 0
-        if number >= 0 and step < kept:
+        if number >= 0 and step < kept and number not in later.objects:
+            told = first[number][layout.tracks[number].index(step)]
+            moved[:, where] = told.reshape(len(cells), kept, -1)[:, step, : len(where)]
+        elif number >= 0 and step < kept:
             moved[:, where] = cells[:, layout.where[step + by, number]]
     if layout.begin:
         moved[:, : len(layout.begin)] = codec.begun(later.times[:, 0])

@@ -14,7 +14,7 @@ from morelike.codecs._kinds import DROP, asked, guess
 from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
 from morelike.codecs._series_time import DAY, Clock, Ordered, calendar, found_time, ordered, pace
-from morelike.codecs._series_tracks import Track, tracks
+from morelike.codecs._series_tracks import Told, Track, shifted, tracks
 from morelike.codecs._worded import identifier
 from morelike.core.errors import DataError, unknown
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from morelike.codecs.series import Config
 
 STEPS, MOST = 24, 1_200  # of a window where nothing is said; cells of one
-WINDOWS, STARTS = 60_000, 2_000  # windows that are cut at most; times at which they begin that are kept
+WINDOWS, STARTS = 60_000, 500  # windows that are cut at most; times at which they begin that are kept
 FEW_SERIES, STRETCH, STRETCHES = 10, 3, 8  # series from which whole ones are held out; windows in a stretch; of these
 SHOWN = 60
 
@@ -102,12 +102,11 @@ def _tracked(config: Config, rows: Ordered, gaps: bool) -> Config:
     values = {
         place: column.floats(rows.table[column.name])
         for place, column in enumerate(columns)
-        if column.kind == "number" and Track(place, column).plain
+        if column.kind == "number" and column.low and not any(isinstance(one, str) for one in column.values)
     }
-    wanted = config.bins or max(4, len(rows.times) // 30)
-    found = tracks(columns, values, rows.begins, wanted)
+    found = tracks(columns, values, rows.begins, config.bins, config.kept)
     if gaps:
-        found = [_gap(rows, config.clock), *(replace(one, of=one.of + (one.of >= 0)) for one in found)]
+        found = [_gap(rows, config.clock), *(shifted(one) for one in found)]
     return replace(config, tracks=tuple(found))
 
 
@@ -120,7 +119,7 @@ def _gap(rows: Ordered, clock: Clock) -> Track:
     style = replace(Column("", "number").style, decimals=0 if whole else None)
     column = Column("time since the last", "number", "Float64", False, low=tuple(low.tolist()), style=style,
                     high=tuple(high.tolist()), groups=tuple(groups.tolist()))  # fmt: skip
-    return Track(-1, column)
+    return Track(-1, (Told(column, fine=True),), plain=True, usual=float(np.median(ahead)))
 
 
 def _refuse(config: Config, name: str) -> None:
@@ -137,7 +136,7 @@ def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
         raise DataError(f"The longest series has {sizes.max():,} rows", "At least three", "Name a longer one")
     per_step = sum(len(track.cells) for track in config.tracks)
     if per_step * STEPS > MOST:  # very many columns: parts of groups are drawn, not learnt
-        config = replace(config, tracks=tuple(replace(one, fine=False) for one in config.tracks))
+        config = replace(config, tracks=tuple(one.coarse() for one in config.tracks))
         per_step = len(config.tracks)
     most, note = max(2, MOST // (per_step + 1)), ""
     whole = len(sizes) >= FEW_SERIES and config.length is None and sizes.max() <= min(most, 4 * STEPS)
@@ -248,14 +247,17 @@ def said(config: Config, rows: Ordered, note: str) -> str:
 
 
 def _how(config: Config, track: Track) -> str:
-    if track.change is None:
+    reference = track.told[-1].reference
+    if reference is None:
         return ""
-    of = config.tracks[track.of]
-    name = config.found[of.column].name
-    own = "itself" if of is track else f'"{name}"'
-    return (
-        f"; told by its {'ratio to' if track.ratio else 'change from'} {own}{'' if track.now else ' one step before'}"
-    )
+    parts, way = list[str](), "ratio to" if track.log else "difference from"
+    for at, before, _ in reference.terms:
+        name = "itself" if config.tracks[at] is track else f'"{config.found[config.tracks[at].column].name}"'
+        parts.append(name + (f" {before} before" if before else ""))
+    among = {1: "the largest of ", -1: "the least of "}.get(reference.bound, "") if len(parts) > 1 else ""
+    line = "a line through " if len(parts) > 1 and not among or reference.constant else ""
+    more = f" and {len(parts) - 4} more" if len(parts) > 4 else ""
+    return f"; told by its {way} {among}{line}{', '.join(parts[:4])}{more}"
 
 
 def stepped(clock: Clock) -> str:

@@ -15,7 +15,8 @@ from morelike.codecs._series_tracks import Track
 class Layout:
     """Cells of a window in their order: those of its beginning, then for each step whether it is the end, and tracks.
 
-    Levels from which changes are added up come last: what happens at a price of 100 is learnt for one of 1,000, too.
+    Levels that wander, from which changes are added up, come last: what happens at a price of 100 is learnt for one of
+    1,000, too.
 
     begin   sizes of the cells that tell when it begins
     tracks  columns, in their order; the gap to the step before, where it varies, is the first of them
@@ -45,14 +46,13 @@ class Layout:
             if step >= self.least:
                 add(step, -2, 0, 2, ("end",))
             for number, track in enumerate(self.tracks):
-                if step == 0 and (track.begun or (self.gap and number == 0)):
+                if step == 0 and (track.late or (self.gap and number == 0)):
                     continue
-                for cell, size in enumerate(track.cells):
-                    add(step, number, cell, size, (number, cell))
+                for cell, size in enumerate(track.at(step).cells):
+                    add(step, number, cell, size, (number, track.index(step), cell))
         for number, track in enumerate(self.tracks):
-            if track.begun:
-                for cell, size in enumerate(track.level.sizes):
-                    add(self.steps, number, cell, size, (number, "level", cell))
+            for cell, size in enumerate(track.told[0].cells if track.late else ()):
+                add(self.steps, number, cell, size, (number, 0, cell))
         return found
 
     @property
@@ -86,7 +86,7 @@ class Layout:
 
         lengths  (B,) steps of each
         begin    (B, cells) of the beginning
-        codes    for each track its cells (N, cells) as level and as change
+        codes    for each track its cells (N, cells) as told at the first step, the second, and so on
         """
         found = np.full((len(rows), len(self.slots)), -1, np.int16)
         last = len(codes[0][0]) - 1
@@ -98,7 +98,7 @@ class Layout:
             elif step == self.steps:
                 found[:, place] = codes[track][0][rows, cell]
             else:
-                table = codes[track][int(self.tracks[track].change is not None)]
+                table = codes[track][self.tracks[track].index(step)]
                 found[:, place] = np.where(step < lengths, table[np.minimum(rows + step, last), cell], -1)
         return found
 

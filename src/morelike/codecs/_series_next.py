@@ -29,7 +29,7 @@ class History:
     begin: int
     end: int
     name: object
-    codes: Sequence[tuple[np.ndarray, np.ndarray]]
+    codes: Sequence[Sequence[np.ndarray]]
 
 
 def histories(codec: Codec, rows: Ordered, fewest: int) -> tuple[list[History], list[tuple[str, str]]]:

@@ -21,6 +21,8 @@ PLAIN = Wish(Resolution(32, 1, 12), 2)
 NAMED = re.compile(
     r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I
 )
+CALLED = re.compile(r"(?:^|[\W_])(?:series|unit|id|entity|name|run|编号)(?:$|[\W_])", re.I)
+FEWEST = 4  # blocks of rows that name series where there is no time
 UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
 DAY = 86_400.0
 
@@ -115,7 +117,7 @@ def found_time(table: Any, time: str, entity: str) -> tuple[Column | None, str]:
     """The column of time and the name of that of series, as told or guessed; None, "" where there is none.
 
     Time is what is sorted within each series: dates, what is called so, or a counter. Series are told apart by the
-    column of fewest values within each of which no time comes twice.
+    column of fewest values within each of which no time comes twice; without a time, by one that names blocks of rows.
     """
     for name in (time, entity):
         if name not in ("", NONE, *table.columns):
@@ -143,7 +145,7 @@ def found_time(table: Any, time: str, entity: str) -> tuple[Column | None, str]:
             return column, by
         if column.kind == "date":
             return column, ""
-    return None, told
+    return None, told if entity else blocks(table)
 
 
 def _candidates(table: Any) -> list[Column]:
@@ -202,6 +204,22 @@ def parted_by(table: Any, time: Column) -> tuple[str, bool]:
         ahead = np.diff(t[order])
         best, fewest = (name, _counts(ahead)), count
     return best
+
+
+def blocks(table: Any) -> str:
+    """The first column whose values name blocks of rows, all of one length or as it says by its own name, "" for none.
+
+    Each value, a whole number or text, stands in rows next to each other and never again.
+    """
+    for name in table.columns:
+        cells = texts(table[name])
+        begins = np.flatnonzero(np.append(True, (cells[1:] != cells[:-1]).fill_null(True).to_numpy()))
+        long = np.diff(np.append(begins, len(cells)))
+        if not FEWEST <= len(begins) <= len(cells) / 3 or cells.n_unique() != len(begins) or NAMED.search(name):
+            continue
+        if ((long == long[0]).all() or CALLED.search(name)) and not cells.str.contains(r"\.").any():
+            return str(name)
+    return ""
 
 
 def ordered(table: Any, time: Column | None, entity: str, step: tuple[float, int] | None = None) -> Ordered:

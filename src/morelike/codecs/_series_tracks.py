@@ -1,21 +1,46 @@
-"""Columns over time as cells: a level, or the change from what tells it best."""
+"""Columns over time as cells: a level, or how far a number is from what tells it best."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from morelike.codecs._bins import Resolution, places
-from morelike.codecs._columns import Column
+from morelike.codecs._columns import Column, nearest
 from morelike.codecs._numerals import Style
+from morelike.codecs._rules import Rule
+from morelike.codecs._series_reference import CLOSER, LAGS, LOOSE, SOME, Reference, Scales, chosen, steady
 
 UNIT_ROOT = -2.86  # of the statistic, below which a level returns: 5 %, with a constant (Dickey & Fuller 1979)
 TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure noise
-LAGS, SOME = 4, 20_000  # changes before that explain the next; rows that are looked at
-FEWEST, SINGLE, WITHIN = 64, 256, 32  # groups of numbers; most of them in one cell; parts of a group that are drawn
-CLOSER = 0.95  # spread, relative to that of the best so far, by which another reference is preferred
+BEFORE = 4  # changes before that explain the next, in the test of a unit root
+LEVELS, CHANGES = 64, 32  # groups of numbers at least, of levels and of what is left beside a reference
+SINGLE, WITHIN = 256, 32  # most of them in one cell; parts of a group that are drawn
+GRID, OFTEN = 2_000, 10  # values of a grid at most; how often each is there at least, on average
+SETTLED = 0.2  # of the spread of a level that returns, below which what is left beside a reference is told
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a track is told at a step.
+
+    coder      the values, or how far they are from the reference, as cells
+    reference  None for the values
+    fine       whether the second cell is learnt; or else drawn
+    """
+
+    coder: Column
+    reference: Reference | None = None
+    fine: bool = False
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """Sizes of the cells that are learnt."""
+        return self.coder.sizes if self.fine or not self.coder.low else self.coder.sizes[:1]
 
 
 @dataclass(frozen=True)
@@ -23,69 +48,92 @@ class Track:
     """One column over time.
 
     column  number of the column of the table
-    level   how its values are told by themselves, and `change` relative to the reference; None where never
-    of      number of the track that is the reference, and `now`, whether at the same time, or else one step before
-    ratio   whether the change is the logarithm of a ratio, and no difference
-    fine    whether the second cell of level and change is learnt; or else drawn
+    told    how it is told at the first step of a window, at the second, and so on; the last from there on
+    plain   whether its values are many numbers and nothing else
+    log     whether references are to the logarithms of its values
+    late    whether the cells of the first step come after those of all others
+    usual   a value that is common
+    ends    between which values lie, where the level returns
+    grid    all values there are, where these are few and every one is there again and again
     """
 
     column: int
-    level: Column
-    change: Column | None = None
-    of: int = -1
-    now: bool = False
-    ratio: bool = False
-    fine: bool = False
+    told: tuple[Told, ...]
+    plain: bool = False
+    log: bool = False
+    late: bool = False
+    usual: float = 0.0
+    ends: tuple[float, float] = (-math.inf, math.inf)
+    grid: tuple[float, ...] = ()
 
-    @property
-    def plain(self) -> bool:
-        """Whether its values are many numbers and nothing else."""
-        return bool(self.level.low) and not any(isinstance(one, str) for one in self.level.values)
+    def index(self, step: int) -> int:
+        """Which of `told` is how it is told at a step."""
+        return min(step, len(self.told) - 1)
 
-    @property
-    def begun(self) -> bool:
-        """Whether its first value in a window is told by its level, since the one before is not there."""
-        return self.change is not None and not self.now
+    def at(self, step: int) -> Told:
+        """How it is told at a step."""
+        return self.told[self.index(step)]
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """Sizes of the cells that are learnt at a step."""
-        sizes = (self.change or self.level).sizes
-        return sizes if self.fine else sizes[:1]
+        """Sizes of the cells that are learnt at most steps."""
+        return self.told[-1].cells
 
-    def encode(self, values: np.ndarray, coder: Column) -> np.ndarray:
-        """float64 (N,) -> int64 (N, cells)."""
+    def coarse(self) -> Track:
+        """The same with one cell at a step."""
+        return replace(self, told=tuple(replace(one, fine=False) for one in self.told))
+
+    def encode(self, values: np.ndarray, told: Told, reference: np.ndarray | None) -> np.ndarray:
+        """Values and references float64 (N,) -> int64 (N, cells)."""
         import polars
 
-        return coder.encode(polars.Series(values, dtype=polars.Float64))
+        if reference is not None:
+            with np.errstate(all="ignore"):
+                values = self.scaled(values) - reference
+        return told.coder.encode(polars.Series(values, dtype=polars.Float64))
 
-    def decode(self, codes: np.ndarray, u: np.ndarray, coder: Column) -> np.ndarray:
-        """Cells (N, 1 or 2) and draws (N,) -> objects (N,), None for missing; parts that are not learnt are drawn."""
+    def decode(self, codes: np.ndarray, u: np.ndarray, told: Told, reference: np.ndarray | None) -> np.ndarray:
+        """Cells (N, 1 or 2), draws (N,) and references (N,) -> float64 (N,), NaN for missing; parts that are not learnt
+        are drawn."""
+        coder = told.coder
         if coder.low and codes.shape[1] < len(coder.sizes):
             ends = np.array([*coder.groups, len(coder.low)])
             group = codes[:, 0] - coder.holes - len(coder.values)
             parts = np.where(group >= 0, np.diff(ends)[np.maximum(group, 0)], 1)
             place = np.floor(u * parts)
             codes, u = np.stack([codes[:, 0], place.astype(np.int64)], 1), u * parts - place
-        return coder.decode(codes, u)
+        found = coder.decode(codes, u).astype(np.float64)
+        if reference is None:
+            return found
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.exp(found + reference) if self.log else found + reference
 
-    def relative(self, values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """The change of values (N,) from what they refer to."""
-        return np.log(values / reference) if self.ratio else values - reference
+    def snapped(self, values: np.ndarray) -> np.ndarray:
+        """Values (N,) on the grid, if there is one; those beyond its ends stay as they are."""
+        if not self.grid:
+            return values
+        grid = np.array(self.grid)
+        inside = (values >= grid[0]) & (values <= grid[-1])
+        return np.where(inside, grid[nearest(np.where(inside, values, grid[0]), grid)], values)
 
-    def absolute(self, change: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """The values (N,) that some changes lead to."""
-        return reference * np.exp(change) if self.ratio else reference + change
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Values (N,) on the scale of the track; NaN where they have no logarithm."""
+        with np.errstate(all="ignore"):
+            return np.where(values > 0, np.log(values), np.nan) if self.log else values
 
 
-def filled(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """Missing values (N,) as the last known one of their piece, or the first one that is known."""
+def filled(values: np.ndarray, begins: np.ndarray, usual: float) -> np.ndarray:
+    """Missing values (N,) as the last known one of their piece, or else the usual one."""
     at = np.where(np.isnan(values), -1, np.arange(len(values)))
     start = np.maximum.accumulate(np.where(begins, np.arange(len(values)), 0))
     last = np.maximum.accumulate(at)
-    known = values[~np.isnan(values)]
-    usual = float(np.median(known)) if len(known) else 0.0
     return np.where((last >= start) & (last >= 0), values[np.maximum(last, 0)], usual)
+
+
+def within(begins: np.ndarray) -> np.ndarray:
+    """How many rows of its piece come before each row, (N,)."""
+    at = np.arange(len(begins))
+    return at - np.maximum.accumulate(np.where(begins, at, 0))
 
 
 def unit_root(x: np.ndarray, begins: np.ndarray) -> float:
@@ -95,13 +143,13 @@ def unit_root(x: np.ndarray, begins: np.ndarray) -> float:
     """
     d = np.diff(x)
     inside = ~begins[1:]
-    rows = np.arange(LAGS, len(d))
-    sound = np.lib.stride_tricks.sliding_window_view(inside, LAGS + 1).all(1) if len(d) > LAGS else np.zeros(0, bool)
+    rows = np.arange(BEFORE, len(d))
+    sound = np.lib.stride_tricks.sliding_window_view(inside, BEFORE + 1).all(1) if len(d) > BEFORE else rows > 0
     rows = rows[sound]
-    if len(rows) < 10 * (LAGS + 2) or np.std(d[rows]) == 0:
+    if len(rows) < 10 * (BEFORE + 2) or np.std(d[rows]) == 0:
         return -np.inf
     rows = rows[-SOME:]
-    design = np.stack([np.ones(len(rows)), x[rows], *(d[rows - lag] for lag in range(1, LAGS + 1))], 1)
+    design = np.stack([np.ones(len(rows)), x[rows], *(d[rows - lag] for lag in range(1, BEFORE + 1))], 1)
     scale = np.maximum(np.abs(design).max(0), 1e-300)
     design = design / scale
     beta, *_ = np.linalg.lstsq(design, d[rows], rcond=None)
@@ -133,30 +181,65 @@ def in_proportion(x: np.ndarray, begins: np.ndarray) -> bool:
     return bool(np.polyfit(level - level.mean(), np.log(d[good]), 1)[0] > 0.5)
 
 
-def tracks(columns: Sequence[Column], values: dict[int, np.ndarray], begins: np.ndarray, wanted: int) -> list[Track]:
-    """How each column that is learnt is told; `values` holds the numbers (N,) of those of many, by column.
+@dataclass(frozen=True)
+class Wish:
+    """How a track is to be told: references, into how many parts by what is left open, and in how many groups at most,
+    of levels and of what is left beside a reference."""
 
-    wanted  groups into which numbers are put at most
+    plan: Sequence[Reference | None]
+    need: float
+    most: int
+    few: int
 
-    A level that wanders, so that it may leave the range that was seen, is told by its change from the column, at this
-    step or the one before, from which it is least far.
+
+def tracks(
+    columns: Sequence[Column],
+    values: dict[int, np.ndarray],
+    begins: np.ndarray,
+    bins: int | None,
+    rules: Sequence[Rule],
+) -> list[Track]:
+    """How each column that is learnt is told, in the order in which they are drawn at a step; `values` holds the
+    numbers (N,) of those of many, by column.
+
+    bins    groups into which numbers are put at most; None: as many as the rows allow
+    rules   of which orders such as a <= b decide what comes last: numbers that are never between others
+
+    A level that wanders, so that it may leave the range that was seen, and one that other numbers nearly settle are
+    told by how far they are from a reference.
     """
-    found, whole = list[Track](), {place: filled(one, begins) for place, one in values.items()}
-    wander = {place: wanders(_scaled(one, begins), begins) for place, one in whole.items()}
-    usable = [place for place in columns_learnt(columns) if wander.get(place)]
-    numbers = {place: number for number, place in enumerate(columns_learnt(columns))}
-    seen = list[np.ndarray]()
-    for place in columns_learnt(columns):
-        track = Track(place, columns[place])
-        if place in values:
-            own = values[place]
-            if wander[place]:
-                track, own = referred(track, place, whole, own, usable, begins, numbers)
-            need = fineness(_ranks(own), seen, begins)
-            track = binned(track, values[place], own, need, wanted)
-            seen.append(_ranks(own))
+    orders = [rule for rule in rules if rule.kind == "order"]
+    ends = {rule.of[0] for rule in orders} ^ {rule.to for rule in orders}
+    order = sorted(columns_learnt(columns), key=lambda place: place in ends)
+    number = {place: at for at, place in enumerate(order)}
+    scales = scaled({number[place]: one for place, one in values.items()}, begins)
+    kept = {(number[rule.of[0]], number[rule.to]) for rule in orders if {rule.of[0], rule.to} <= set(number)}
+    plan = {at: references(scales, at, kept, lines=True) for at in scales.own}
+    wandering = {at: steps[-1] if at in scales.wander else None for at, steps in plan.items()}
+    if not steady(wandering, int(scales.within.max(initial=0)) + 1):
+        plan = {at: references(scales, at, kept, lines=False) for at in scales.own}
+    most = (bins or max(4, len(begins) // 30), bins or max(6, round(len(begins) ** 0.5 / 5)))
+    found, seen = list[Track](), list[np.ndarray]()
+    for at, place in enumerate(order):
+        track = Track(place, (Told(columns[place]),))
+        if at in plan:
+            rest = _ranks(scales.rest(at, plan[at][-1]))
+            wish = Wish(plan[at], fineness(rest, seen, begins), *most)
+            seen.append(rest)
+            track = _settled(_binned(track, values[place], scales, at, wish), values[place], scales, at)
         found.append(track)
     return found
+
+
+def _settled(track: Track, values: np.ndarray, scales: Scales, at: int) -> Track:
+    """The track with all that is known of its values (N,) beside their cells."""
+    wander, first = at in scales.wander, track.told[0].reference
+    begun = scales.spread(at, first, 0) > SETTLED * scales.spread(at, None, 0)
+    ends = (-math.inf, math.inf) if wander else (float(np.nanmin(values)), float(np.nanmax(values)))
+    known = np.unique(values[~np.isnan(values)])
+    grid = tuple(known.tolist()) if len(known) <= min(GRID, len(values) // OFTEN) else ()
+    return replace(track, plain=True, log=at in scales.logs, late=len(track.told) > 1 and wander and begun,
+                   usual=float(np.nanmedian(values)), ends=ends, grid=grid)  # fmt: skip
 
 
 def columns_learnt(columns: Sequence[Column]) -> list[int]:
@@ -164,29 +247,68 @@ def columns_learnt(columns: Sequence[Column]) -> list[int]:
     return [place for place, column in enumerate(columns) if column.sizes and column.kind != "date"]
 
 
-def _scaled(x: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    return np.log(x) if in_proportion(x, begins) else x
+def shifted(track: Track) -> Track:
+    """The track where another one has been put before all."""
+    told = []
+    for one in track.told:
+        if one.reference is not None:
+            terms = tuple((at + 1, before, weight) for at, before, weight in one.reference.terms)
+            one = replace(one, reference=replace(one.reference, terms=terms))
+        told.append(one)
+    return replace(track, told=tuple(told))
 
 
-def referred(
-    track: Track, place: int, whole: dict[int, np.ndarray], own: np.ndarray, usable: Sequence[int],
-    begins: np.ndarray, numbers: dict[int, int],
-) -> tuple[Track, np.ndarray]:  # fmt: skip
-    """The track with its reference, and its changes (N,), NaN at the beginning of pieces."""
-    ratio = in_proportion(whole[place], begins)
-    best, spread, change = track, np.inf, own
-    for other in (place, *(one for one in usable if one != place)):
-        for now in (False, True) if other < place else (False,):
-            if ratio and (whole[other] <= 0).any():
-                continue
-            one = replace(track, of=numbers[other], now=now, ratio=ratio)
-            reference = whole[other] if now else np.concatenate([[np.nan], whole[other][:-1]])
-            z = one.relative(own, reference)
-            z[begins] = z[begins] if now else np.nan
-            far = float(np.nanmean(np.abs(z - np.nanmedian(z))))
-            if far < CLOSER * spread or other == place:
-                best, spread, change = one, far, z
-    return best, change
+def coded(tracks: Sequence[Track], numbers: Sequence[np.ndarray | None], begins: np.ndarray) -> list[list[np.ndarray]]:
+    """For each track its cells (N, cells) as told at the first step, the second, and so on; none for categories.
+
+    numbers  (N,) of each track of plain numbers, NaN for missing, or None
+    """
+    z = {}
+    for at, (track, own) in enumerate(zip(tracks, numbers, strict=True)):
+        if own is not None:
+            z[at] = filled(track.scaled(own), begins, float(track.scaled(np.array(track.usual))))
+
+    def known(track: int, before: int) -> np.ndarray:
+        return z[track] if not before else np.concatenate([z[track][:before], z[track][:-before]])[: len(begins)]
+
+    found = list[list[np.ndarray]]()
+    for track, own in zip(tracks, numbers, strict=True):
+        found.append([])
+        for one in track.told if own is not None else ():
+            assert own is not None, "only these are told"
+            reference = None if one.reference is None else one.reference.value(known)
+            found[-1].append(track.encode(own, one, reference))
+    return found
+
+
+def scaled(values: Mapping[int, np.ndarray], begins: np.ndarray) -> Scales:
+    """Numbers (N,) by track on their scales."""
+    whole = {at: filled(one, begins, float(np.nanmedian(one))) for at, one in sorted(values.items())}
+    logs = frozenset(at for at, one in whole.items() if in_proportion(one, begins))
+    z = {at: np.log(one) if at in logs else one for at, one in whole.items()}
+    own = {at: np.where(np.isnan(values[at]), np.nan, one) for at, one in z.items()}
+    return Scales(z, own, logs, frozenset(at for at, one in z.items() if wanders(one, begins)), within(begins))
+
+
+def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bool) -> tuple[Reference | None, ...]:
+    """To what a track refers at the first step of a window, the second, and so on; None: it is told by itself.
+
+    kept  pairs of tracks of which the first is never above the second
+    """
+    drawn = [one for one in scales.own if one < at]
+    alike = [one for one in drawn if (one in scales.logs) == (at in scales.logs)]
+    steps = [chosen(scales, at, drawn, order, lines=lines) for order in range(LAGS + 1)]
+    least, level = scales.spread(at, steps[-1], LAGS), scales.spread(at, None, 0)
+    under, over = [one for one in alike if (one, at) in kept], [one for one in alike if (at, one) in kept]
+    if bool(under) != bool(over):
+        bound = Reference(tuple((one, 0, 1.0) for one in under or over), bound=1 if under else -1)
+        if scales.spread(at, bound, 0) <= LOOSE * least:
+            return (bound,)
+    if at not in scales.wander and least > SETTLED * level:
+        return (None,)
+    if scales.spread(at, steps[0], 0) > CLOSER * level:
+        steps[0] = None
+    return tuple(steps[:2] if steps[1] == steps[2] else steps)
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:
@@ -211,22 +333,40 @@ def fineness(u: np.ndarray, seen: Sequence[np.ndarray], begins: np.ndarray) -> f
     return 1 / max(float(np.median(rest)) * 2, 1e-6)
 
 
-def binned(track: Track, values: np.ndarray, own: np.ndarray, need: float, wanted: int) -> Track:
-    """The track with numbers put into groups and parts, as fine as what the steps before leave open."""
-    parts = int(np.clip(np.ceil(8 * need), FEWEST, 32 * 32))
-    fine = parts > SINGLE
-    coarse = min(32 if fine else parts, wanted)
-    resolution = Resolution(coarse, min(int(np.ceil(parts / coarse)), 32, wanted) if fine else WITHIN, 0)
-    track = replace(track, level=spread(track.level, values, resolution), fine=fine)
-    if track.of >= 0:
-        style = Style(decimals=None)
-        base = Column(track.level.name, "number", "Float64", False, holes=track.level.holes, style=style)
-        track = replace(track, change=spread(base, own, resolution))
-    return track
+def _binned(track: Track, values: np.ndarray, scales: Scales, at: int, wish: Wish) -> Track:
+    """The track with numbers put into groups, as fine as what the steps before leave open."""
+    column, found = track.told[0].coder, list[Told]()
+    base = Column(column.name, "number", "Float64", False, holes=column.holes, style=Style(decimals=None))
+    for reference in wish.plan:
+        if reference is None:
+            begun = len(wish.plan) > 1  # what comes after adds to it, so it need not be fine
+            parts = int(np.clip(np.ceil(8 * (1 if begun else wish.need)), LEVELS, 32 * 32))
+            fine = parts > SINGLE
+            coarse = min(32 if fine else parts, wish.most)
+            resolution = Resolution(coarse, min(int(np.ceil(parts / coarse)), 32, wish.most) if fine else WITHIN, 0)
+            found.append(Told(spread(column, values, resolution, fine=fine), fine=fine))
+            continue
+        resolution = Resolution(int(min(np.clip(np.ceil(8 * wish.need), CHANGES, SINGLE), wish.few)), WITHIN, 0)
+        found.append(Told(spread(base, scales.rest(at, reference), resolution, fine=False), reference))
+    return replace(track, told=tuple(found))
 
 
-def spread(column: Column, values: np.ndarray, resolution: Resolution) -> Column:
-    """The column with places for these numbers (N,)."""
-    known, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+def spread(column: Column, values: np.ndarray, resolution: Resolution, *, fine: bool) -> Column:
+    """The column with places for these numbers (N,).
+
+    Parts of a group that are not learnt hold equally many of them, for they are drawn equally often, and reach to the
+    next one, so that what is drawn need not have been there; a number that fills a part is one by itself.
+    """
+    own = np.sort(values[np.isfinite(values)])
+    known, counts = np.unique(own, return_counts=True)
     low, high, groups = places(known, counts, resolution)
+    if not fine:
+        ends = np.append(np.searchsorted(own, low[groups]), len(own))
+        parts = [np.unique(np.linspace(a, b, min(b - a, resolution.fine) + 1).astype(int)) for a, b in pairwise(ends)]
+        groups = np.cumsum([0, *(len(one) - 1 for one in parts)])[:-1]
+        first, last = (np.concatenate([one[end] for one in parts]) for end in (slice(None, -1), slice(1, None)))
+        low, high = own[first], own[last - 1]
+        unit = 0.0 if column.style.decimals is None else 10.0**-column.style.decimals
+        following = own[np.minimum(last, len(own) - 1)] - unit
+        high = np.where((low == high) & (last > first + 1), high, np.maximum(high, following))
     return replace(column, low=tuple(low.tolist()), high=tuple(high.tolist()), groups=tuple(groups.tolist()))

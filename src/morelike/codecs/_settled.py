@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -58,7 +59,8 @@ def settle(rules: Sequence[Told], columns: Sequence[Column], table: Any) -> tupl
     found = list[Rule]()
     for told in _in_order(rules):
         rule = Rule(told.kind, tuple(number[name] for name in told.of), number[told.to], scales=told.scales,
-                    offset=told.offset, said=in_words(told), told=True, ends=(told.low, told.high))  # fmt: skip
+                    offset=told.offset, said=in_words(told), told=True,
+                    ends=(told.low, told.high), strict=told.strict)  # fmt: skip
         if rule.kind == "lookup":
             codes = (columns[place].full(table[columns[place].name]) for place in (*rule.of, rule.to))
             rule = replace(rule, table=majority(*codes))
@@ -121,6 +123,8 @@ def in_words(rule: Told) -> str:
     if rule.kind == "unique":
         return f'"{rule.to}" is unique'
     if rule.kind == "range":
+        if rule.strict:
+            return f'"{rule.to}" is {f"above {rule.low}" if rule.low else f"below {rule.high}"}'
         return f'"{rule.to}" is {f"from {rule.low} " if rule.low else ""}{f"up to {rule.high}" if rule.high else "on"}'
     if rule.kind != "sum":
         return f'"{rule.of[0]}" {"≤" if rule.kind == "order" else "<"} "{rule.to}"'
@@ -188,8 +192,9 @@ def keeps(rule: Rule, columns: Sequence[Column], rows: Mapping[int, np.ndarray],
         good[there] = ((a[there] <= b[there]) if rule.kind == "order" else (a[there] < b[there])).astype(bool)
     elif rule.kind == "range":
         low, high = (bound(columns[rule.to], end) for end in rule.ends)
-        good[there] &= True if low is None else (b[there] >= low).astype(bool)
-        good[there] &= True if high is None else (b[there] <= high).astype(bool)
+        above, below = (operator.gt, operator.lt) if rule.strict else (operator.ge, operator.le)
+        good[there] &= True if low is None else above(b[there], low).astype(bool)
+        good[there] &= True if high is None else below(b[there], high).astype(bool)
     return good
 
 

@@ -23,6 +23,7 @@ class Told:
     of, to   names: what it follows from, and what follows; a <= b has of = (a,), to = b
     scales, offset   of a sum
     low, high        of a range, as they were written, "" for none
+    strict           whether these ends are left out
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Told:
     offset: float = 0.0
     low: str = ""
     high: str = ""
+    strict: bool = False
 
 
 def looks(rules: bool | str) -> bool:
@@ -92,9 +94,8 @@ def _order(a: str, b: str, strict: bool, names: Sequence[str], part: str) -> Tol
     number = b if known == [a] else a if known == [b] else ""
     if not re.match(r"[\"']?[+-]?[.\d]", number):
         column(b if known == [a] else a, names, part)  # names the nearest one
-    if strict:
-        raise OptionError(f'"{part}" leaves out its end', "<= or >=, where a number is compared", "Write it so")
-    return Told("range", (), bare(known[0]), low=bare(a) if known == [b] else "", high=bare(b) if known == [a] else "")
+    low, high = (bare(a), "") if known == [b] else ("", bare(b))
+    return Told("range", (), bare(known[0]), low=low, high=high, strict=strict)
 
 
 def _sum(left: str, right: str, names: Sequence[str], part: str) -> Told:

@@ -20,8 +20,9 @@ from morelike.codecs._rules import Rule
 from morelike.codecs._series_draw import Piece, State, drawn, pieces, slid, unrolled
 from morelike.codecs._series_layout import Layout
 from morelike.codecs._series_next import History
+from morelike.codecs._series_reference import Reference
 from morelike.codecs._series_time import Clock, Ordered, calendar, ordered
-from morelike.codecs._series_tracks import Track, filled
+from morelike.codecs._series_tracks import Told, Track, coded
 from morelike.codecs.table import as_table
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError
@@ -239,25 +240,21 @@ class Codec:
             found.append(column.floats(rows.table[column.name]) if track.plain else None)
         return found
 
-    def codes(self, rows: Ordered) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each track its cells (N, cells) as level and as change."""
-        numbers = self.numbers(rows)
-        whole = {place: filled(one, rows.begins) for place, one in enumerate(numbers) if one is not None}
-        found = []
-        for track, own in zip(self.config.tracks, numbers, strict=True):
-            if own is None:
-                level = self.found[track.column].encode(rows.table[self.found[track.column].name])
-            else:
-                level = track.encode(own, track.level)
-            change = level
-            if own is not None and track.change is not None:
-                reference = whole[track.of]
-                assert reference is not None, "a change is from a number"
-                reference = reference if track.now else np.concatenate([[np.nan], reference[:-1]])
-                with np.errstate(all="ignore"):
-                    change = track.encode(track.relative(own, reference), track.change)
-            found.append((level, change))
+    def codes(self, rows: Ordered) -> list[list[np.ndarray]]:
+        """For each track its cells (N, cells) as told at the first step of a window, the second, and so on."""
+        found = coded(self.config.tracks, self.numbers(rows), rows.begins)
+        for place, track in enumerate(self.config.tracks):
+            if not found[place]:
+                column = self.found[track.column]
+                found[place] = [column.encode(rows.table[column.name])]
         return found
+
+    def told(self, floats: np.ndarray) -> list[list[np.ndarray]]:
+        """The same of the numbers (B, T, K) of windows, (B T, cells) each; none for categories."""
+        flat = floats.reshape(-1, floats.shape[2])
+        begins = np.arange(len(flat)) % floats.shape[1] == 0
+        return coded(self.config.tracks, [flat[:, n] if track.plain else None
+                                          for n, track in enumerate(self.config.tracks)], begins)  # fmt: skip
 
     def encode(self, stored: Tensor) -> Tensor:
         return stored.long()  # (B, T)
@@ -359,5 +356,6 @@ def tiny() -> Codec:
     near = Column("price", "number", "Float64", False, low=(-3.0, -1.0, 1.0), high=(-1.0, 1.0, 3.0), groups=(0, 1, 2),
                   style=Style(decimals=None))  # fmt: skip
     price, kind = replace(size, name="price"), Column("kind", "category", values=("cat", "dog"))
-    tracks = (Track(0, size, fine=True), Track(1, price, near, of=1), Track(2, kind))
+    changes = (Told(price), Told(near, Reference(((1, 1, 1.0),))))
+    tracks = (Track(0, (Told(size, fine=True),), True), Track(1, changes, True, late=True), Track(2, (Told(kind),)))
     return Codec(Config(found=(size, price, kind), tracks=tracks, steps=4, least=4))

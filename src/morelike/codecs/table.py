@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.codecs import _table_blemishes, _tables
+from morelike.codecs import _found, _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
 from morelike.codecs._found import natural
@@ -274,14 +274,11 @@ class Codec:
             )  # fmt: skip
         return table.with_columns(**{name: _nothing() for name in lacking})
 
-    def natural_rows(self, items: Sequence[Item], rows: np.ndarray) -> np.ndarray:
-        """Some rows (n,) of a table as they are there, objects (n, C) of the kinds that `decode` gives."""
-        table = as_table(items)[rows]
-        found = np.full((len(rows), len(self.found)), None, object)
-        for number, column in enumerate(self.found):
-            if column.name in table.columns:
-                found[:, number] = natural(column, table[column.name])
-        return found
+    def natural_rows(self, items: Sequence[Item], rows: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
+        """Some rows (n,) and columns, None for all, as they are in a table: objects (n, C) of the kinds that `decode`
+        gives."""
+        columns = self.found if places is None else [self.found[place] for place in places]
+        return _found.natural_rows(columns, as_table(items), rows)
 
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)

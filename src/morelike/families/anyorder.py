@@ -20,6 +20,7 @@ from morelike.nn.rows import cells, drawn, offsets, uniforms
 PER_WIDTH = 4  # units for each unit of width
 AT_ONCE = 1024  # rows that are drawn together
 CELLS_PER_STEP = 4096  # in training, so that what lies between the layers fits into a cache
+ROOM = 2**25  # pairs of cells of all rows that are looked at together
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Model(Family):
         super().__init__()
         self.sizes = cells(spec, "anyorder")
         self.spec, self.config = spec, config
-        self.batch = max(16, CELLS_PER_STEP // len(self.sizes))
+        self.room = max(2, ROOM // len(self.sizes) ** 2)  # rows at once, of thousands of columns
+        self.batch = min(max(16, CELLS_PER_STEP // len(self.sizes)), self.room)
         width, count = PER_WIDTH * config.width, sum(self.sizes)
         self.embed = nn.Embedding(count + 1, width, padding_idx=count)  # the last one, zero, is of what is unknown
         self.condition = Condition(spec.given, width)
@@ -132,7 +134,8 @@ class Model(Family):
     @torch.no_grad()
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact in the order of the cells; of the known ones alone, where some are unknown."""
-        return self.cell_log_probs(batch, self.in_order(batch.x)).sum(1)
+        found = [self.cell_log_probs(one, self.in_order(one.x)).sum(1) for one in batch.parts(self.room)]
+        return torch.cat(found)
 
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         x = torch.full((len(seeds), len(self.sizes)), -1, device=self.head.bias.device)

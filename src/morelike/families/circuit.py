@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Any, cast
 
 import torch
@@ -16,11 +17,12 @@ from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.rows import cells, drawn, placed, uniforms
 from morelike.nn.tables import Labels, Tables, normalised
-from morelike.nn.tree import information, spanning
+from morelike.nn.tree import depths, information, spanning
 
 PER_WIDTH, FOR_ALL = 4, 2**16  # states for each unit of width, and where no limit is set
+WIDE = 32  # width that a batch has room for
 BATCH = 512
-AT_ONCE = 2048  # rows that are drawn together
+AT_ONCE, ROOM = 2048, 2**25  # rows that are drawn together, and numbers for every cell's every state that may be held
 SEVERAL, FEW = 4, 2_000  # trees, and rows from which there is but one
 
 
@@ -64,7 +66,7 @@ class Tree(nn.Module):
         start = (1 - loose) * torch.eye(states) + loose * torch.rand(t - 1, states, states).mul(2 / states)
         self.transitions = nn.Parameter(start.log().log_softmax(2))  # (T - 1, parent's states, states)
         self.register_buffer("order", torch.arange(t))
-        self.register_buffer("parents", torch.arange(t) - 1)
+        self.register_buffer("parents", torch.arange(t).sub(1).div(2, rounding_mode="floor"))
 
     def begin(self, batches: Sequence[Batch], rows: int, x: Tensor) -> None:
         """Begin as the law of the data, on the Chow-Liu tree of the rows x (n, T)."""
@@ -73,16 +75,21 @@ class Tree(nn.Module):
         self.order.copy_(torch.tensor(order))
         self.parents.copy_(torch.tensor(parents))
 
-    def upward(self, x: Tensor) -> list[Tensor]:
-        """log p(x below and at t | z_t) for each node, in the tree's order: T times (B, K)."""
-        own = F.embedding(self.tables.places(x)[:, self.order], self.tables.flat()).unbind(1)
-        up, law = list(own), normalised(self.transitions).exp()
+    def upward(self, x: Tensor) -> Tensor:
+        """log p(x below and at t | z_t) for each node, in the tree's order: (T, B, K)."""
+        parents = self.parents.tolist()
+        levels = [len(list(some)) for _, some in groupby(depths(parents))]
+        own = F.embedding(self.tables.places(x)[:, self.order].T, self.tables.flat()).split(levels)  # (t, B, K) each
+        ways = (None, *normalised(self.transitions).exp().split(levels[1:]))
+        up, above = [own[-1]], len(parents)
         with torch.autocast(x.device.type, enabled=False):  # logarithms of a rounded sum would not be exact
-            for t in range(len(up) - 1, 0, -1):
-                parent = int(self.parents[t])
-                most = up[t].detach().amax(1, keepdim=True)
-                up[parent] = up[parent] + ((up[t] - most).exp() @ law[t - 1].T).log() + most
-        return up
+            for level in range(len(levels) - 1, 0, -1):
+                above -= levels[level]
+                most = up[-1].detach().amax(2, keepdim=True)
+                told = ((up[-1] - most).exp() @ ways[level].transpose(1, 2)).log() + most
+                place = self.parents[above : above + levels[level]] - (above - levels[level - 1])
+                up.append(own[level - 1].index_add(0, place, told))
+        return torch.cat(up[::-1])
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """log p(x | y) over known cells: (B, T), (B,) -> (B,)."""
@@ -96,16 +103,17 @@ class Tree(nn.Module):
     def downward(self, x: Tensor, y: Tensor, u: Tensor) -> Tensor:
         """All cells drawn given those that are known, causes first: (B, T), (B,), (B, 2T) -> (B, T)."""
         root, law, t = normalised(self.root)[y], normalised(self.transitions), x.shape[1]
+        parents = self.parents.tolist()
         if not bool((x >= 0).any()):  # the running sums of every transition once, not for every row
             sums = law.exp().cumsum(2)
             z = [drawn(root.exp(), u[:, 0])]
             for i in range(1, t):
-                z.append(placed(sums[i - 1][z[int(self.parents[i])]], u[:, i]))
+                z.append(placed(sums[i - 1][z[parents[i]]], u[:, i]))
         else:
             up = self.upward(x)
             z = [drawn((up[0] + root).softmax(1), u[:, 0])]
             for i in range(1, t):
-                z.append(drawn((up[i] + law[i - 1][z[int(self.parents[i])]]).softmax(1), u[:, i]))
+                z.append(drawn((up[i] + law[i - 1][z[parents[i]]]).softmax(1), u[:, i]))
         return self.tables.draw(torch.stack(z, 1)[:, self.order.argsort()], u[:, t:])
 
 
@@ -118,7 +126,6 @@ class Model(Family):
 
     exact = True
     watched = True
-    batch = BATCH
     examples = 1_000_000
 
     def __init__(self, spec: Spec, config: Config) -> None:
@@ -128,6 +135,9 @@ class Model(Family):
         states = min(PER_WIDTH * config.width, config.most or FOR_ALL)
         each = (Tree(self.sizes, self.labels.count, states, config.loose) for _ in range(config.trees))
         self.trees = cast(Sequence[Tree], nn.ModuleList(each))
+        widest = min(config.most or FOR_ALL, PER_WIDTH * max(WIDE, config.width))
+        self.room = max(16, ROOM // (len(self.sizes) * widest))  # rows at once, of thousands of columns
+        self.batch = min(BATCH, self.room)
 
     def optimizers(self) -> dict[str, Optim]:
         return {"model": Optim("em", self.config.rate, schedule="cosine", warmup=0.0)}
@@ -145,7 +155,8 @@ class Model(Family):
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact; cells of -1 are summed over."""
-        return self.each(batch.x, batch.given).logsumexp(0) - math.log(len(self.trees))
+        found = [self.each(part.x, part.given).logsumexp(0) for part in batch.parts(self.room)]
+        return torch.cat(found) - math.log(len(self.trees))
 
     def play(self, batch: Batch) -> Iterator[Move]:
         log_p = self.each(batch.x, batch.given)
@@ -163,8 +174,8 @@ class Model(Family):
         """x (B, T) where the mask is true, and drawn given that elsewhere."""
         u, y = uniforms(seeds, 2 * len(self.sizes) + 1, x.device), self.labels(given, len(x)).to(x.device)
         known = torch.where(mask, x, -1)
-        parts = zip(known.split(AT_ONCE), y.split(AT_ONCE), u.split(AT_ONCE), strict=True)
-        made = [self._filled(*part) for part in parts]
+        n = min(AT_ONCE, self.room)
+        made = [self._filled(*part) for part in zip(known.split(n), y.split(n), u.split(n), strict=True)]
         return torch.where(mask, x, torch.cat(made) if made else x)
 
     def _filled(self, x: Tensor, y: Tensor, u: Tensor) -> Tensor:

@@ -28,6 +28,11 @@ class Case:
     optimizers: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def pictures(self) -> bool:
+        """Whether items are pictures, which can be augmented; so they are where a recipe does not say."""
+        return part(self.recipe, "reading").get("codec", "image") in ("image", "auto")
+
     def figure(self, name: str) -> Figure | None:
         """A measured figure of the whole set, or of its novelty."""
         known = [*self.measured.figures, *(self.measured.novelty.figures if self.measured.novelty else ())]

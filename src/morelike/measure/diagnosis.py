@@ -131,7 +131,7 @@ def critic_too_strong(e: Case) -> Finding | None:
     fell, rose = critic[1] / critic[0], generator[1] / generator[0]
     if fell > OUTPLAYED[0] or rose < OUTPLAYED[1]:
         return None
-    ways = ["--set augment=0.5"] if not e.options.get("augment", 1) else []
+    ways = ["--set augment=0.5"] if e.pictures and not e.options.get("augment", 1) else []
     if is_number(gamma := e.options.get("gamma")):
         ways.append(f"--set gamma={4 * gamma or 1:g}")
     steps = e.options.get("critic_steps")
@@ -184,9 +184,9 @@ def memorised(e: Case) -> Finding | None:
     if not signs:
         return None
     ways = [e.longer(0.5), e.wider(0.5)]
-    if text is not None:
-        ways += [f"--set dropout={min(0.5, 0.1 + float(e.options['dropout'])):g}"] if "dropout" in e.options else []
-    else:
+    if is_number(dropout := e.options.get("dropout")):
+        ways += [f"--set dropout={min(0.5, 0.1 + dropout):g}"]
+    if e.pictures and text is None:
         ways += ["--set augment=0.6"] if not e.options.get("augment", 1) else ["--augment flip,crop=0.1"]
     return Finding(
         "memorised", "warn", "It has learned items by heart", _sentence(signs),

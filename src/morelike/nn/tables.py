@@ -63,20 +63,31 @@ class Labels:
 
 
 class Tables(nn.Module):
-    """For each of K states the law of every cell: log-probabilities (K, size) by cell.
+    """For each of K states the law of every cell, log-probabilities: `laws` holds those of all cells of one size
+    together, (cells, K, size), so that two thousand columns are a few tensors.
 
     Begins as the law of the data with noise, where `learn` has seen them, and else as an even one with noise.
     """
 
     marginal: Tensor
     rows: Tensor
+    begins: Tensor  # (T,) where the values of each cell begin in `flat`
+    order: Tensor  # (sum sizes,) which of all values, cell by cell, stands in each place of it
 
     def __init__(self, sizes: tuple[int, ...], states: int, noise: float = 0.5) -> None:
         super().__init__()
         self.sizes, self.states = sizes, states
-        self.laws = nn.ParameterList((noise * torch.randn(states, size)).log_softmax(-1) for size in sizes)
+        alike = [[t for t, one in enumerate(sizes) if one == size] for size in sorted(set(sizes))]
+        first = [noise * torch.randn(states, size) for size in sizes]
+        self.laws = nn.ParameterList(torch.stack([first[t] for t in some]).log_softmax(-1) for some in alike)
         self.register_buffer("marginal", torch.cat([torch.full((size,), 1 / size) for size in sizes]))
         self.register_buffer("rows", torch.tensor(1000.0))
+        cells = torch.tensor([t for some in alike for t in some])
+        widths, begins = torch.tensor(sizes)[cells], torch.empty(len(sizes), dtype=torch.long)
+        begins[cells] = widths.cumsum(0) - widths
+        order = torch.arange(sum(sizes)) + torch.repeat_interleave(offsets(sizes)[cells] - begins[cells], widths)
+        self.register_buffer("begins", begins, persistent=False)
+        self.register_buffer("order", order, persistent=False)
 
     @torch.no_grad()
     def learn(self, batches: Iterable[Batch], rows: int) -> None:
@@ -87,17 +98,23 @@ class Tables(nn.Module):
             counts += torch.bincount(places, minlength=len(counts))
         self.rows.fill_(rows)
         self.marginal.copy_(torch.cat([part / part.sum() for part in counts.split(self.sizes)]))
-        for law, part in zip(self.laws, self.marginal.split(self.sizes), strict=True):
+        for law, part in zip(self.laws, self._parted(self.marginal), strict=True):
             law.copy_((law + part.log()).log_softmax(-1))
 
+    def _parted(self, values: Tensor) -> list[Tensor]:
+        """Numbers for all values, cell by cell (sum sizes,), as those of each size: (cells, 1, size) each."""
+        parts = values[self.order].split([len(law) * law.shape[2] for law in self.laws])
+        return [part.view(len(law), 1, -1) for law, part in zip(self.laws, parts, strict=True)]
+
     def flat(self) -> Tensor:
-        """All laws side by side, and zeros for what is unknown: (sum sizes + 1, K)."""
-        both = torch.cat([normalised(law) for law in self.laws], 1).T
+        """All laws, those of cells of one size after those of another, and zeros for what is unknown:
+        (sum sizes + 1, K)."""
+        both = torch.cat([normalised(law).transpose(1, 2).flatten(0, 1) for law in self.laws])
         return F.pad(both, (0, 0, 0, 1))
 
     def places(self, x: Tensor) -> Tensor:
         """Where in `flat` the values of some cells are: (B, T) -> (B, T)."""
-        return torch.where(x >= 0, x + offsets(self.sizes).to(x.device), sum(self.sizes))
+        return torch.where(x >= 0, x + self.begins, sum(self.sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         """log p(x | k) for each state, over known cells: (B, T) -> (B, K)."""
@@ -105,14 +122,15 @@ class Tables(nn.Module):
 
     def prior(self, counts: Tensor) -> Tensor:
         """Zero, with the gradient of so many rows of each value (sum sizes,) that every state has seen before."""
-        parts = (counts / self.rows).split(self.sizes)
+        parts = self._parted(counts / self.rows)
         total = torch.stack([(law * part).sum() for law, part in zip(self.laws, parts, strict=True)]).sum()
         return total - total.detach()
 
     @torch.no_grad()
     def draw(self, states: Tensor, u: Tensor) -> Tensor:
         """Values of all cells given their states (B, T) or (B, 1), from numbers u (B, T) in [0, 1)."""
-        table = padded(self.flat()[:-1].T, self.sizes, NEVER).transpose(0, 1).exp().cumsum(-1)  # (T, K, size)
+        flat = self.flat()[self.order.argsort()]  # cell by cell
+        table = padded(flat.T, self.sizes, NEVER).transpose(0, 1).exp().cumsum(-1)  # (T, K, size)
         cell, step = torch.arange(len(self.sizes), device=u.device), max(1, AT_ONCE // table[:, 0].numel())
         return torch.cat(
             [placed(table[cell, k], one) for k, one in zip(states.split(step), u.split(step), strict=True)]

@@ -14,12 +14,12 @@ from morelike.core.errors import MorelikeError, OptionError, unknown
 from morelike.measure.cost import cost
 from morelike.measure.diagnosis import diagnose
 from morelike.measure.evaluate import evaluate
-from morelike.measure.figure import Measured, Verdict
+from morelike.measure.figure import Evidence, Measured, Verdict
 from morelike.measure.forecast import LIMIT, forecast_of
 from morelike.measure.record import Pictures, Report
 from morelike.measure.report import write
 from morelike.recipes import configure, module
-from morelike.reporting.evidence import Wishes, conditions, duplicates, gathered, number, wishes
+from morelike.reporting.evidence import COLUMNS, Wishes, conditions, duplicates, gathered, number, wishes
 from morelike.reporting.items import Items, Tell, held_out, other, prepared, trained_on
 from morelike.reporting.looks import KINDS, features_for
 from morelike.reporting.pictures import by_class, gallery, pairs, sheets
@@ -43,6 +43,7 @@ class Asked:
     seed      of the samples, the features and every random choice
     features  learned | random | inception | dinov2
     selftest  whether to try the measures on known damage
+    columns   of a table, that are measured at most: of more, some at random
     """
 
     against: str | None = None
@@ -50,6 +51,7 @@ class Asked:
     seed: int = 0
     features: str = "learned"
     selftest: bool = True
+    columns: int = COLUMNS
 
     def __post_init__(self) -> None:
         if self.samples is not None and self.samples < 1:
@@ -106,7 +108,7 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     real = held_out(known, asked.seed) if asked.against is None else other(run, asked.against, known, tell, asked.seed)
     wanted = wishes(run, asked.samples, train, real, asked.seed)
     made = draw(run, wanted.n, asked.seed, wanted.given, tell)
-    evidence = gathered(run, made, wanted, train, real, asked.seed)
+    evidence = gathered(run, made, wanted, train, real, asked.seed, asked.columns)
     features = features_for(run, train, known, asked, tell) if evidence.rows is None and evidence.series is None else []
     times = duplicates(known, run.recipe["data"].get("together", ()))
     measured = evaluate(
@@ -118,10 +120,17 @@ def with_data(run: Run, asked: Asked, known: Prepared, tell: Tell) -> Report:
     if len(held) > 1 and features:
         measured.forecast = forecast_of(run.path, features[0], features[0](held), seed=asked.seed)
     tell("Drawing the page", 0.0)
-    notes = [*train.notes, *real.notes]
+    notes = [*train.notes, *real.notes, *_of_columns(run, evidence)]
     shown = gallery(run.codec, evidence, asked.seed)
     beside = pairs(run.codec, evidence, measured, times)
     return Report(run.path, measured, about(run, asked, wanted.n, real.about), notes, beside, shown)
+
+
+def _of_columns(run: Run, evidence: Evidence) -> list[str]:
+    """What is to be said where not all columns of a table were measured."""
+    if evidence.rows is None or (some := len(evidence.rows.made.columns)) == (total := len(run.codec.columns)):
+        return []
+    return [f"Of {total:,} columns, {some:,} were measured, chosen at random."]
 
 
 def without_data(run: Run, asked: Asked, error: MorelikeError, tell: Tell) -> Report:

@@ -22,6 +22,7 @@ from morelike.reporting.items import MOST, Items
 from morelike.reporting.samples import in_proportion
 from morelike.run import Run
 
+COLUMNS = 200  # of a table, that are measured at most
 FEWEST, ENOUGH = 1_000, 10_000  # samples that are drawn unless the user says how many
 PAIRS = 20_000  # training pairs that a translation memory is made of
 
@@ -101,8 +102,13 @@ def asked(run: Run, whole: Whole, rows: np.ndarray) -> list[str]:
     return found
 
 
-def gathered(run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, seed: int) -> Evidence:
-    """The evidence, as the measures want it."""
+def gathered(
+    run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, seed: int, columns: int = COLUMNS
+) -> Evidence:
+    """The evidence, as the measures want it.
+
+    columns  of a table, that are measured at most
+    """
     name, documents = next(iter(run.labels), None), None
     if train.whole is not None and real.whole is not None:
         found = answered(run, made, wishes.rows, train, real) if wishes.rows is not None else None
@@ -110,20 +116,27 @@ def gathered(run: Run, made: Tensor, wishes: Wishes, train: Items, real: Items, 
     return Evidence(
         made, train.x, real.x, run.family.spec, wishes.given.get(name) if name else None, train.labels, real.labels,
         run.labels[name].config.vocabulary if name else (), train.names, torch.from_numpy(train.rows).long(),
-        tuple(range(seed, seed + len(made))), real.about, documents, rows_of(run, made, train, real),
+        tuple(range(seed, seed + len(made))), real.about, documents, rows_of(run, made, train, real, columns, seed),
         series_of(run, made, train, real),
     )  # fmt: skip
 
 
-def rows_of(run: Run, made: Tensor, train: Items, real: Items) -> Rows | None:
-    """Rows of a table as a user reads them; None where items are something else."""
+def rows_of(run: Run, made: Tensor, train: Items, real: Items, columns: int, seed: int) -> Rows | None:
+    """Rows of a table as a user reads them, of very many columns some at random; None where items are something
+    else."""
     codec = run.codec
     if codec.natural != "table":
         return None
-    cells = [codec.decode(made)]
+    total = len(codec.columns)
+    places = np.sort(np.random.default_rng(seed).permutation(total)[:columns])
+    cells, tables = [codec.decode(made)[:, places]], dict[str, Sequence[Any]]()
     for items in (train, real):  # as they are there, since encoded ones lack what the codec leaves out
-        cells.append(codec.natural_rows(table_of(run, items, train), items.rows) if len(items) else cells[0][:0])
-    return Rows(*(Sheet(codec.columns, codec.kinds, one) for one in cells))
+        source = table_name(run, items, train)
+        if len(items) and source not in tables:
+            tables[source] = open_source(source, run.reading).items
+        cells.append(codec.natural_rows(tables[source], items.rows, places.tolist()) if len(items) else cells[0][:0])
+    names, kinds = (tuple(of[place] for place in places) for of in (codec.columns, codec.kinds))
+    return Rows(*(Sheet(names, kinds, one) for one in cells))
 
 
 def series_of(run: Run, made: Tensor, train: Items, real: Items) -> Series | None:
@@ -138,8 +151,12 @@ def series_of(run: Run, made: Tensor, train: Items, real: Items) -> Series | Non
 
 def table_of(run: Run, items: Items, train: Items) -> Sequence[Any]:
     """The table that real items were read from."""
-    source = str(run.recipe["source"]) if items.about in (train.about, HELD_OUT) else items.about
-    return open_source(source, run.reading).items
+    return open_source(table_name(run, items, train), run.reading).items
+
+
+def table_name(run: Run, items: Items, train: Items) -> str:
+    """The source that real items were read from."""
+    return str(run.recipe["source"]) if items.about in (train.about, HELD_OUT) else items.about
 
 
 def duplicates(known: Prepared, groups: Sequence[Sequence[int]]) -> dict[int, int]:

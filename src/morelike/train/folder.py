@@ -18,6 +18,7 @@ from torch import Tensor
 from morelike.core.errors import RunError
 
 KEPT_STATES = 2
+LONG = 1_000_000  # letters of JSON from which it is written without line breaks, many times as fast
 BEFORE = "before"  # folder in a run of what it was before it was trained on the held-out items as well
 
 
@@ -42,8 +43,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as readable JSON, atomically."""
-    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    """Write a value as JSON, atomically; readable, unless it is so long that nobody would read it."""
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) < LONG:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode())
 
 
 def read_json(path: Path) -> Any:

@@ -71,10 +71,14 @@ class Planner:
         trial = widths[min(1, len(widths) - 1)]
         most = torch.get_num_threads()
         threads = int(fixed.get("threads") or most)
-        precision = fixed.get("precision") or self._faster_precision(trial, threads, each)
-        if fixed.get("threads") is None and most > 1:  # a second thread can cost more than it brings on a busy machine
-            threads = max((most, 1), key=lambda count: self.rate(trial, precision, count, each / 2))
-        width, rate = widths[0], self.rate(widths[0], precision, threads, each)
+        precision, rate = fixed.get("precision"), None
+        if precision is None:
+            precision, rate = self._faster_precision(trial, threads, each)
+        if rate is None or time.perf_counter() - began < self.seconds:  # or a step takes so long that one has to do
+            if fixed.get("threads") is None and most > 1:  # a second one can cost more than it brings
+                threads = max((most, 1), key=lambda count: self.rate(trial, precision, count, each / 2))
+            rate = self.rate(widths[0], precision, threads, each)
+        width = widths[0]
         for wider in widths[1:]:
             if time.perf_counter() - began > self.seconds:
                 break
@@ -85,7 +89,11 @@ class Planner:
         torch.set_num_threads(threads)
         return Choice(width, precision, threads, max(1, int(rate * left() / len(self.batch.x))), rate)
 
-    def _faster_precision(self, width: int, threads: int, seconds: float) -> str:
-        """bfloat16 where it is at least a tenth faster, since it costs some precision."""
-        plain, half = (self.rate(width, kind, threads, seconds) for kind in ("float32", "bfloat16"))
-        return "bfloat16" if half > 1.1 * plain else "float32"
+    def _faster_precision(self, width: int, threads: int, seconds: float) -> tuple[str, float]:
+        """bfloat16 where it is at least a tenth faster, since it costs some precision; and its examples per second."""
+        began = time.perf_counter()
+        plain = self.rate(width, "float32", threads, seconds)
+        if time.perf_counter() - began > self.seconds:
+            return "float32", plain
+        half = self.rate(width, "bfloat16", threads, seconds)
+        return ("bfloat16", half) if half > 1.1 * plain else ("float32", plain)

@@ -54,9 +54,12 @@ def parted(problems: Sequence[Sequence[str]]) -> tuple[list[tuple[str, str]], li
     return found
 
 
-def amount(train: int, held: int, distinct: int) -> list[Finding]:
-    """Findings about the number of items to train on and to measure with; `distinct` of all of them differ."""
-    found = []
+def amount(train: int, held: int, distinct: int, pictures: bool = False) -> list[Finding]:
+    """Findings about the number of items to train on and to measure with; `distinct` of all of them differ.
+
+    pictures  whether items are such, which can be augmented
+    """
+    found, critic = [], "A GAN's critic sees them augmented; nothing else is changed."
     if distinct == 1:
         found.append(
             Finding("identical", "stop", "All items are the same", f"{train + held:,} items, and no two differ.",
@@ -67,14 +70,16 @@ def amount(train: int, held: int, distinct: int) -> list[Finding]:
         found.append(
             Finding("too_few", "warn", f"Only {some(train, 'item', 'items')} to train on", f"Fewer than {FEW}.",
                     "The model will learn them by heart and return them, slightly changed at best.",
-                    "Collect more, a thousand if you can, and augment: --augment flip,crop=0.1.", count=train,
+                    f"Collect more, a thousand if you can{', and augment: --augment flip,crop=0.1' * pictures}.",
+                    count=train,
                     default="All of them are trained on.")
         )  # fmt: skip
     elif train < SCARCE:
         found.append(
             Finding("few", "note", f"{train:,} items are few to train on", f"Fewer than {SCARCE:,}.",
-                    "The model may learn some of them by heart.", "Augment them: --augment flip,crop=0.1.", count=train,
-                    default="A GAN's critic sees them augmented; nothing else is changed.")
+                    "The model may learn some of them by heart.",
+                    "Augment them: --augment flip,crop=0.1." if pictures else "Collect more, if you can.", count=train,
+                    default=critic if pictures else "They are trained on as they are.")
         )  # fmt: skip
     if held < FEW_HELD and distinct > 1:
         few = f"Only {some(held, 'item is', 'items are')} held out"

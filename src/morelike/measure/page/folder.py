@@ -140,7 +140,9 @@ def commands(run: Path, measured: bool) -> str:
     labels = (read_recipe(run).get("data") or {}).get("labels") or {}
     given = "".join(f" --given {shlex.quote(f'{name}={values[0]}')}" for name, values in labels.items() if values)
     folder = shlex.quote(str(run))
-    lines = [f"morelike sample {folder} -n 64{given} --out sheet.png", f"morelike explain {folder}"]
+    kinds = {path.suffix for path in (run / "samples").glob("*.*")}
+    out = " -n 64 --out sheet.png" if ".png" in kinds else " -n 64 --out new.csv" if ".csv" in kinds else ""
+    lines = [f"morelike sample {folder}{given}{out}", *([f"morelike explain {folder}"] * (".csv" not in kinds))]
     shown = "".join(f"<pre>{escape(line)}</pre>" for line in [*lines, f"morelike info {folder}"])
     return shown if measured else measuring(run) + shown
 
