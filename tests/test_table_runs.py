@@ -88,12 +88,12 @@ def test_a_net_is_trained_on_all_rows_for_the_steps_that_were_best(
 def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     for event in fit(Request(str(table), steps=20, size="8", out=out)):
-        if event.note and "Race: copula" in event.note:
+        if event.note and "Race: circuit" in event.note:
             break
     notes = [event.note for event in resume(out) if event.note and "Race:" in event.note]
     told = json.loads((out / "race.json").read_text())
     assert [one["family"] for one in told["heats"]] == list(racing.OF_FEW)
-    assert "circuit" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
+    assert "regressions" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
 
 
 def test_rows_are_drawn_with_columns_given_and_by_seed(run: Run) -> None:

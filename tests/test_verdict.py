@@ -11,7 +11,7 @@ GOOD = {"two_sample": (0.51, 0.03), "density": (0.97, 0.03), "coverage": (0.95, 
         "variety": (1.0, 0.05), "missing": (0.0, 0.02)}  # fmt: skip
 FLOORS = {"two_sample": (0.50, 0.03), "density": (0.98, 0.03), "coverage": (0.96, 0.03),
           "variety": (1.0, 0.05), "missing": (0.0, 0.02)}  # fmt: skip
-HIGHER = {"density", "coverage", "class_accuracy"}
+HIGHER = {"density", "coverage", "class_accuracy", "efficacy"}
 MANY = {"made": 1000, "held_out": 1000, "compared": 900}
 
 
@@ -56,6 +56,9 @@ def verdict(novelty: Novelty | None = None, counts: dict[str, int] | None = None
         ("poor", {"two_sample": (1.0, 0.0), "density": (0.01, 0.01), "coverage": (0.0, 0.01)}),
         ("collapsed", {"two_sample": (1.0, 0.0), "density": (0.9, 0.01), "coverage": (0.05, 0.01)}),
         ("collapsed", {"variety": (0.02, 0.01)}),
+        ("poor", {"two_sample": (0.7, 0.1), "efficacy": (0.2, 0.1)}),  # columns alone, told by too few rows
+        ("indistinguishable", {"efficacy": (0.25, 0.1)}),
+        ("indistinguishable", {"efficacy": None}),
         ("close", {"missing": (0.06, 0.02)}),
         ("indistinguishable", {"missing": (0.03, 0.02)}),
         ("indistinguishable", {"missing": None}),

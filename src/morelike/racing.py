@@ -30,7 +30,7 @@ from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
 RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest first
-OF_FEW = ("independent", "copula", "circuit")  # of few rows, which tell no more than how any two columns go together
+OF_FEW = ("independent", "circuit", "regressions")  # of few rows
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 LEAST = 1.0  # second that a trial is given where there is no time
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
@@ -226,13 +226,14 @@ def _whole(ready: Ready, won: Trial, trial: Path, clock: Clock) -> Ready:
     """For the winner, all rows, and the time that is left.
 
     What is counted has few states, which learn no rows by heart, and is trained to the end: its samples get better even
-    where its likelihood does not. What is descended takes the steps after which held-out rows were the likeliest.
+    where its likelihood does not. So is what is not watched, for the same reason. What else is descended takes the
+    steps after which held-out rows were the likeliest.
     """
     run, kept = Run.load(trial), ready.prepared
     rows = np.sort(np.concatenate([kept.kept, kept.held]))
     prepared = replace(kept, kept=rows, held=rows[:0])
     request = replace(_long(ready, won, clock, 1).request, held_out=0.0)
-    if all(one.name != "em" for one in run.family.optimizers().values()):
+    if run.family.watched and all(one.name != "em" for one in run.family.optimizers().values()):
         steps = load_tensors(trial / "best.safetensors")[1]["step"]
         request = replace(request, minutes=None, steps=steps, size=str(run.recipe["config"]["width"]))
     return replace(ready, request=request, prepared=prepared)

@@ -16,8 +16,8 @@ from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.rows import cells, offsets, uniforms
 from morelike.nn.tables import Labels
+from morelike.nn.variables import counted, paired
 
-JOINED = 4096  # values of a number's two cells up to which they are one variable
 MOST = 200  # variables: every two of them have a correlation, and each is drawn given all before it
 EDGE = 1e-12  # probabilities are kept so far from 0 and 1
 FAR = 100.0  # beyond what a normal number comes to: not infinity, whose gradient is none
@@ -61,14 +61,8 @@ class Model(Family):
     def __init__(self, spec: Spec, config: Config) -> None:
         super().__init__()
         self.spec, self.config, self.sizes = spec, config, cells(spec, "copula")
-        widths = spec.columns or (1,) * len(self.sizes)
-        self.first, self.second, at = list[int](), list[int](), 0  # cells of each variable, the second -1 where none is
-        for width in widths:
-            pair = width == 2 and self.sizes[at] * self.sizes[at + 1] <= JOINED
-            for cell in range(at, at + width, 2 if pair else 1):
-                self.first.append(cell)
-                self.second.append(cell + 1 if pair else -1)
-            at += width
+        pairs = paired(self.sizes, spec.columns)
+        self.first, self.second = ([pair[place] for pair in pairs] for place in (0, 1))  # cells of each variable
         if len(self.first) > MOST:
             raise OptionError(
                 f"The table has {len(self.first):,} columns", f"At most {MOST} for the family copula",
@@ -144,15 +138,11 @@ class Model(Family):
         return total
 
     def _counted(self, x: Tensor, t: int) -> Tensor:
-        """P(value < v) of one variable: half a row is added to each first cell, one in all to its parts."""
+        """P(value < v) of one variable."""
         one, parts = x[:, self.first[t]], self.parts[t]
         two = x[:, self.second[t]] if parts > 1 else torch.zeros_like(one)
-        there = (one >= 0) & (two >= 0)
-        counts = torch.bincount(one[there] * parts + two[there], minlength=self.values[t]).double().view(-1, parts)
-        usual = (counts.sum(0) + 0.5) / (counts.sum() + 0.5 * parts)
-        within = (counts + usual) / (counts.sum(1, keepdim=True) + 1)
-        p = (counts.sum(1, keepdim=True) + 0.5) * within
-        return torch.cat([p.new_zeros(1), (p.flatten() / p.sum()).cumsum(0)]).clamp_max(1)
+        p = counted(one, two, self.values[t], parts)
+        return torch.cat([p.new_zeros(1), (p / p.sum()).cumsum(0)]).clamp_max(1)
 
     def triangle(self) -> Tensor:
         """L with R = L L^T: rows of length 1, and a positive diagonal."""

@@ -12,8 +12,9 @@ looked through several kinds of features, the two-sample test is that in which i
                        or coverage below a tenth of real's while density is above a half of real's
     unmeasured         the two-sample test, density or coverage has no value
     poor               density or coverage below a quarter of real's, or fewer than a quarter of the samples could
-                       pass for real: two-sample interval above 87.5 in 100; or, of texts that answer others, chrF
-                       below that of a memory of the training pairs
+                       pass for real: two-sample interval above 87.5 in 100; or, of tables, predictions kept below a
+                       quarter of real's: they show columns, and not what goes together; or, of texts that answer
+                       others, chrF below that of a memory of the training pairs
     unmeasured         fewer than 50 held-out items or 50 samples: what is left of the rule would flatter
     indistinguishable  two-sample: interval reaches real's, and its upper end is at most 60 in 100, so that a
                        difference would have been noticed; the intervals of density, coverage and missing kinds
@@ -48,7 +49,8 @@ RULE = (
     "documents, and twice as many as in real ones. Collapsed: the nearest twin of a sample is ten times closer than in "
     "real items, or coverage is under a tenth of real's at good density. Poor as well: density or coverage under a "
     "quarter of real's, or the two-sample interval above 87.5 in 100, so that fewer than a quarter of the samples "
-    "could pass for real; or, of texts that answer others, chrF below that of a memory of the training pairs. "
+    "could pass for real; or, of tables, predictions kept under a quarter of real's; or, of texts that answer others, "
+    "chrF below that of a memory of the training pairs. "
     "Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample interval reaches real's and "
     "stays under 60 in 100; density, coverage and missing kinds reach real's. Close: two-sample up to 65 in 100, "
     "density and coverage at least 0.8 of real's, kinds of up to 10 in 100 items missing. Both ask for a class "
@@ -76,7 +78,7 @@ def judge(
 ) -> Verdict:  # fmt: skip
     """The verdict on figures of a whole set of samples.
 
-    figures  those without a label are read: two_sample, density, coverage, missing, variety, class_accuracy
+    figures  those without a label are read: two_sample, density, coverage, efficacy, missing, variety, class_accuracy
     floors   real against real with its interval, by name of the figure
     novelty  for its copy_rate; None where it could not be measured
     counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were
@@ -152,7 +154,7 @@ class _Found:
         return self.share("coverage", 1.0) < TINY and self.share("density", 0.0) > HALF
 
     def poor(self) -> bool:
-        few = min(self.share("density", 1.0), self.share("coverage", 1.0)) < LITTLE
+        few = min(self.share(name, 1.0) for name in ("density", "coverage", "efficacy")) < LITTLE
         return few or (self.figures["two_sample"].low or 0.0) > TOLD or self.answers(False)
 
     def answers(self, well: bool) -> bool:
