@@ -55,8 +55,3 @@ class Batch(NamedTuple):
 
     def slice(self, begin: int, end: int) -> Batch:
         return Batch(self.x[begin:end], {name: value[begin:end] for name, value in self.given.items()})
-
-    def parts(self, size: int) -> list[Batch]:
-        """The same, at most so many items at once; one part at least."""
-        n = len(self.x)
-        return [self] if n <= size else [self.slice(begin, begin + size) for begin in range(0, n, size)]

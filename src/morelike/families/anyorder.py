@@ -15,7 +15,7 @@ from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.condition import Condition
 from morelike.nn.layers import RMSNorm
-from morelike.nn.rows import cells, drawn, offsets, uniforms
+from morelike.nn.rows import cells, drawn, offsets, parts, uniforms
 
 PER_WIDTH = 4  # units for each unit of width
 AT_ONCE = 1024  # rows that are drawn together
@@ -134,7 +134,7 @@ class Model(Family):
     @torch.no_grad()
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact in the order of the cells; of the known ones alone, where some are unknown."""
-        found = [self.cell_log_probs(one, self.in_order(one.x)).sum(1) for one in batch.parts(self.room)]
+        found = [self.cell_log_probs(one, self.in_order(one.x)).sum(1) for one in parts(batch, self.room)]
         return torch.cat(found)
 
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:

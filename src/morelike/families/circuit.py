@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.rows import cells, drawn, placed, uniforms
+from morelike.nn.rows import cells, drawn, parts, placed, uniforms
 from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import depths, information, spanning
 
@@ -155,7 +155,7 @@ class Model(Family):
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact; cells of -1 are summed over."""
-        found = [self.each(part.x, part.given).logsumexp(0) for part in batch.parts(self.room)]
+        found = [self.each(part.x, part.given).logsumexp(0) for part in parts(batch, self.room)]
         return torch.cat(found) - math.log(len(self.trees))
 
     def play(self, batch: Batch) -> Iterator[Move]:

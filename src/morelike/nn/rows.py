@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from morelike.core.errors import OptionError
-from morelike.core.spec import Spec
+from morelike.core.spec import Batch, Spec
 
 TEMPERATURE = 0.2  # of relaxed one-hots: low enough to be nearly hard (Xu et al. 2019, section 4.2)
 BELOW_ONE = 1 - 2.0**-22  # so much that its product with a sum cannot be rounded up to the sum
@@ -32,6 +32,11 @@ def cells(spec: Spec, family: str) -> tuple[int, ...]:
         f"The data are {what} of shape {spec.shape}", f"The family {family} models the cells of a table's rows",
         f"Use --family {other} for such data",
     )  # fmt: skip
+
+
+def parts(batch: Batch, size: int) -> list[Batch]:
+    """The rows of a batch, at most so many at once; one part at least."""
+    return [batch.slice(at, at + size) for at in range(0, max(1, len(batch.x)), size)]
 
 
 @lru_cache(maxsize=64)
