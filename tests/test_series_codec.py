@@ -91,7 +91,7 @@ def test_a_level_that_returns_is_told_by_itself(tmp_path: Path) -> None:
     _, codec = opened(written(tmp_path / "load.csv", ["when", "load", "state"], hourly(1000)))
     load = codec.config.tracks[0]
     assert not load.late and load.told[0].reference is None
-    assert [load.index(step) for step in (0, 1, 2, 3)] == [0, 1, 2, 2] and load.ends[0] > 10
+    assert [load.index(step) for step in (0, 1, 2, 3)] == [0, 1, 1, 1] and load.ends[0] > 10
 
 
 def scales(seed: int = 0, count: int = 4_000) -> Scales:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LAGS = 2  # steps before of which numbers are looked at
+LAGS = 1  # steps before of which numbers are looked at: of two, what a net draws would be added up twice
 TERMS, SOME = 12, 20_000  # numbers in a line; rows by which it is fitted
 BETTER = 0.99  # what is left of the squares after a further term, relative to before, that is worth it
 CLOSER = 0.95  # spread, relative to that of one reference, by which a less simple one is preferred
@@ -142,12 +142,13 @@ def steady(references: Mapping[int, Reference | None], longest: int) -> bool:
     rho^longest <= `GROWTH`, rho being the spectral radius of the companion matrix (Luetkepohl 2005, eq. 2.1.8).
     """
     size, place = len(references), {track: at for at, track in enumerate(references)}
-    now, past = np.zeros((size, size)), np.zeros((size, LAGS * size))
-    for track, one in references.items():
-        for other, before, weight in one.terms if one is not None and not one.bound else ():
-            target = now if not before else past
-            target[place[track], place[other] + max(0, before - 1) * size] += weight
+    terms = [(track, *term) for track, one in references.items() if one and not one.bound for term in one.terms]
+    lags = max((before for _, _, before, _ in terms), default=1) or 1
+    now, past = np.zeros((size, size)), np.zeros((size, lags * size))
+    for track, other, before, weight in terms:
+        target = now if not before else past
+        target[place[track], place[other] + max(0, before - 1) * size] += weight
     top = np.linalg.solve(np.eye(size) - now, past)
-    companion = np.concatenate([top, np.eye(LAGS * size)[: (LAGS - 1) * size]])
+    companion = np.concatenate([top, np.eye(lags * size)[: (lags - 1) * size]])
     radius = np.abs(np.linalg.eigvals(companion)).max(initial=0.0)
     return bool(np.log(max(radius, 1e-9)) * longest <= np.log(GROWTH))

@@ -309,7 +309,9 @@ def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bo
         return (None,)
     if scales.spread(at, steps[0], 0) > CLOSER * level:
         steps[0] = None
-    return tuple(steps[:2] if steps[1] == steps[2] else steps)
+    while len(steps) > 2 and steps[-1] == steps[-2]:
+        steps.pop()
+    return tuple(steps)
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:
