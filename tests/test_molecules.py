@@ -174,7 +174,8 @@ def test_a_run_on_molecules(tmp_path: Path) -> None:
     assert run.codec.config.vocabulary == "smiles" and run.recipe["config"]["net"] == "lstm"
     assert list(morelike.load(tmp_path / "run").sample(3).array) == list(run.sample(3).array)
     assert recipes.suited("autoregressive", {"net": "gru"}, 100, run.codec) == {"net": "gru"}
-    assert "net" not in recipes.suited("autoregressive", {}, 100, text.Codec())
+    words = text.Codec().fit([Item(str(n), lambda n=n: f"A line of words, {n} of them.") for n in range(40)])
+    assert "net" not in recipes.suited("autoregressive", {}, 100, words)
 
 
 # --- figures

@@ -483,7 +483,7 @@ def gathered_rows(run: Any) -> Sheet:
 
     known = prepared(run, lambda stage, share: None)
     train, real = trained_on(known, 0), held_out(known, 0)
-    found = rows_of(run, train.x[:1], train, real)
+    found = rows_of(run, train.x[:1], train, real, 100, 0)
     assert found is not None and len(found.train) == len(train)
     return found.train
 
