@@ -33,7 +33,8 @@ RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest firs
 OF_FEW = ("independent", "circuit", "regressions")  # of few rows
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 LEAST = 1.0  # second that a trial is given where there is no time
-FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best
+FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best,
+PART = 0.2  # or within this part of what the best has gained on the worst: what grows longest is slow at first
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
 WHOLE = "whole"  # place of the winner that has seen all rows
@@ -120,7 +121,8 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
     order = sorted(standing.heats, key=lambda one: one.nats)
-    best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + NEAR]
+    near = max(NEAR, PART * (order[-1].nats - order[0].nats))
+    best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + near]
     for place, name in enumerate(best):
         if all(one.family != name for one in standing.final):
             shares, heat = len(best) - place + again, next(one for one in order if one.family == name)
