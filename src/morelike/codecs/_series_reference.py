@@ -57,7 +57,7 @@ class Scales:
 
     def before(self, track: int, steps: int) -> np.ndarray:
         """Its numbers so many steps before, (N,); those of another piece where there are too few."""
-        return self.z[track] if not steps else np.concatenate([self.z[track][:steps], self.z[track][:-steps]])
+        return earlier(self.z[track], steps)
 
     def rest(self, track: int, reference: Reference | None) -> np.ndarray:
         """What is left of a track beside its reference, (N,); NaN where it is missing or too little is known before."""
@@ -71,6 +71,11 @@ class Scales:
         rest = self.rest(track, reference)
         rest = rest[(self.within >= order) & ~np.isnan(rest)]
         return float(np.mean(np.abs(rest - np.median(rest)))) if len(rest) else np.inf
+
+
+def earlier(z: np.ndarray, steps: int) -> np.ndarray:
+    """Numbers (N,) so many rows before, (N,); the first ones, of which nothing is known before, as they are."""
+    return z if not steps else np.concatenate([z[:steps], z[:-steps]])[: len(z)]
 
 
 def chosen(scales: Scales, track: int, drawn: Sequence[int], order: int, *, lines: bool) -> Reference | None:

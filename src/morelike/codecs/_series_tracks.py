@@ -13,7 +13,7 @@ from morelike.codecs._bins import Resolution, places
 from morelike.codecs._columns import Column, nearest
 from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
-from morelike.codecs._series_reference import CLOSER, LAGS, LOOSE, SOME, Reference, Scales, chosen, steady
+from morelike.codecs._series_reference import CLOSER, LAGS, LOOSE, SOME, Reference, Scales, chosen, earlier, steady
 
 UNIT_ROOT = -2.86  # of the statistic, below which a level returns: 5 %, with a constant (Dickey & Fuller 1979)
 TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure noise
@@ -270,7 +270,7 @@ def coded(tracks: Sequence[Track], numbers: Sequence[np.ndarray | None], begins:
             z[at] = filled(track.scaled(own), begins, float(track.scaled(np.array(track.usual))))
 
     def known(track: int, before: int) -> np.ndarray:
-        return z[track] if not before else np.concatenate([z[track][:before], z[track][:-before]])[: len(begins)]
+        return earlier(z[track], before)
 
     found = list[list[np.ndarray]]()
     for track, own in zip(tracks, numbers, strict=True):
