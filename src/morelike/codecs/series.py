@@ -20,6 +20,7 @@ from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
 from morelike.codecs._series_draw import Piece, State, drawn, pieces, slid, unrolled
 from morelike.codecs._series_layout import Layout
+from morelike.codecs._series_levels import levels
 from morelike.codecs._series_next import History
 from morelike.codecs._series_reference import Reference
 from morelike.codecs._series_time import Clock, Ordered, calendar, ordered
@@ -319,7 +320,7 @@ class Codec:
         """The `Spec` of an encoded window."""
         sizes = self.sizes
         return Spec(self.shape, tokens=max(sizes), head_shape=(sum(sizes),), head=partial(Row, sizes=sizes),
-                    sizes=sizes, kinds=self.layout.kinds)  # fmt: skip
+                    sizes=sizes, kinds=self.layout.kinds, levels=levels(self.layout))  # fmt: skip
 
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with the series as a whole."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
@@ -28,6 +28,7 @@ class Spec:
     sizes       (T,) of a row of cells: how many values each takes; -1 in a cell is one that is unknown
     kinds       (T,) of such a row: cells of one kind take the same values; None where each is its own
     columns     of a table, how many cells each has; of the two of a number one is its group, the other the part of it
+    levels      of cells that tell numbers step by step, what makes the module that adds them up: (B, t) -> (B, t, K)
     """
 
     shape: tuple[int, ...]
@@ -40,6 +41,7 @@ class Spec:
     sizes: tuple[int, ...] | None = None
     kinds: tuple[int, ...] | None = None
     columns: tuple[int, ...] | None = None
+    levels: Callable[[], Any] | None = None
 
     @property
     def dims(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -25,6 +26,7 @@ NETS = ("transformer", "lstm", "gru", "rnn")
 HEAD = 32  # numbers per head of attention
 TOKENS_PER_STEP = 1024  # few: Muon learns more from two small steps than from one of twice the size
 TOKENS_WANTED = 5_000_000  # what a run of three minutes should see before a wider net pays
+BEGINNING = 8  # batches from which it is seen how the numbers of series lie
 AS_IT_COMES = Manner()
 FEW_EPOCHS, MANY_EPOCHS = 4, 20  # passes over the data from which dropout is 0.1, and from which it is 0.2
 
@@ -95,6 +97,7 @@ class Model(Family):
             )  # fmt: skip
         self.spec, self.config = spec, config
         self.places = Vocabularies(spec.sizes, spec.kinds) if spec.sizes else None
+        self.levels = spec.levels() if spec.levels else None
         self.tokens = self.places.count if self.places else spec.tokens
         self.context = spec.shape[0] - (spec.end is not None)  # tokens predicted in a row
         self.batch = max(4, TOKENS_PER_STEP // self.context)
@@ -104,6 +107,9 @@ class Model(Family):
         # without an end there is a token of its own for the beginning
         self.embed = nn.Embedding(self.tokens + (spec.end is None), design.width)
         self.prefix = Prefix(spec.given, design.width)
+        if self.levels is not None:
+            count = len(self.levels.starts)
+            self.sight = nn.Sequential(nn.Linear(count, design.width), nn.SiLU(), nn.Linear(design.width, design.width))
         self.stack, self.design = stack(design), design
         self.head = nn.Linear(design.width, self.tokens, bias=False)
         self.head.edge = True  # type: ignore[assignment]
@@ -130,6 +136,12 @@ class Model(Family):
         )
         return {"model": optim}
 
+    @torch.no_grad()
+    def begin(self, batches: Iterable[Batch], rows: int) -> None:
+        """Take in how the numbers of series lie, if these are such."""
+        if self.levels is not None:
+            self.levels.learn(one.x for one in islice(batches, BEGINNING))
+
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What is read, what is to be predicted from it, and which predictions count: (B, T) each."""
         x = batch.x.long()
@@ -154,6 +166,8 @@ class Model(Family):
         """What each prediction is made from (B, T, width), what is to be predicted, and which count (B, T)."""
         before, after, counts = self._read(batch)
         x, prefix = self.embed(before), self.prefix(batch.given, len(before))
+        if self.levels is not None:
+            x = x + self.sight(F.pad(self.levels(batch.x[:, :-1]), (0, 0, 1, 0))).to(x.dtype)
         if prefix is None:
             return self.stack(x, self._segments(before, after)), after, counts
         c, there = prefix
@@ -253,12 +267,15 @@ class Reader:
         self.cache: Cache | None = None
         self.table = model.embed.weight.detach()
         self.place = 0  # of the cell that comes next, in a row of a table
+        self.walk: Any = None  # through the numbers of a series
 
     def begin(self, tokens: Tensor) -> Tensor:
         """Read a prompt, or the newest part of it that there is room for: (B, P) -> (B, tokens)."""
         tokens = tokens[:, -self.room :] if self.slides else tokens
         self.recent, self.place = list(tokens.unbind(1)), tokens.shape[1] - 1
         x, segments, before = self.model.embed(tokens), None, 0
+        if self.model.levels is not None:
+            x = x + self._seen(tokens)
         if self.prefix is not None:
             c, there = self.prefix
             x, before = torch.cat([c, x], 1), c.shape[1]
@@ -273,6 +290,7 @@ class Reader:
 
     def step(self, token: Tensor) -> Tensor:
         """Read one more token of each sequence: (B,) -> (B, tokens); of a row of a table, one more cell."""
+        cell = token
         if (places := self.model.places) is not None:
             token = token + places.begin[self.place]
             self.place += 1
@@ -281,7 +299,18 @@ class Reader:
             if len(self.recent) > self.room:
                 return self.begin(torch.stack(self.recent[-max(1, self.room // 2) :], 1))
         assert self.cache is not None, "begin comes first"
-        return self._logits(self.stack.read(self.table.index_select(0, token), self.cache))
+        x = self.table.index_select(0, token)
+        if self.walk is not None:
+            x = x + self.model.sight(self.walk.seen(cell))
+        return self._logits(self.stack.read(x, self.cache))
+
+    def _seen(self, tokens: Tensor) -> Tensor:
+        """What the net sees of the numbers of a series after each token of a prompt: (B, P) -> (B, P, width)."""
+        places, self.walk = self.model.places, self.model.levels.walk(len(tokens))
+        cells = tokens[:, 1:]
+        cells = torch.where(cells == places.count, -1, cells - places.begin[: cells.shape[1]])
+        u = [torch.zeros_like(self.walk.start), *(self.walk.seen(one) for one in cells.unbind(1))]
+        return self.model.sight(torch.stack(u, 1))
 
     def _logits(self, h: Tensor) -> Tensor:
         """Of all tokens, or of the values of the next cell: (B, width) -> (B, tokens)."""
