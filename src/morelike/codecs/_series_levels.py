@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from morelike.codecs._series_layout import Layout
-from morelike.codecs._series_reference import LAGS
 from morelike.codecs._series_tracks import Told, Track
 from morelike.nn.levels import Cell, Levels
 
@@ -35,7 +34,7 @@ def levels(layout: Layout) -> partial[Levels] | None:
         one = made[key]
         found.append(Cell(one.number, step, one.values, one.terms, one.constant, one.bound))
     starts = [float(layout.tracks[n].scaled(np.array(layout.tracks[n].usual))) for n in plain]
-    return partial(Levels, found, starts, layout.steps, LAGS)
+    return partial(Levels, found, starts, layout.steps)
 
 
 def _cell(track: Track, told: Told, cell: int, at: dict[int, int], number: int) -> Cell:

@@ -39,100 +39,106 @@ class Levels(nn.Module):
     cells   (T,) what each says
     starts  (K,) each number before anything is said
     steps   how many the series has
-    lags    steps before to which cells refer, at most
+
+    All z that there ever are of a window, K at first and one for each cell that says something, are in one list. Of
+    each cell, `_before` and `_after` tell which of them (K,) are known before and after it, `_terms` to which it refers.
     """
 
     mean: Tensor
     whiten: Tensor
+    _known: Tensor
 
-    def __init__(self, cells: Sequence[Cell], starts: Sequence[float], steps: int, lags: int = 1) -> None:
+    def __init__(self, cells: Sequence[Cell], starts: Sequence[float], steps: int) -> None:
         super().__init__()
-        self.cells, self.starts, self.steps, self.lags = tuple(cells), tuple(starts), steps, lags
+        self.cells, self.starts = tuple(cells), tuple(starts)
+        self.until = sum(one.step < steps for one in cells)  # cells before those of the first step that come last
+        self.missing = tuple(bool(one.values.isnan().any()) for one in cells)
+        self._terms, self._before, self._after = list[list[int]](), list[int](), list[list[int]]()
+        self._settle(steps)
         self.register_buffer("mean", torch.tensor(self.starts))
         self.register_buffer("whiten", torch.eye(len(starts)))
+        self.register_buffer("_known", torch.tensor(self._after), persistent=False)  # (T, K)
         for place, one in enumerate(cells):
             self.register_buffer(f"values{place}", one.values.float(), persistent=False)
+            self.register_buffer(f"weights{place}", torch.tensor([w for *_, w in one.terms]), persistent=False)
+
+    def _settle(self, steps: int) -> None:
+        """Find for each cell what is known before and after it, and to what it refers."""
+        now = list(range(len(self.starts)))
+        past, first, at, size = [now], now, 0, len(now)
+        for one in self.cells:
+            if one.step != at:
+                first = now if at == 0 else first
+                past, at = [now, *past], one.step
+                now = first if at == steps else now
+            self._terms.append([past[min(back, len(past)) - 1][n] if back else now[n] for n, back, _ in one.terms])
+            self._before.append(now[one.number])
+            if one.number >= 0:
+                now, size = [size if n == one.number else z for n, z in enumerate(now)], size + 1
+            self._after.append(now)
 
     @torch.no_grad()
     def learn(self, windows: Iterable[Tensor]) -> None:
-        """Take m and L from the cells (B, T) of some windows, without those of the first step that come last."""
-        count = sum(one.step < self.steps for one in self.cells)
-        z = torch.cat([self.raw(one[:, :count]).flatten(0, 1) for one in windows]).double()
-        self.mean = z.mean(0).float()
-        cov = torch.cov(z.T).view(len(self.starts), -1)
-        scale = cov.diag().clamp_min(1e-30).sqrt()
-        tied = cov / scale / scale[:, None] + RIDGE * torch.eye(len(scale), dtype=cov.dtype, device=cov.device)
-        root = torch.linalg.cholesky(tied) * scale[:, None]
-        self.whiten = torch.linalg.inv(root).float()
-
-    def seen(self, z: Tensor) -> Tensor:
-        """u (.., K) of numbers z (.., K)."""
-        return ((z - self.mean) @ self.whiten.T).clamp(-FAR, FAR)
+        """Take m and L from the cells (B, T) of some windows."""
+        z = torch.cat([self.raw(one[:, : self.until]).flatten(0, 1) for one in windows]).double()
+        scale = z.std(0).clamp_min(1e-30)
+        tied = torch.cov((z / scale).T).view(len(scale), -1) + RIDGE * torch.eye(len(scale), device=z.device)
+        self.mean.copy_(z.mean(0))
+        self.whiten.copy_(torch.linalg.inv(torch.linalg.cholesky(tied) * scale[:, None]))
 
     @torch.no_grad()
     def raw(self, x: Tensor) -> Tensor:
         """z after each of the first t cells of windows, -1 for unknown ones: (B, t) -> (B, t, K)."""
         walk = Walk(self, len(x))
-        return torch.stack([walk.step(one) for one in x.unbind(1)], 1) if x.shape[1] else walk.numbers()[:, :0]
+        for one in x.unbind(1):
+            walk.read(one)
+        return torch.stack(walk.list, 1)[:, self._known[: x.shape[1]]]
 
-    def walk(self, rows: int) -> Walk:
-        """A walk through so many windows, cell by cell."""
-        return Walk(self, rows)
+    def seen(self, z: Tensor) -> Tensor:
+        """u (.., K) of numbers z (.., K)."""
+        return ((z - self.mean) @ self.whiten.T).clamp(-FAR, FAR)
 
     def forward(self, x: Tensor) -> Tensor:
         """u after each of the first t cells of windows: (B, t) -> (B, t, K)."""
         with torch.autocast(x.device.type, enabled=False):
             return self.seen(self.raw(x))
 
+    def walk(self, rows: int) -> Walk:
+        """A walk through so many windows, cell by cell."""
+        return Walk(self, rows)
+
 
 class Walk:
-    """The numbers of some windows, one cell after another."""
+    """The numbers of some windows (B,), one cell after another."""
 
     def __init__(self, levels: Levels, rows: int) -> None:
-        self.levels, self.place, self.at = levels, 0, 0
-        self.now = [levels.mean.new_full((rows,), start) for start in levels.starts]
-        self.past: list[list[Tensor]] = []  # the numbers of the steps before, the newest first
-        self.first: list[Tensor] = []
-        self.last: Tensor | None = None
-        self.start = self.numbers()
+        self.levels, self.place, self.last = levels, 0, torch.zeros(0)
+        self.list = [levels.mean.new_full((rows,), start) for start in levels.starts]
+
+    def read(self, cell: Tensor) -> None:
+        """Take in the next cell (B,); what is behind an end, -1, says nothing that counts."""
+        place, levels, own = self.place, self.levels, cell.clamp_min(0)
+        one, last = levels.cells[place], self.last
+        self.place, self.last = place + 1, own
+        if one.number < 0:
+            return
+        values = getattr(levels, f"values{place}")
+        value = values[own] if values.dim() == 1 else values[last, own]
+        if one.terms:
+            z = torch.stack([self.list[at] for at in levels._terms[place]])  # (terms, B)
+            if one.bound:
+                value = value + (z.amax(0) if one.bound > 0 else z.amin(0))
+            else:
+                value = value + one.constant + getattr(levels, f"weights{place}") @ z
+        if levels.missing[place]:
+            value = torch.where(value.isnan(), self.list[levels._before[place]], value)
+        self.list.append(value)
 
     def numbers(self) -> Tensor:
-        """z now, (B, K)."""
-        return torch.stack(self.now, 1)
-
-    def step(self, cell: Tensor) -> Tensor:
-        """z after one more cell (B,): (B, K)."""
-        one = self.levels.cells[self.place]
-        self._reach(one.step)
-        if one.number >= 0:
-            self.now[one.number] = self._told(one, cell.clamp_min(0), cell < 0)
-        self.last, self.place = cell.clamp_min(0), self.place + 1
-        return self.numbers()
+        """z after the last cell that was read, (B, K)."""
+        return torch.stack([self.list[at] for at in self.levels._after[self.place - 1]], 1)
 
     def seen(self, cell: Tensor) -> Tensor:
         """u after one more cell (B,): (B, K)."""
-        return self.levels.seen(self.step(cell))
-
-    def _reach(self, step: int) -> None:
-        """Go to another step of the series, if it is one."""
-        if step == self.at:
-            return
-        if not self.at:
-            self.first = list(self.now)
-        self.past = [list(self.now), *self.past][: self.levels.lags]
-        if step == self.levels.steps:
-            self.now = list(self.first)
-        self.at = step
-
-    def _told(self, one: Cell, cell: Tensor, unknown: Tensor) -> Tensor:
-        values, before = getattr(self.levels, f"values{self.place}"), self.now[one.number]
-        value = values[cell] if values.dim() == 1 else values[self.last, cell]
-        if one.terms:
-            parts = [self.now[n] if not back else self.past[min(back, len(self.past)) - 1][n] if self.past
-                     else self.now[n] for n, back, _ in one.terms]  # fmt: skip
-            both = torch.stack(parts)  # (terms, B)
-            if one.bound:
-                value = value + (both.amax(0) if one.bound > 0 else both.amin(0))
-            else:
-                value = value + one.constant + both.new_tensor([w for *_, w in one.terms]) @ both
-        return torch.where(unknown | value.isnan(), before, value)
+        self.read(cell)
+        return self.levels.seen(self.numbers())
