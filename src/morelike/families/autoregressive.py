@@ -309,7 +309,7 @@ class Reader:
         places, self.walk = self.model.places, self.model.levels.walk(len(tokens))
         cells = tokens[:, 1:]
         cells = torch.where(cells == places.count, -1, cells - places.begin[: cells.shape[1]])
-        u = [torch.zeros(len(tokens), len(self.model.levels.starts)).to(tokens.device), *(self.walk.seen(one) for one in cells.unbind(1))]
+        u = [self.walk.nothing(), *(self.walk.seen(one) for one in cells.unbind(1))]
         return self.model.sight(torch.stack(u, 1))
 
     def _logits(self, h: Tensor) -> Tensor:

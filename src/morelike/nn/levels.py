@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 FAR = 6.0  # standard deviations beyond which a number is no farther for the net
-RIDGE = 1e-4  # of the variance, so that numbers that follow from others are no trouble
+RIDGE = 1e-6  # of the variance, so that numbers that follow from others are no trouble
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Levels(nn.Module):
     steps   how many the series has
 
     All z that there ever are of a window, K at first and one for each cell that says something, are in one list. Of
-    each cell, `_before` and `_after` tell which of them (K,) are known before and after it, `_terms` to which it refers.
+    each cell, `_before` tells what was known of its number, `_after` which of them (K,) are known behind it, and
+    `_terms` to which it refers; `ends` are the last cells of each step.
     """
 
     mean: Tensor
@@ -51,7 +53,7 @@ class Levels(nn.Module):
     def __init__(self, cells: Sequence[Cell], starts: Sequence[float], steps: int) -> None:
         super().__init__()
         self.cells, self.starts = tuple(cells), tuple(starts)
-        self.until = sum(one.step < steps for one in cells)  # cells before those of the first step that come last
+        self.ends = [at for at, (a, b) in enumerate(pairwise([*cells, Cell(step=-1)])) if a.step not in (b.step, steps)]
         self.missing = tuple(bool(one.values.isnan().any()) for one in cells)
         self._terms, self._before, self._after = list[list[int]](), list[int](), list[list[int]]()
         self._settle(steps)
@@ -79,8 +81,8 @@ class Levels(nn.Module):
 
     @torch.no_grad()
     def learn(self, windows: Iterable[Tensor]) -> None:
-        """Take m and L from the cells (B, T) of some windows."""
-        z = torch.cat([self.raw(one[:, : self.until]).flatten(0, 1) for one in windows]).double()
+        """Take m and L from the cells (B, T) of some windows, from what is known at the end of each step."""
+        z = torch.cat([self.raw(one)[:, self.ends].flatten(0, 1) for one in windows]).double()
         scale = z.std(0).clamp_min(1e-30)
         tied = torch.cov((z / scale).T).view(len(scale), -1) + RIDGE * torch.eye(len(scale), device=z.device)
         self.mean.copy_(z.mean(0))
@@ -133,6 +135,10 @@ class Walk:
         if levels.missing[place]:
             value = torch.where(value.isnan(), self.list[levels._before[place]], value)
         self.list.append(value)
+
+    def nothing(self) -> Tensor:
+        """u before any cell is read: zeros (B, K)."""
+        return torch.stack(self.list, 1).zero_()
 
     def numbers(self) -> Tensor:
         """z after the last cell that was read, (B, K)."""

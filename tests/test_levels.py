@@ -1,0 +1,94 @@
+"""What cells of a series amount to: worked out by hand, beside what the codec draws, and in a net that sees it."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from morelike.codecs.series import Codec, Config, tiny
+from morelike.core.spec import Batch
+from morelike.data.listing import Reading
+from morelike.data.sources import open_source
+from morelike.families.autoregressive import Config as Settings
+from morelike.families.autoregressive import Model, Reader
+from morelike.nn.levels import Cell, Levels
+
+NAN = math.nan
+
+
+def test_numbers_are_added_up_as_cells_say() -> None:
+    level, change = torch.tensor([10.0, 20.0]), torch.tensor([-1.0, NAN, 2.0])
+    fine = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    cells = [
+        Cell(0, 0, level), Cell(),  # the first number, and a category
+        Cell(0, 1, change, ((0, 1, 1.0),)), Cell(1, 1, level), Cell(1, 1, fine),
+        Cell(0, 2, change, ((0, 1, 0.5), (1, 1, 2.0)), 7.0), Cell(1, 2, change, ((0, 0, 1.0), (1, 1, 1.0)), 0.0, 1),
+        Cell(1, 3, level),  # of the first step again
+    ]  # fmt: skip
+    z = Levels(cells, (0.0, 5.0), 3).raw(torch.tensor([[1, 0, 2, 0, 1, 0, 2, 0], [0, 1, 1, 1, 0, 1, 0, 1]]))
+    want = [
+        [(20, 5), (20, 5), (22, 5), (22, 10), (22, 1), (0.5 * 22 + 2 + 7 - 1, 1), (19, 21), (20, 10)],
+        [(10, 5), (10, 5), (10, 5), (10, 20), (10, 2), (10, 2), (10, 9), (10, 20)],
+    ]
+    assert torch.equal(z, torch.tensor(want, dtype=torch.float32))
+
+
+def test_numbers_are_set_apart_from_one_another() -> None:
+    torch.manual_seed(0)
+    size = 500
+    values = torch.linspace(-2, 2, 9)
+    cells = [Cell(0, 0, values), Cell(1, 0, 0.01 * values, ((0, 0, 1.0),))]
+    levels, x = Levels(cells, (0.0, 0.0), 1), torch.randint(9, (size, 2))
+    levels.learn([x[:200], x[200:]])
+    u = levels(x)[:, 1]
+    assert torch.allclose(u.mean(0), torch.zeros(2), atol=1e-4)
+    assert torch.allclose(torch.cov(u.T), torch.eye(2), atol=0.02)
+    near = torch.tensor([[4, 0], [4, 8]])  # a hundredth of the level apart
+    assert float((levels(near)[0, 1] - levels(near)[1, 1]).norm()) > 1
+
+
+@pytest.mark.parametrize("net", ["transformer", "gru"])
+def test_what_is_read_has_the_law_of_what_is_written(net: str) -> None:
+    torch.manual_seed(0)
+    codec = tiny()
+    model = Model(codec.spec("log_prob"), Settings(width=4, net=net)).eval()
+    x = torch.stack([torch.randint(size, (6,)) for size in codec.sizes], 1)
+    model.begin([Batch(x)], 6)
+    for part in model.sight.parameters():
+        part.data.add_(0.3 * torch.randn_like(part))
+    whole, laws = model.token_log_probs(Batch(x)), []
+    reader = Reader(model, {}, 6)
+    with torch.inference_mode():
+        laws.append(reader.begin(model._opened(x[:, :3])))
+        laws += [reader.step(x[:, place]) for place in range(3, x.shape[1] - 1)]
+    for place, law in enumerate(laws, 3):
+        told = law.log_softmax(-1).gather(1, x[:, place : place + 1])[:, 0]
+        assert torch.allclose(told, whole[:, place], atol=1e-4), place
+
+
+def test_numbers_seen_are_those_drawn(tmp_path: Path) -> None:
+    draw, rows = random.Random(0), ["low,high,load"]
+    low = 100.0
+    for at in range(900):
+        low *= math.exp(draw.gauss(0, 0.02))
+        load = 20 + 5 * math.sin(at / 4) + draw.gauss(0, 0.5)
+        rows.append(f"{low:.3f},{low * math.exp(abs(draw.gauss(0, 0.01))):.3f},{load:.2f}")
+    (tmp_path / "prices.csv").write_text("\n".join(rows))
+    items = open_source(tmp_path / "prices.csv", Reading("series")).items
+    codec = Codec(Config()).fit(items)
+    x = torch.from_numpy(np.concatenate(list(codec.prepare_all(items)))).long()
+    made = codec.spec("log_prob").levels
+    assert made is not None
+    levels = made()
+    z = levels.raw(x).numpy()
+    for number, track in enumerate(codec.config.tracks):
+        told = np.stack([track.scaled(one.rows[:, track.column].astype(float)) for one in codec.decode(x[:200])])
+        places = [codec.layout.where[step, number][-1] for step in range(1, codec.config.steps)]
+        seen = z[:200, places, number]
+        # where a level comes last, it is seen beforehand how it goes on, and no more
+        assert np.std(np.diff(seen) - np.diff(told[:, 1:])) < 0.5 * np.std(np.diff(told)), track
