@@ -14,8 +14,8 @@ from morelike.codecs.series import Codec, Config, tiny
 from morelike.core.spec import Batch
 from morelike.data.listing import Reading
 from morelike.data.sources import open_source
+from morelike.families.autoregressive import CellReader, Model
 from morelike.families.autoregressive import Config as Settings
-from morelike.families.autoregressive import Model, Reader
 from morelike.nn.levels import Cell, Levels
 
 NAN = math.nan
@@ -52,21 +52,22 @@ def test_numbers_are_set_apart_from_one_another() -> None:
     assert float((levels(near)[0, 1] - levels(near)[1, 1]).norm()) > 1
 
 
-@pytest.mark.parametrize("net", ["transformer", "gru"])
-def test_what_is_read_has_the_law_of_what_is_written(net: str) -> None:
+@pytest.mark.parametrize(("net", "first"), [("transformer", 0), ("transformer", 3), ("gru", 4), ("gru", 6)])
+def test_what_is_read_has_the_law_of_what_is_written(net: str, first: int) -> None:
     torch.manual_seed(0)
     codec = tiny()
     model = Model(codec.spec("log_prob"), Settings(width=4, net=net)).eval()
     x = torch.stack([torch.randint(size, (6,)) for size in codec.sizes], 1)
     model.begin([Batch(x)], 6)
-    for part in model.sight.parameters():
+    assert model.cells is not None
+    for part in model.cells.sight.parameters():
         part.data.add_(0.3 * torch.randn_like(part))
     whole, laws = model.token_log_probs(Batch(x)), []
-    reader = Reader(model, {}, 6)
+    reader = CellReader(model, {}, 6)
     with torch.inference_mode():
-        laws.append(reader.begin(model._opened(x[:, :3])))
-        laws += [reader.step(x[:, place]) for place in range(3, x.shape[1] - 1)]
-    for place, law in enumerate(laws, 3):
+        laws.append(reader.begin(x[:, :first]))
+        laws += [reader.step(x[:, place]) for place in range(first, x.shape[1] - 1)]
+    for place, law in enumerate(laws, first):
         told = law.log_softmax(-1).gather(1, x[:, place : place + 1])[:, 0]
         assert torch.allclose(told, whole[:, place], atol=1e-4), place
 

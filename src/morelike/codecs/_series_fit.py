@@ -134,7 +134,7 @@ def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
     sizes = np.array([end - begin for begin, end in rows.pieces])
     if len(rows.times) < 4 or sizes.max() < 3:
         raise DataError(f"The longest series has {sizes.max():,} rows", "At least three", "Name a longer one")
-    per_step = sum(len(track.cells) for track in config.tracks)
+    per_step = sum(track.learnt for track in config.tracks)
     if per_step * STEPS > MOST:  # very many columns: parts of groups are drawn, not learnt
         config = replace(config, tracks=tuple(one.coarse() for one in config.tracks))
         per_step = len(config.tracks)

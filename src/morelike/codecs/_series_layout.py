@@ -48,10 +48,10 @@ class Layout:
             for number, track in enumerate(self.tracks):
                 if step == 0 and (track.late or (self.gap and number == 0)):
                     continue
-                for cell, size in enumerate(track.at(step).cells):
+                for cell, size in enumerate(track.at(step).coder.sizes):
                     add(step, number, cell, size, (number, track.index(step), cell))
         for number, track in enumerate(self.tracks):
-            for cell, size in enumerate(track.told[0].cells if track.late else ()):
+            for cell, size in enumerate(track.told[0].coder.sizes if track.late else ()):
                 add(self.steps, number, cell, size, (number, 0, cell))
         return found
 
@@ -64,6 +64,12 @@ class Layout:
     def kinds(self) -> tuple[int, ...]:
         """The kind of each: cells of one kind take the same values."""
         return tuple(slot[4] for slot in self.slots)
+
+    @cached_property
+    def free(self) -> tuple[bool, ...]:
+        """Whether all values of each are equally likely, whatever comes before."""
+        tracks, steps = self.tracks, self.steps
+        return tuple(n >= 0 and cell >= tracks[n].at(step % steps).learnt for step, n, cell, *_ in self.slots)
 
     @cached_property
     def where(self) -> dict[tuple[int, int], list[int]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from morelike.codecs._series_layout import Layout
 from morelike.codecs._series_tracks import Told, Track
 from morelike.nn.levels import Cell, Levels
 
-DRAWS = 32  # from each cell, of which the mean is what it says
+DRAWS = 8  # from each cell, of which the mean is what it says
 
 
 def levels(layout: Layout) -> partial[Levels] | None:
@@ -23,37 +24,43 @@ def levels(layout: Layout) -> partial[Levels] | None:
     at = {number: place for place, number in enumerate(plain)}
     made: dict[tuple[int, int, int], Cell] = {}
     found = []
-    for step, number, cell, *_ in layout.slots:
-        if number not in at:
-            found.append(Cell(step=step))
+    for place, (step, number, cell, *_) in enumerate(layout.slots):
+        track, early = layout.tracks[number], step % layout.steps
+        if number not in at or layout.free[min(place + 1, len(layout.slots) - 1)] and not layout.free[place]:
+            found.append(Cell(step=step))  # of a number of which the next cell says all
             continue
-        track = layout.tracks[number]
-        key = number, track.index(step % layout.steps), cell
+        key = number, track.index(early), cell
         if key not in made:
-            made[key] = _cell(track, track.at(step % layout.steps), cell, at, at[number])
-        one = made[key]
-        found.append(Cell(one.number, step, one.values, one.terms, one.constant, one.bound))
+            made[key] = _cell(track, track.at(early), cell, at)
+        found.append(replace(made[key], number=at[number], step=step))
     starts = [float(layout.tracks[n].scaled(np.array(layout.tracks[n].usual))) for n in plain]
-    return partial(Levels, found, starts, layout.steps)
+    return partial(Levels, found, starts, layout.steps, layout.free)
 
 
-def _cell(track: Track, told: Told, cell: int, at: dict[int, int], number: int) -> Cell:
-    sizes = told.cells
-    if cell == 0:
-        codes = np.arange(sizes[0])[:, None]
-        values = _means(track, told, codes)
-    else:
-        codes = np.stack(np.meshgrid(np.arange(sizes[0]), np.arange(sizes[1]), indexing="ij"), -1).reshape(-1, 2)
+def _cell(track: Track, told: Told, cell: int, at: Mapping[int, int]) -> Cell:
+    """What the first cell of a number says of it, or both of its cells."""
+    sizes = told.coder.sizes
+    if cell:
+        codes = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, 2)
         values = _means(track, told, codes).reshape(sizes)
-    reference: Any = told.reference
-    if reference is None:
-        return Cell(number, 0, torch.from_numpy(values))
-    terms = tuple((at[one], before, weight) for one, before, weight in reference.terms)
-    return Cell(number, 0, torch.from_numpy(values), terms, reference.constant, reference.bound)
+    else:
+        values = np.stack([_means(track, told, codes) for codes in _parts(told)]).mean(0)
+    if told.reference is None:
+        return Cell(values=torch.from_numpy(values))
+    terms = tuple((at[one], before, weight) for one, before, weight in told.reference.terms)
+    return Cell(values=torch.from_numpy(values), terms=terms, constant=told.reference.constant,
+                bound=told.reference.bound)  # fmt: skip
+
+
+def _parts(told: Told) -> Iterator[np.ndarray]:
+    """The cells of each value of the first one with parts of it, evenly."""
+    first = np.arange(told.coder.sizes[0])
+    for share in (np.arange(DRAWS) + 0.5) / DRAWS:
+        yield np.stack([first, (share * told.parts).astype(np.int64)], 1)[:, : len(told.coder.sizes)]
 
 
 def _means(track: Track, told: Told, codes: np.ndarray) -> np.ndarray:
-    """What cells (N, 1 or 2) say in the mean, on the scale of the track, (N,)."""
+    """What cells (N, cells) say in the mean, on the scale of the track, (N,)."""
     u = np.tile((np.arange(DRAWS) + 0.5) / DRAWS, len(codes))
     whole = np.repeat(codes, DRAWS, 0)
     if told.reference is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -31,7 +32,7 @@ class Told:
 
     coder      the values, or how far they are from the reference, as cells
     reference  None for the values
-    fine       whether the second cell is learnt; or else drawn
+    fine       whether the second cell is learnt; or else free: all of its values are equally likely
     """
 
     coder: Column
@@ -39,9 +40,15 @@ class Told:
     fine: bool = False
 
     @property
-    def cells(self) -> tuple[int, ...]:
-        """Sizes of the cells that are learnt."""
-        return self.coder.sizes if self.fine or not self.coder.low else self.coder.sizes[:1]
+    def learnt(self) -> int:
+        """How many cells are learnt, the first ones."""
+        return len(self.coder.sizes) if self.fine else 1
+
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """How many parts each value of the first cell has, (V,)."""
+        ends = np.diff([*self.coder.groups, len(self.coder.low)])
+        return np.concatenate([np.ones(self.coder.sizes[0] - len(ends), np.int64), ends]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,12 @@ class Track:
         return self.told[self.index(step)]
 
     @property
-    def cells(self) -> tuple[int, ...]:
-        """Sizes of the cells that are learnt at most steps."""
-        return self.told[-1].cells
+    def learnt(self) -> int:
+        """How many cells are learnt at most steps."""
+        return self.told[-1].learnt
 
     def coarse(self) -> Track:
-        """The same with one cell at a step."""
+        """The same with one cell that is learnt at a step."""
         return replace(self, told=tuple(replace(one, fine=False) for one in self.told))
 
     def encode(self, values: np.ndarray, told: Told, reference: np.ndarray | None) -> np.ndarray:
@@ -91,18 +98,17 @@ class Track:
         if reference is not None:
             with np.errstate(all="ignore"):
                 values = self.scaled(values) - reference
-        return told.coder.encode(polars.Series(values, dtype=polars.Float64))
+        codes = told.coder.encode(polars.Series(values, dtype=polars.Float64))
+        if codes.shape[1] > 1 and not told.fine:  # as many values as the group of most parts has, in each
+            codes[:, 1] = -(-codes[:, 1] * told.coder.sizes[1] // told.parts[codes[:, 0]])
+        return codes
 
     def decode(self, codes: np.ndarray, u: np.ndarray, told: Told, reference: np.ndarray | None) -> np.ndarray:
-        """Cells (N, 1 or 2), draws (N,) and references (N,) -> float64 (N,), NaN for missing; parts that are not learnt
-        are drawn."""
+        """Cells (N, cells), draws (N,) and references (N,) -> float64 (N,), NaN for missing."""
         coder = told.coder
-        if coder.low and codes.shape[1] < len(coder.sizes):
-            ends = np.array([*coder.groups, len(coder.low)])
-            group = codes[:, 0] - coder.holes - len(coder.values)
-            parts = np.where(group >= 0, np.diff(ends)[np.maximum(group, 0)], 1)
-            place = np.floor(u * parts)
-            codes, u = np.stack([codes[:, 0], place.astype(np.int64)], 1), u * parts - place
+        if codes.shape[1] > 1 and not told.fine:
+            part = codes[:, 1] * told.parts[codes[:, 0]] // coder.sizes[1]
+            codes = np.stack([codes[:, 0], part], 1)
         found = coder.decode(codes, u).astype(np.float64)
         if reference is None:
             return found

@@ -149,6 +149,11 @@ class Codec:
         return float(self.config.steps) if self.config.least >= self.config.steps else 1.0
 
     @property
+    def learnt(self) -> int:
+        """How many cells of a window are learnt; all values of the others are equally likely."""
+        return len(self.layout.free) - sum(self.layout.free)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """How many values each cell takes, (T,)."""
         return self.layout.sizes

@@ -18,8 +18,8 @@ from morelike.core.family import Family, History, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.core.tokens import Manner, counted
 from morelike.nn.causal import Cache, Design, Stack, stack
+from morelike.nn.cells import Cells
 from morelike.nn.prefix import Prefix
-from morelike.nn.rows import Vocabularies
 from morelike.samplers.ancestral import Dice, Pen, ancestral, lawful
 
 NETS = ("transformer", "lstm", "gru", "rnn")
@@ -56,11 +56,16 @@ class Config:
     units: Count | None = None
     layout: Literal["own", "gpt2"] = "own"
 
+    @property
+    def numbers(self) -> int:
+        """How many there are for each token."""
+        return self.units or 4 * self.width
+
     def design(self, context: int) -> Design:
         """The stack of blocks that these settings mean."""
         if self.net not in NETS:
             raise unknown("net", self.net, NETS)
-        width = self.units or 4 * self.width
+        width = self.numbers
         heads = self.heads or max(1, round(width / HEAD))
         if width % heads or (width // heads % 2 and self.layout == "own"):
             raise OptionError(
@@ -96,10 +101,10 @@ class Model(Family):
                 "Use --family vae or --family gan for such data",
             )  # fmt: skip
         self.spec, self.config = spec, config
-        self.places = Vocabularies(spec.sizes, spec.kinds) if spec.sizes else None
-        self.levels = spec.levels() if spec.levels else None
-        self.tokens = self.places.count if self.places else spec.tokens
-        self.context = spec.shape[0] - (spec.end is not None)  # tokens predicted in a row
+        self.cells = Cells(spec, config.numbers) if spec.sizes else None
+        self.tokens = self.cells.count if self.cells else spec.tokens
+        # tokens predicted in a row
+        self.context = len(self.cells.asked) if self.cells else spec.shape[0] - (spec.end is not None)
         self.batch = max(4, TOKENS_PER_STEP // self.context)
         self.examples = max(1, TOKENS_WANTED // self.context)
         extra = sum(one.shape[0] if one.tokens and one.shape else 1 for one in spec.given.values())
@@ -107,16 +112,13 @@ class Model(Family):
         # without an end there is a token of its own for the beginning
         self.embed = nn.Embedding(self.tokens + (spec.end is None), design.width)
         self.prefix = Prefix(spec.given, design.width)
-        if self.levels is not None:
-            count = len(self.levels.starts)
-            self.sight = nn.Sequential(nn.Linear(count, design.width), nn.SiLU(), nn.Linear(design.width, design.width))
         self.stack, self.design = stack(design), design
         self.head = nn.Linear(design.width, self.tokens, bias=False)
         self.head.edge = True  # type: ignore[assignment]
         nn.init.normal_(self.embed.weight, std=0.1)
-        if self.places is not None:
+        if self.cells is not None:
             with torch.no_grad():
-                self.embed.weight[: self.tokens] += 0.1 * self.places.curves(design.width)
+                self.embed.weight[: self.tokens] += 0.1 * self.cells.words.curves(design.width)
         nn.init.normal_(self.head.weight, std=0.02)
         if config.tied:
             self.head.weight = self.embed.weight
@@ -139,14 +141,15 @@ class Model(Family):
     @torch.no_grad()
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         """Take in how the numbers of series lie, if these are such."""
-        if self.levels is not None:
-            self.levels.learn(one.x for one in islice(batches, BEGINNING))
+        if self.cells is not None and self.cells.levels is not None:
+            self.cells.levels.learn(one.x for one in islice(batches, BEGINNING))
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What is read, what is to be predicted from it, and which predictions count: (B, T) each."""
         x = batch.x.long()
         if self.spec.end is None:
-            seen = x if self.places is None else self.places.tokens(x)
+            seen = x if self.cells is None else self.cells.tokens(x)
+            x = x if self.cells is None else x[:, self.cells.asked]
             start = x.new_full((len(x), 1), self.tokens)
             return torch.cat([start, seen[:, :-1]], 1), x, counted(self.spec, x, x) & (x >= 0)
         return x[:, :-1], x[:, 1:], counted(self.spec, x[:, :-1], x[:, 1:])
@@ -166,8 +169,8 @@ class Model(Family):
         """What each prediction is made from (B, T, width), what is to be predicted, and which count (B, T)."""
         before, after, counts = self._read(batch)
         x, prefix = self.embed(before), self.prefix(batch.given, len(before))
-        if self.levels is not None:
-            x = x + self.sight(F.pad(self.levels(batch.x[:, :-1]), (0, 0, 1, 0))).to(x.dtype)
+        if self.cells is not None and (seen := self.cells.seen(batch.x.long())) is not None:
+            x = x + seen.to(x.dtype)
         if prefix is None:
             return self.stack(x, self._segments(before, after)), after, counts
         c, there = prefix
@@ -181,15 +184,15 @@ class Model(Family):
         """Logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
         h, after, counts = self.hidden(batch)
         logits = self.head(h)
-        return logits if self.places is None else self.places.apart(logits), after, counts
+        return logits if self.cells is None else self.cells.words.apart(logits), after, counts
 
     def surprise(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-log p of every token in nats, 0 where it does not count, and which count: (B, T) each."""
         h, after, counts = self.hidden(batch)
-        if self.places is None:
+        if self.cells is None:
             logits = self.head(h[counts]).float()  # no words for the room that is left
         else:
-            logits = self.places.apart(self.head(h))[counts].float()
+            logits = self.cells.words.apart(self.head(h))[counts].float()
         nats = F.cross_entropy(logits, after[counts], reduction="none")
         return nats.new_zeros(counts.shape).masked_scatter(counts, nats), counts
 
@@ -200,8 +203,10 @@ class Model(Family):
     @torch.no_grad()
     def token_log_probs(self, batch: Batch) -> Tensor:
         """(B, T) like `batch.x`: position i is log p(x[i] | before) in nats, 0 where nothing is predicted."""
-        found = -self.surprise(batch)[0]
-        return found if self.spec.end is None else F.pad(found, (1, 0))
+        nats = self.surprise(batch)[0]
+        if self.cells is not None:
+            return -self.cells.surprise(batch.x, nats)
+        return -nats if self.spec.end is None else F.pad(-nats, (1, 0))
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats."""
@@ -219,19 +224,19 @@ class Model(Family):
         device, rows = self.embed.weight.device, len(seeds)
         prompt = torch.zeros(1, 0, dtype=torch.long) if prompt is None else prompt.long()
         prompt = prompt.to(device).expand(rows, -1)
-        most = self.context - (prompt.shape[1] if self.spec.end is None else 0)
+        most = self.context if self.spec.end is not None else self.spec.shape[0] - prompt.shape[1]
         length = most if manner.length is None else manner.length
         if self.spec.end is None:
             length = min(length, most)
-        reader = Reader(self, given, rows)
+        reader = Reader(self, given, rows) if self.cells is None else CellReader(self, given, rows)
         pen = Pen(lawful(self.spec, manner), Dice(seeds, device), prompt, self.spec.end)
         return ancestral(lambda: reader.begin(self._opened(prompt)), reader.step, pen, length)
 
     def _opened(self, prompt: Tensor) -> Tensor:
         """The prompt behind the token that stands before every sequence."""
         first = self.tokens if self.spec.end is None else self.spec.end
-        if self.places is not None:
-            return F.pad(self.places.tokens(prompt), (1, 0), value=first)
+        if self.cells is not None:
+            return prompt
         if prompt.shape[1] and bool((prompt[:, 0] == first).all()):
             return prompt
         return F.pad(prompt, (1, 0), value=first)
@@ -266,60 +271,94 @@ class Reader:
         self.recent: list[Tensor] = []
         self.cache: Cache | None = None
         self.table = model.embed.weight.detach()
-        self.place = 0  # of the cell that comes next, in a row of a table
-        self.walk: Any = None  # through the numbers of a series
 
     def begin(self, tokens: Tensor) -> Tensor:
         """Read a prompt, or the newest part of it that there is room for: (B, P) -> (B, tokens)."""
         tokens = tokens[:, -self.room :] if self.slides else tokens
-        self.recent, self.place = list(tokens.unbind(1)), tokens.shape[1] - 1
-        x, segments, before = self.model.embed(tokens), None, 0
-        if self.model.levels is not None:
-            x = x + self._seen(tokens)
-        if self.prefix is not None:
-            c, there = self.prefix
-            x, before = torch.cat([c, x], 1), c.shape[1]
-            segments = None if bool(there.all()) else F.pad(there.long() - 1, (0, tokens.shape[1]))
-        if self.cache is None:
-            self.cache = self.stack.cache(self.rows, before + self.room)
-        self.cache.forget()
-        logits = self._logits(self.stack.read(x, self.cache, segments)[:, -1])
+        self.recent = list(tokens.unbind(1))
+        logits = self.model.head(self._opened(self.model.embed(tokens)))
         if (end := self.model.spec.end) is not None:
             logits[tokens[:, -1] == end, end] = -torch.inf  # no text is empty
         return logits
 
+    def _opened(self, x: Tensor) -> Tensor:
+        """What the stack says after the prefix and these positions, read anew: (B, P, width) -> (B, width)."""
+        segments, before, size = None, 0, x.shape[1]
+        if self.prefix is not None:
+            c, there = self.prefix
+            x, before = torch.cat([c, x], 1), c.shape[1]
+            segments = None if bool(there.all()) else F.pad(there.long() - 1, (0, size))
+        if self.cache is None:
+            self.cache = self.stack.cache(self.rows, before + self.room)
+        self.cache.forget()
+        return self.stack.read(x, self.cache, segments)[:, -1]
+
     def step(self, token: Tensor) -> Tensor:
-        """Read one more token of each sequence: (B,) -> (B, tokens); of a row of a table, one more cell."""
-        cell = token
-        if (places := self.model.places) is not None:
-            token = token + places.begin[self.place]
-            self.place += 1
+        """Read one more token of each sequence: (B,) -> (B, tokens)."""
         if self.slides:
             self.recent.append(token)
             if len(self.recent) > self.room:
                 return self.begin(torch.stack(self.recent[-max(1, self.room // 2) :], 1))
         assert self.cache is not None, "begin comes first"
-        x = self.table.index_select(0, token)
+        return self.model.head(self.stack.read(self.table.index_select(0, token), self.cache))
+
+
+class CellReader(Reader):
+    """The same for cells in fixed places. A cell that is free is not read, but the numbers that it tells are seen."""
+
+    def __init__(self, model: Model, given: Mapping[str, Tensor], rows: int) -> None:
+        super().__init__(model, given, rows)
+        assert model.cells is not None, "these are cells"
+        self.cells, self.places = model.cells, model.cells.asked.tolist()
+        self.walk = None if self.cells.levels is None else self.cells.levels.walk(rows)
+        self.at = 0  # the cell that comes next
+        self.token = torch.full((rows,), model.tokens, device=self.table.device)  # of the last one asked for
+
+    def begin(self, cells: Tensor) -> Tensor:
+        """Read the first cells of rows: (B, P) -> (B, values of the next cell)."""
+        seen = [self._seen()]
+        for cell in cells.unbind(1):
+            self._took(cell)
+            seen.append(self._seen())
+        tokens = F.pad(self.cells.tokens(cells), (1, 0), value=self.model.tokens)
+        tokens = tokens[:, :-1] if self._free() else tokens  # the last one is read with what the free cell tells
+        x = self.model.embed(tokens)
         if self.walk is not None:
-            x = x + self.model.sight(self.walk.seen(cell))
-        return self._logits(self.stack.read(x, self.cache))
+            x = x + self.model.cells.sight(torch.stack([seen[at] for at in self.places[: x.shape[1]]], 1))
+        return self._law(self._opened(x))
 
-    def _seen(self, tokens: Tensor) -> Tensor:
-        """What the net sees of the numbers of a series after each token of a prompt: (B, P) -> (B, P, width)."""
-        places, self.walk = self.model.places, self.model.levels.walk(len(tokens))
-        cells = tokens[:, 1:]
-        cells = torch.where(cells == places.count, -1, cells - places.begin[: cells.shape[1]])
-        u = [self.walk.nothing(), *(self.walk.seen(one) for one in cells.unbind(1))]
-        return self.model.sight(torch.stack(u, 1))
+    def step(self, cell: Tensor) -> Tensor:
+        """Read one more cell of each row: (B,) -> (B, values of the next cell)."""
+        self._took(cell)
+        if self._free():
+            return self._law(None)
+        assert self.cache is not None, "begin comes first"
+        x = self.table.index_select(0, self.token)
+        if self.walk is not None:
+            x = x + self.cells.sight(self._seen())
+        return self._law(self.stack.read(x, self.cache))
 
-    def _logits(self, h: Tensor) -> Tensor:
-        """Of all tokens, or of the values of the next cell: (B, width) -> (B, tokens)."""
-        if (places := self.model.places) is None:
-            return self.model.head(h)
-        if self.place >= len(places.sizes):
-            return h.new_zeros(len(h), 1)  # behind the last cell nothing is drawn
-        begin = int(places.begin[self.place])
-        return F.linear(h, self.model.head.weight[begin : begin + places.sizes[self.place]])
+    def _took(self, cell: Tensor) -> None:
+        if not self.cells.free[self.at]:
+            self.token = torch.where(cell < 0, self.cells.count, cell + self.cells.begins[self.at])
+        if self.walk is not None:
+            self.walk.read(cell)
+        self.at += 1
+
+    def _free(self) -> bool:
+        return self.at >= len(self.cells.free) or self.cells.free[self.at]
+
+    def _seen(self) -> Tensor:
+        """u of the numbers now, (B, K)."""
+        return self.walk.seen() if self.walk is not None else self.table[:0]
+
+    def _law(self, h: Tensor | None) -> Tensor:
+        """Logits of the values of the next cell (B, values); of a free one, or behind the last, all alike."""
+        size = self.cells.sizes[self.at] if self.at < len(self.cells.free) else 1
+        if self._free() or h is None:
+            return self.table.new_zeros(self.rows, size)
+        begin = self.cells.begins[self.at]
+        return F.linear(h, self.model.head.weight[begin : begin + size])
 
 
 def suited(settings: Mapping[str, Any], epochs: float) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Levels(nn.Module):
     cells   (T,) what each says
     starts  (K,) each number before anything is said
     steps   how many the series has
+    free    (T,) whether all values of each are equally likely, so that nothing of them is learnt
 
     All z that there ever are of a window, K at first and one for each cell that says something, are in one list. Of
     each cell, `_before` tells what was known of its number, `_after` which of them (K,) are known behind it, and
@@ -50,8 +51,9 @@ class Levels(nn.Module):
     whiten: Tensor
     _known: Tensor
 
-    def __init__(self, cells: Sequence[Cell], starts: Sequence[float], steps: int) -> None:
+    def __init__(self, cells: Sequence[Cell], starts: Sequence[float], steps: int, free: Sequence[bool] = ()) -> None:
         super().__init__()
+        self.free = tuple(free) or (False,) * len(cells)
         self.cells, self.starts = tuple(cells), tuple(starts)
         self.ends = [at for at, (a, b) in enumerate(pairwise([*cells, Cell(step=-1)])) if a.step not in (b.step, steps)]
         self.missing = tuple(bool(one.values.isnan().any()) for one in cells)
@@ -136,15 +138,9 @@ class Walk:
             value = torch.where(value.isnan(), self.list[levels._before[place]], value)
         self.list.append(value)
 
-    def nothing(self) -> Tensor:
-        """u before any cell is read: zeros (B, K)."""
-        return torch.stack(self.list, 1).zero_()
-
-    def numbers(self) -> Tensor:
-        """z after the last cell that was read, (B, K)."""
-        return torch.stack([self.list[at] for at in self.levels._after[self.place - 1]], 1)
-
-    def seen(self, cell: Tensor) -> Tensor:
-        """u after one more cell (B,): (B, K)."""
-        self.read(cell)
-        return self.levels.seen(self.numbers())
+    def seen(self) -> Tensor:
+        """u after all cells that were read, zeros before the first: (B, K)."""
+        if not self.place:
+            return torch.stack(self.list, 1).zero_()
+        after = self.levels._after[self.place - 1]
+        return self.levels.seen(torch.stack([self.list[at] for at in after], 1))
