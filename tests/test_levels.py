@@ -60,7 +60,7 @@ def test_what_is_read_has_the_law_of_what_is_written(net: str, first: int) -> No
     x = torch.stack([torch.randint(size, (6,)) for size in codec.sizes], 1)
     model.begin([Batch(x)], 6)
     assert model.cells is not None
-    for part in model.cells.sight.parameters():
+    for part in model.parameters():
         part.data.add_(0.3 * torch.randn_like(part))
     whole, laws = model.token_log_probs(Batch(x)), []
     reader = CellReader(model, {}, 6)

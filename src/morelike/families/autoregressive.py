@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Literal, cast
 
@@ -56,16 +56,11 @@ class Config:
     units: Count | None = None
     layout: Literal["own", "gpt2"] = "own"
 
-    @property
-    def numbers(self) -> int:
-        """How many there are for each token."""
-        return self.units or 4 * self.width
-
     def design(self, context: int) -> Design:
         """The stack of blocks that these settings mean."""
         if self.net not in NETS:
             raise unknown("net", self.net, NETS)
-        width = self.numbers
+        width = self.units or 4 * self.width
         heads = self.heads or max(1, round(width / HEAD))
         if width % heads or (width // heads % 2 and self.layout == "own"):
             raise OptionError(
@@ -101,14 +96,16 @@ class Model(Family):
                 "Use --family vae or --family gan for such data",
             )  # fmt: skip
         self.spec, self.config = spec, config
-        self.cells = Cells(spec, config.numbers) if spec.sizes else None
+        extra = sum(one.shape[0] if one.tokens and one.shape else 1 for one in spec.given.values())
+        design = config.design(spec.shape[0] + extra)
+        self.cells = Cells(spec, design) if spec.sizes else None
         self.tokens = self.cells.count if self.cells else spec.tokens
-        # tokens predicted in a row
-        self.context = len(self.cells.asked) if self.cells else spec.shape[0] - (spec.end is not None)
+        # positions read in a row, and tokens predicted
+        self.context = self.cells.groups if self.cells else spec.shape[0] - (spec.end is not None)
+        self.predicted = len(self.cells.asked) if self.cells else self.context
         self.batch = max(4, TOKENS_PER_STEP // self.context)
         self.examples = max(1, TOKENS_WANTED // self.context)
-        extra = sum(one.shape[0] if one.tokens and one.shape else 1 for one in spec.given.values())
-        design = config.design(self.context + extra)
+        design = replace(design, context=self.context + extra)
         # without an end there is a token of its own for the beginning
         self.embed = nn.Embedding(self.tokens + (spec.end is None), design.width)
         self.prefix = Prefix(spec.given, design.width)
@@ -133,7 +130,7 @@ class Model(Family):
             schedule="linear",
             warmup=0.02,
             cooldown=0.6,
-            clip=float(self.context),
+            clip=float(self.predicted),
             rest=0.4,
         )
         return {"model": optim}
@@ -148,10 +145,8 @@ class Model(Family):
         """What is read, what is to be predicted from it, and which predictions count: (B, T) each."""
         x = batch.x.long()
         if self.spec.end is None:
-            seen = x if self.cells is None else self.cells.tokens(x)
-            x = x if self.cells is None else x[:, self.cells.asked]
             start = x.new_full((len(x), 1), self.tokens)
-            return torch.cat([start, seen[:, :-1]], 1), x, counted(self.spec, x, x) & (x >= 0)
+            return torch.cat([start, x[:, :-1]], 1), x, counted(self.spec, x, x)
         return x[:, :-1], x[:, 1:], counted(self.spec, x[:, :-1], x[:, 1:])
 
     def _segments(self, before: Tensor, after: Tensor) -> Tensor | None:
@@ -168,31 +163,27 @@ class Model(Family):
     def hidden(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """What each prediction is made from (B, T, width), what is to be predicted, and which count (B, T)."""
         before, after, counts = self._read(batch)
-        x, prefix = self.embed(before), self.prefix(batch.given, len(before))
-        if self.cells is not None and (seen := self.cells.seen(batch.x.long())) is not None:
-            x = x + seen.to(x.dtype)
+        return self._stacked(self.embed(before), batch.given, self._segments(before, after)), after, counts
+
+    def _stacked(self, x: Tensor, given: Mapping[str, Tensor], segments: Tensor | None) -> Tensor:
+        """What the stack says at each position (B, T, width) behind what is given."""
+        prefix = self.prefix(given, len(x))
         if prefix is None:
-            return self.stack(x, self._segments(before, after)), after, counts
-        c, there = prefix
-        segments = None
+            return self.stack(x, segments)
+        (c, there), segments = prefix, None
         if not bool(there.all()):
             segments = F.pad(there.long() - 1, (0, x.shape[1]))  # -1 where nothing is, 0 elsewhere
-        h = self.stack(torch.cat([c.to(x.dtype), x], 1), segments)
-        return h[:, c.shape[1] :], after, counts
-
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
-        h, after, counts = self.hidden(batch)
-        logits = self.head(h)
-        return logits if self.cells is None else self.cells.words.apart(logits), after, counts
+        return self.stack(torch.cat([c.to(x.dtype), x], 1), segments)[:, c.shape[1] :]
 
     def surprise(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """-log p of every token in nats, 0 where it does not count, and which count: (B, T) each."""
+        """-log p of every token that is predicted in nats, 0 where it does not count, and which count: (B, T) each."""
+        if self.cells is not None:
+            x = batch.x.long()
+            e, seen = self.embed(self.cells.tokens(x)), self.cells.seen(x)
+            h = self._stacked(self.cells.read(e, self.embed.weight[self.tokens], seen), batch.given, None)
+            return self.cells.nats(self.cells.apart(h, e, seen), x, self.head.weight), x[:, self.cells.asked] >= 0
         h, after, counts = self.hidden(batch)
-        if self.cells is None:
-            logits = self.head(h[counts]).float()  # no words for the room that is left
-        else:
-            logits = self.cells.words.apart(self.head(h))[counts].float()
+        logits = self.head(h[counts]).float()  # no words for the room that is left
         nats = F.cross_entropy(logits, after[counts], reduction="none")
         return nats.new_zeros(counts.shape).masked_scatter(counts, nats), counts
 
@@ -304,61 +295,61 @@ class Reader:
 
 
 class CellReader(Reader):
-    """The same for cells in fixed places. A cell that is free is not read, but the numbers that it tells are seen."""
+    """The same for cells in fixed places, a group of which is read at once."""
 
     def __init__(self, model: Model, given: Mapping[str, Tensor], rows: int) -> None:
         super().__init__(model, given, rows)
         assert model.cells is not None, "these are cells"
-        self.cells, self.places = model.cells, model.cells.asked.tolist()
+        self.cells = model.cells
         self.walk = None if self.cells.levels is None else self.cells.levels.walk(rows)
-        self.at = 0  # the cell that comes next
-        self.token = torch.full((rows,), model.tokens, device=self.table.device)  # of the last one asked for
+        self.at, self.group = 0, -1  # the cell that comes next, and the group that was read last
+        self.inside = self.table[self.cells.count].expand(rows, -1)  # cells of the group so far, added up
+        self.h = self.inside
 
     def begin(self, cells: Tensor) -> Tensor:
         """Read the first cells of rows: (B, P) -> (B, values of the next cell)."""
-        seen = [self._seen()]
         for cell in cells.unbind(1):
-            self._took(cell)
-            seen.append(self._seen())
-        tokens = F.pad(self.cells.tokens(cells), (1, 0), value=self.model.tokens)
-        tokens = tokens[:, :-1] if self._free() else tokens  # the last one is read with what the free cell tells
-        x = self.model.embed(tokens)
-        if self.walk is not None:
-            x = x + self.model.cells.sight(torch.stack([seen[at] for at in self.places[: x.shape[1]]], 1))
-        return self._law(self._opened(x))
+            self._reach()
+            self._take(cell)
+        return self._law()
 
     def step(self, cell: Tensor) -> Tensor:
         """Read one more cell of each row: (B,) -> (B, values of the next cell)."""
-        self._took(cell)
-        if self._free():
-            return self._law(None)
-        assert self.cache is not None, "begin comes first"
-        x = self.table.index_select(0, self.token)
-        if self.walk is not None:
-            x = x + self.cells.sight(self._seen())
-        return self._law(self.stack.read(x, self.cache))
+        self._take(cell)
+        return self._law()
 
-    def _took(self, cell: Tensor) -> None:
-        if not self.cells.free[self.at]:
-            self.token = torch.where(cell < 0, self.cells.count, cell + self.cells.begins[self.at])
+    def _take(self, cell: Tensor) -> None:
+        if self.at in self.cells.group_of:
+            token = torch.where(cell < 0, self.cells.count, cell + self.cells.begins[self.at])
+            self.inside = self.inside + self.table.index_select(0, token)
         if self.walk is not None:
             self.walk.read(cell)
         self.at += 1
 
-    def _free(self) -> bool:
-        return self.at >= len(self.cells.free) or self.cells.free[self.at]
+    def _reach(self) -> None:
+        """Read the cells of the last group, if the next one is of another."""
+        if self.cells.group_of.get(self.at, self.group) == self.group:
+            return
+        x = self.inside if self.walk is None else self.inside + self._seen()
+        if self.cache is None:
+            self.h = self._opened(x[:, None])
+        else:
+            self.h = self.stack.read(x, self.cache)
+        self.group, self.inside = self.cells.group_of[self.at], torch.zeros_like(self.inside)
 
     def _seen(self) -> Tensor:
-        """u of the numbers now, (B, K)."""
-        return self.walk.seen() if self.walk is not None else self.table[:0]
+        """What the net sees of the numbers now, (B, width)."""
+        assert self.walk is not None and self.cells.sight is not None, "these are cells of a series"
+        return self.cells.sight(self.walk.seen())
 
-    def _law(self, h: Tensor | None) -> Tensor:
+    def _law(self) -> Tensor:
         """Logits of the values of the next cell (B, values); of a free one, or behind the last, all alike."""
-        size = self.cells.sizes[self.at] if self.at < len(self.cells.free) else 1
-        if self._free() or h is None:
-            return self.table.new_zeros(self.rows, size)
-        begin = self.cells.begins[self.at]
-        return F.linear(h, self.model.head.weight[begin : begin + size])
+        cells, at = self.cells, self.at
+        if at not in cells.group_of:
+            return self.table.new_zeros(self.rows, cells.sizes[at] if at < len(cells.sizes) else 1)
+        self._reach()
+        h = cells.inner(self.h, cells.kind_of[at], self.inside, None if self.walk is None else self._seen())
+        return F.linear(h, self.model.head.weight[cells.begins[at] : cells.begins[at] + cells.sizes[at]])
 
 
 def suited(settings: Mapping[str, Any], epochs: float) -> dict[str, Any]:
