@@ -103,8 +103,8 @@ class Model(Family):
         # positions read in a row, and tokens predicted
         self.context = self.cells.groups if self.cells else spec.shape[0] - (spec.end is not None)
         self.predicted = len(self.cells.asked) if self.cells else self.context
-        self.batch = max(4, TOKENS_PER_STEP // self.context)
-        self.examples = max(1, TOKENS_WANTED // self.context)
+        self.batch = max(4, int(TOKENS_PER_STEP / math.sqrt(self.context * self.predicted)))
+        self.examples = max(1, TOKENS_WANTED // self.predicted)
         design = replace(design, context=self.context + extra)
         # without an end there is a token of its own for the beginning
         self.embed = nn.Embedding(self.tokens + (spec.end is None), design.width)
