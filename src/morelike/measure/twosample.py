@@ -116,17 +116,18 @@ def _given(x: Tensor, squares: bool) -> Tensor:
 def _regression(train: Labelled, penalty: float) -> list[Tensor]:
     """Weights of logistic regression: mean loss + penalty/2 |w|^2 brought to its least."""
     x, y = train
-    weights = [torch.zeros(x.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)]
+    weights = [torch.zeros(x.shape[1]), torch.zeros(1)]
     optimizer = LBFGS(weights, max_iter=40, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = loss_of(_logit(weights, x), y) + penalty / 2 * weights[0].square().sum()
-        loss.backward()
-        return loss
+    def closure() -> float:
+        w, logit = weights[0], _logit(weights, x)
+        over = (logit.sigmoid() - y) / len(y)  # dL/dlogit, (n,): by hand, in a tenth of the time
+        weights[0].grad, weights[1].grad = over @ x + penalty * w, over.sum().view(1)
+        return float(loss_of(logit, y) + penalty / 2 * w.square().sum())
 
-    optimizer.step(closure)
-    return [one.detach() for one in weights]
+    with torch.no_grad():
+        optimizer.step(closure)
+    return weights
 
 
 def _net(train: Labelled, choose: Labelled, draw: torch.Generator) -> tuple[float, list[Tensor]]:
