@@ -138,13 +138,13 @@ def test_the_best_weights_are_kept_when_a_model_learns_by_heart(world: Path, tmp
     notes = [
         event.note or ""
         for event in fit(
-            Request(str(tmp_path / "few.txt"), steps=200, size="tiny", out=tmp_path / "run", held_out=0.3,
+            Request(str(tmp_path / "few.txt"), steps=80, size="tiny", out=tmp_path / "run", held_out=0.3,
                     settings=settings)
         )
     ]  # fmt: skip
     kept = next(note for note in notes if note.startswith("Kept the weights of step"))
     step = int(kept.split("step ")[1].split(":")[0].replace(",", ""))
-    assert step < 200
+    assert step < 80
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     losses = [line["held_out"] for line in lines if "held_out" in line]
     assert min(losses) < losses[-1]
