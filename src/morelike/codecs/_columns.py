@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._bins import locate
+from morelike.codecs._dates import dates, is_pattern, say_date
 from morelike.codecs._identifiers import counted, spelt
-from morelike.codecs._numerals import Style, dates, numbers, say_date
+from morelike.codecs._numerals import Style, numbers
 from morelike.core.errors import OptionError, unknown
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
@@ -132,7 +133,7 @@ class Column:
 
         if cells.dtype == polars.String:
             plain = {"Date": "%Y-%m-%d", "Time": "%H:%M:%S"}.get(self.dtype, "%Y-%m-%d %H:%M:%S%.f")
-            return dates(cells, self.pattern if "%Y" in self.pattern or "%H" in self.pattern else plain)
+            return dates(cells, self.pattern if is_pattern(self.pattern) else plain)
         if cells.dtype == polars.Time:
             day = polars.lit(datetime.date(1970, 1, 1))
             return cells.to_frame("time").select(day.dt.combine(polars.col("time"), "us")).to_series()
@@ -234,7 +235,7 @@ class Column:
             columns.append(number)
         bad = (codes[:, 0] == 0) if self.holes else np.zeros(len(codes), bool)
         made = np.empty(len(codes), object)
-        whole = "%.f" not in self.pattern
+        whole = "%." not in self.pattern
         micro = np.zeros(len(u), np.int64) if whole else (u * 1e6).astype(np.int64)
         for row, parts in enumerate(zip(*(one.tolist() for one in columns), micro.tolist(), strict=True)):
             if not bad[row]:
@@ -250,7 +251,7 @@ class Column:
         if isinstance(value, int | float) and self.written:
             return self.style.say(value)
         if isinstance(value, datetime.date | datetime.time):
-            return say_date(value, self.pattern) if "%Y" in self.pattern or "%H" in self.pattern else str(value)
+            return say_date(value, self.pattern) if is_pattern(self.pattern) else str(value)
         return str(value)
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from morelike.codecs._columns import KINDS, UNITS, Column
-from morelike.codecs._numerals import Style, date_format, dates
+from morelike.codecs._dates import date_format, dates, has_clock
+from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
 from morelike.codecs._seen import Seen, Wish, base, library, see, value_of
 from morelike.codecs._worded import category, free_text, identifier, worded
@@ -91,7 +92,7 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
         if found is None:
             return None
         pattern, dated = found
-        kind = "Time" if not dated else "Datetime" if "%H" in pattern else "Date"
+        kind = "Time" if not dated else "Datetime" if has_clock(pattern) else "Date"
         moments = dates(seen.text, pattern)
         gone = int(seen.counts[moments.is_null().to_numpy()].sum())
     elif not kind.startswith(("Date", "Time")):
