@@ -500,3 +500,21 @@ def test_real_tables_come_back(name: str, shared: Path) -> None:
             assert (locate(real, np.array(column.low)) == locate(made, np.array(column.low))).all()
         elif not column.rare:
             assert made == real, column.name
+
+
+def test_dates_stay_between_the_first_and_the_last() -> None:
+    days = [datetime.date(2010, 12, 1) + datetime.timedelta(days=i % 60) for i in range(300)]
+    found, _ = column([str(day) for day in days])
+    codes = np.stack([RNG.integers(0, size, 500) for size in found.sizes], 1)
+    made = found.decode(codes, RNG.random(500))
+    assert min(made) >= days[0] and max(made) <= datetime.date(2011, 1, 29) and len(set(made)) > 30
+
+
+def test_codes_that_are_mostly_digits_stay_codes() -> None:
+    found, _ = column([f"{'C' if i % 40 == 0 else ''}{536365 + i // 4}" for i in range(2_000)])
+    assert found.kind == "category" and sum(str(one).startswith("C") for one in found.rare) == 50
+
+
+def test_spans_of_time_in_parquet_are_left_out() -> None:
+    found, back = column([datetime.timedelta(seconds=i) for i in range(50)])
+    assert found.kind == "constant" and "not learnt" in found.said and set(back) == {None}

@@ -288,3 +288,9 @@ def test_lists_in_parquet_are_left_out(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": range(30), "tags": [["x", "y"]] * 30, "more": [{"k": 1}] * 30})
     frame.write_parquet(tmp_path / "a.parquet")
     assert open_source(tmp_path / "a.parquet").codec == "table"
+
+
+def test_rows_of_separators_alone_are_counted_and_left_out(tmp_path: Path) -> None:
+    body = rows(20, lambda i: f"{i};{i % 3},5;") + ";;\n" * 5
+    source = open_source(write(tmp_path / "a.csv", ("a;b;c\n" + body).replace("\n", "\r\n")), TABLE)
+    assert len(source.items) == 20 and any("4 more" in where for where, _ in source.problems)

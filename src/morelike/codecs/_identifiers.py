@@ -52,7 +52,7 @@ def spelt(numbers: Sequence[int], pattern: str) -> list[str]:
     n, varied = prod(map(len, alphabets)), next((i for i, one in enumerate(alphabets) if len(one) > 1), len(alphabets))
     a, made = coprime(n), list[str]()
     for k in map(int, numbers):
-        rest, letters = (a * k) % n, list[str]()
+        rest, letters = (a * (k + 1)) % n, list[str]()
         for alphabet in reversed(alphabets):
             rest, digit = divmod(rest, len(alphabet))
             letters.append(alphabet[digit])

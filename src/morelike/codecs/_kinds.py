@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from morelike.codecs._columns import KINDS, UNITS, Column
+from morelike.codecs._columns import EPOCH, KINDS, UNITS, Column
 from morelike.codecs._dates import date_format, dates, has_clock
 from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
@@ -31,8 +31,12 @@ def guess(name: str, cells: Any, wish: Wish) -> Column:
 
 
 def _guess(name: str, cells: Any, wish: Wish) -> Column:
-    if cells.dtype.is_nested() or str(cells.dtype) in ("Binary", "Object", "Duration", "Null"):
-        cells = cells.is_null().replace_strict([True, False], [None, None], return_dtype=library().String)
+    if cells.dtype.is_nested() or str(cells.dtype).startswith(("Binary", "Object", "Duration", "Null")):
+        empty = library().Series(name, [None] * len(cells), dtype=library().String)
+        what = (
+            "empty: every cell is missing" if cells.null_count() == len(cells) else f"of type {cells.dtype}, not learnt"
+        )
+        return replace(base(see(name, empty), "constant", ""), said=f"{what}; comes out empty")
     if str(cells.dtype).startswith(("Categorical", "Enum")):
         cells = cells.cast(library().String)
     if str(cells.dtype).startswith("Decimal"):
@@ -108,7 +112,8 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
     ends = [moments.min(), moments.max()]
     said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""
-    return replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0)
+    span = tuple((one - EPOCH).total_seconds() for one in ends) if kind != "Time" else ()
+    return replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0, span=span)
 
 
 def refuse(columns: Sequence[Column], name: str) -> None:

@@ -61,6 +61,11 @@ def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, 
     found = scan(data, dialect.separator, dialect.quoted)
     size = len(dialect.first)
     full = (found.ends > found.begins) | (found.cells > 1)
+    bare = full & (found.cells > 1) & _is_bare(data, found)
+    if bare.sum() > 0:
+        first, more = int(np.flatnonzero(bare)[0]), f" and {bare.sum() - 1:,} more" if bare.sum() > 1 else ""
+        problems.append((f"{printable(path.name)}, line {found.lines[first]}{more}", "all cells are empty"))
+    full &= ~bare
     right = found.cells == size
     if size > 1 and right.sum() < 0.5 * full.sum():
         raise _no_table(path, f"its rows have from {found.cells[full].min():,} to {found.cells.max():,} cells")
@@ -187,6 +192,12 @@ def scan(data: bytes, separator: str, quoted: bool) -> Lines:
     lines = np.concatenate([[1], *(np.asarray(one) + 1 for one in feeds)]).astype(np.int64)[:-1]
     blank = (stop - start == 1) & (array[np.minimum(start, max(0, len(array) - 1))] == 13) if len(array) else stop > 0
     return Lines(np.where(blank, stop, start), stop, cells, lines)
+
+
+def _is_bare(data: bytes, found: Lines) -> np.ndarray:
+    """Which rows are separators and nothing else, bool (R,)."""
+    last = np.frombuffer(data, np.uint8)[np.maximum(found.ends - 1, 0)] if data else found.ends
+    return found.ends - found.begins - (last == 13) == found.cells - 1
 
 
 def _frame(data: bytes, found: Lines, kept: np.ndarray, dialect: Dialect, names: list[str]) -> Any:
