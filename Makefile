@@ -7,6 +7,8 @@ MINUTES ?= 3
 STAMP := .venv/.installed
 # Two OpenMP threads on a busy machine wait for each other at every barrier; the tests run two processes instead.
 QUIET := OMP_NUM_THREADS=1
+# A process that has nothing left to do takes tests from the other one.
+PYTEST := $(QUIET) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help setup demo test check bench-quick clean
 
@@ -43,13 +45,13 @@ demo: setup  ## train on the built-in cats, dogs and rabbits for three minutes, 
 	printf '\nNext, your own pictures (one folder for each kind):\n  %s fit path/to/photos --minutes 5\n' $(BIN)/morelike
 
 test: setup  ## run all tests
-	$(QUIET) $(BIN)/python -m pytest -n 2
+	$(PYTEST)
 
 check: setup  ## what to run before a commit: style, types, layers, contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src/morelike/core
 	$(BIN)/mypy
-	$(QUIET) $(BIN)/python -m pytest -n 2 tests/test_layers.py tests/test_families.py tests/test_nets.py tests/test_codecs.py
+	$(PYTEST) tests/test_layers.py tests/test_families.py tests/test_nets.py tests/test_codecs.py
 
 bench-quick: setup  ## the measurements that take seconds: the built-in world, data, the yardsticks themselves
 	$(QUIET) $(BIN)/python bench/menagerie_rate.py

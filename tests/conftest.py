@@ -16,6 +16,11 @@ torch.set_num_threads(1)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are given more time than others begin first, so that no process is left alone with them."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of shared data sets beside the repository; the test is skipped where there is none."""

@@ -164,3 +164,11 @@ def test_a_run_on_baskets(tmp_path: Path) -> None:
 
 def test_cells_are_without_white_space() -> None:
     assert cells('a, b ,\n"x, y",,z\n', ",") == [["a", "b"], ["x, y", "z"]]
+
+
+def test_a_header_and_the_number_of_things_are_no_things(tmp_path: Path) -> None:
+    some = shopping(200)
+    lines = [[str(len(one)), *one, *[""] * (6 - len(one))] for one in some]
+    source = open_source(written(tmp_path / "shop.csv", [["Item(s)", *(f"Item {n}" for n in range(1, 7))], *lines]))
+    assert source.codec == "baskets" and [one.load() for one in source.items[:2]] == some[:2]
+    assert source.items[0].name == "line 2"

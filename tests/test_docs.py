@@ -188,10 +188,17 @@ def joined(commands: str) -> list[str]:
     return commands.replace("\\\n", " ").splitlines()
 
 
-def quick(command: str) -> str:
-    """The same command with two training steps of a tiny net, and a small built-in world."""
+def quick(block: Block) -> str:
+    """The same block with a tiny net, in commands also two training steps and a small built-in world."""
+    if block.kind == "python":
+        return re.sub(r"(morelike\.fit\([^()]*)\)", r'\1, size="tiny")', block.text)
+    return "\n".join(map(quick_command, joined(block.text)))
+
+
+def quick_command(command: str) -> str:
     steps = "--steps 2" if "--size" in command else "--steps 2 --size tiny"
     command = re.sub(r"--(minutes|steps) \S+", steps, command)
+    command = re.sub(r"hidden=\d+", "hidden=50", command)
     return re.sub(r"(?<!\S)menagerie(?!\S)", "menagerie:120", command)
 
 
@@ -202,7 +209,7 @@ def photos(folder: Path) -> None:
     rows = ["file,label"]
     for kind in menagerie.SPECIES:
         (folder / "photos" / kind).mkdir(parents=True)
-        for number, pixels in enumerate(menagerie.draw(menagerie.factors(16, species=kind), 28)):
+        for number, pixels in enumerate(menagerie.draw(menagerie.factors(16, species=kind), 16)):
             Image.fromarray(pixels).save(folder / "photos" / kind / f"{number}.png")
             rows.append(f"photos/{kind}/{number}.png,{kind}")
     (folder / "labels.csv").write_text("\n".join(rows))
@@ -246,11 +253,7 @@ def test_runnable_blocks_run(page: Path, tmp_path: Path) -> None:
     Translated pages have the same blocks, which another test makes sure of.
     """
     found = blocks(page)
-    steps = [
-        (one.kind, "\n".join(map(quick, joined(one.text))) if one.kind == "bash" else one.text)
-        for one in found
-        if one.mark == "runnable"
-    ]
+    steps = [(one.kind, quick(one)) for one in found if one.mark == "runnable"]
     path = package_with(found, tmp_path)
     photos(tmp_path)
     (tmp_path / "steps.json").write_text(json.dumps(steps))

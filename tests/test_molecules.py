@@ -13,11 +13,13 @@ import torch
 
 import morelike
 from morelike import recipes, run
+from morelike.chemistry.lines import are_smiles
 from morelike.chemistry.smiles import AROMATIC, Bond, Malformed, Molecule, parse
 from morelike.chemistry.valence import alternates, fault
 from morelike.codecs import _smiles, text
 from morelike.codecs._vocabulary import Characters
 from morelike.core.codec import Item
+from morelike.data.sources import open_source
 from morelike.measure.anchors import Fold
 from morelike.measure.text import molecules as measured
 
@@ -161,7 +163,7 @@ def test_other_lines_are_no_molecules(texts: list[str]) -> None:
 
 def test_molecules_are_told_though_some_are_broken() -> None:
     texts = [one for one in VALID if len(one) > 3] * 4
-    assert _smiles.are_smiles(texts) and measured.are_molecules(texts)
+    assert are_smiles(texts) and measured.are_molecules(texts)
     assert measured.are_molecules([*texts * 3, "C1CC", "c1cccc1", "C(C"])
     assert not measured.are_molecules(["C(C" if n % 10 == 0 else "C(C)C" for n in range(100)])
     assert not measured.are_molecules([])
@@ -222,3 +224,14 @@ def test_sizes_of_what_is_no_molecule_are_unknown() -> None:
 def test_unknown_pieces_are_spelt_in_bytes() -> None:
     found = _smiles.Smiles("CN", ("Cl",), True)
     assert found.decode(found.encode("CClN[é]")) == "CClN[é]" and isinstance(found, Characters)
+
+
+def test_molecules_are_told_in_tables_and_smi_files(tmp_path: Path) -> None:
+    some = [f"C{'C' * (i % 9)}(=O)Nc1ccc(O)cc1{'C' * (i % 11)}" for i in range(99)]
+    (tmp_path / "a.csv").write_text(
+        "\n".join(["name,SMILES,mass,charge", *(f"x{i},{s},{i},0" for i, s in enumerate(some))])
+    )
+    (tmp_path / "a.smi").write_text("\n".join(["smiles id", *(f"{s}\tZINC{i}" for i, s in enumerate(some))]))
+    for name in ("a.csv", "a.smi"):
+        source = open_source(tmp_path / name)
+        assert source.codec == "text" and source.items[0].load() == some[0]

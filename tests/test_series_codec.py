@@ -6,6 +6,7 @@ import csv
 import datetime
 import math
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -292,3 +293,54 @@ def test_the_tiny_codec_goes_there_and_back() -> None:
     assert stored.shape == codec.shape and (stored >= 0).all() and (stored < np.array(codec.sizes)).all()
     (values,) = codec.values(codec.decode(codec.encode(torch.from_numpy(stored)[None])))
     assert np.abs(values[:, 0] - range(4)).max() <= 1 and (values[:, 2] == 0).all()
+
+
+def test_days_and_times_of_day_are_one_time(tmp_path: Path) -> None:
+    rows = [[f"{1 + i // 48}/3/2004", f"{i % 48 // 2:02}.{i % 2 * 30:02}.00", i * 7 % 31] for i in range(480)]
+    source, codec = opened(written(tmp_path / "air.csv", ["Date", "Time", "load"], rows))
+    assert codec.config.clock.named == ("Date", "Time") and codec.config.clock.step == 1800
+    window = codec.prepare(Item("w", source.items.table[40:64].to_dicts))
+    lines = codec.joined(codec.decode(torch.from_numpy(window[None]))).splitlines()
+    assert lines[0] == "Date,Time,load" and len(lines) == 25
+    assert all(re.fullmatch(r"\d+/3/2004,\d\d\.[03]0\.00,\d+", one.strip()) for one in lines[1:])
+
+
+def test_times_of_day_alone_go_on_with_the_next_day(tmp_path: Path) -> None:
+    rows = [[f"{i % 24:02}:00", i * 7 % 31] for i in range(72)]
+    _, codec = opened(written(tmp_path / "beats.csv", ["time", "load"], rows))
+    assert codec.config.clock.time == "time" and codec.config.clock.step == 3600
+
+
+def test_series_follow_each_other_at_times_of_their_own(tmp_path: Path) -> None:
+    days = [f"{2100 + 17 * k % 40}-01-{1 + i:02}" for k in range(12) for i in range(20)]
+    rows = [[9000 + 37 * (i // 20), day, 60 + i * 7 % 31] for i, day in enumerate(days)]
+    _, codec = opened(written(tmp_path / "beds.csv", ["patient", "day", "pulse"], rows))
+    assert (codec.config.clock.time, codec.config.clock.entity) == ("day", "patient")
+
+
+def test_a_series_in_each_row_is_read_as_one(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    rows = [[f"H{i}", *(f"{math.sin(k / 5 + i) + draw.gauss(0, 0.05):.3f}" for k in range(30 - i % 3)), *[""] * (i % 3)]
+            for i in range(40)]  # fmt: skip
+    source, codec = opened(written(tmp_path / "beats.csv", ["name", *(f"V{k}" for k in range(30))], rows))
+    assert codec.config.clock.named == ("step", "series") and codec.config.steps == 30 and codec.config.least == 28
+    windows = codec.cut(source.items)
+    assert len(windows) == 40 and windows[1].load()["name"][0] == "H1"
+    assert [str(one) for one in windows[1].load()["value"]] == rows[1][1:30]
+
+
+def test_columns_beside_each_other_are_no_series_in_a_row(tmp_path: Path) -> None:
+    draw, level, rows = random.Random(0), [0.0] * 20, []
+    for _ in range(90):
+        level = [0.95 * one + draw.gauss(0, 1) for one in level]
+        rows.append([f"{one:.3f}" for one in level])
+    _, codec = opened(written(tmp_path / "channels.csv", [f"ch{k}" for k in range(20)], rows))
+    assert len(codec.columns) == 20 and not codec.config.shape.said
+
+
+def test_two_columns_name_series_together(tmp_path: Path) -> None:
+    rows = [[str(START.date() + datetime.timedelta(days=d)), shop, thing, 5 * shop + d % 7]
+            for shop in (1, 2, 3) for thing in "abc" for d in range(40)]  # fmt: skip
+    source, codec = opened(written(tmp_path / "sales.csv", ["date", "shop", "thing", "sold"], rows))
+    assert codec.config.shape.keys == ("shop", "thing") and codec.config.clock.step == 86_400
+    assert len(set(codec.rows(source.items).series.tolist())) == 9 and len(codec.rows(source.items).times) == 360

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import torch
 from morelike.codecs import table
 from morelike.codecs._bins import Resolution, locate, places
 from morelike.codecs._columns import Column
+from morelike.codecs._dates import say_date
 from morelike.codecs._identifiers import counted, pattern_of, spelt
-from morelike.codecs._numerals import Style, say_date, style_of
+from morelike.codecs._numerals import Style, style_of
 from morelike.codecs.table import Codec, Config
 from morelike.core.codec import Codec as Protocol
 from morelike.core.codec import Item
@@ -64,6 +66,25 @@ def test_very_large_numbers_are_numbers_unless_they_are_whole_and_name_the_rows(
     assert column([str(10**18 + 7 * i * i) for i in range(300)])[0].kind == "identifier"
     found, rows = column(((values - values.mean()) / values.max() * np.finfo(float).max).tolist())
     assert np.isfinite(np.array(rows)).all()
+
+
+@pytest.mark.parametrize(
+    ("cell", "pattern"),
+    [
+        ("1949-03", "%Y-%m"), ("3/9/2010 8:26", "%-d/%-m/%Y %-H:%M"), ("30-OCT-21", "%d-%^b-%y"),
+        ("18.00.00", "%H.%M.%S"), ("4:23 pm", "%-I:%M %P"), ("October 3, 2020", "%B %-d, %Y"),
+        ("2023-02-20T18:44:41+02:00", "%Y-%m-%dT%H:%M:%S+02:00"), ("2023-02-20 18:44:41.250", "%Y-%m-%d %H:%M:%S%.3f"),
+    ],
+)  # fmt: skip
+def test_dates_are_written_as_they_were(cell: str, pattern: str) -> None:
+    found, back = column([cell] * 30 + [""])
+    assert found.kind == "date" and found.pattern == pattern
+    assert found.say(back[0])[:8] == cell[:8]
+
+
+def test_identifiers_keep_the_place_of_signs() -> None:
+    found, back = column([f"10.0.{i % 7 * 31}.{i}" for i in range(200)])
+    assert found.kind == "identifier" and all(re.fullmatch(r"10\.0\.\d+\.\d+", one) for one in back)
 
 
 @pytest.mark.parametrize(
@@ -479,3 +500,21 @@ def test_real_tables_come_back(name: str, shared: Path) -> None:
             assert (locate(real, np.array(column.low)) == locate(made, np.array(column.low))).all()
         elif not column.rare:
             assert made == real, column.name
+
+
+def test_dates_stay_between_the_first_and_the_last() -> None:
+    days = [datetime.date(2010, 12, 1) + datetime.timedelta(days=i % 60) for i in range(300)]
+    found, _ = column([str(day) for day in days])
+    codes = np.stack([RNG.integers(0, size, 500) for size in found.sizes], 1)
+    made = found.decode(codes, RNG.random(500))
+    assert min(made) >= days[0] and max(made) <= datetime.date(2011, 1, 29) and len(set(made)) > 30
+
+
+def test_codes_that_are_mostly_digits_stay_codes() -> None:
+    found, _ = column([f"{'C' if i % 40 == 0 else ''}{536365 + i // 4}" for i in range(2_000)])
+    assert found.kind == "category" and sum(str(one).startswith("C") for one in found.rare) == 50
+
+
+def test_spans_of_time_in_parquet_are_left_out() -> None:
+    found, back = column([datetime.timedelta(seconds=i) for i in range(50)])
+    assert found.kind == "constant" and "not learnt" in found.said and set(back) == {None}

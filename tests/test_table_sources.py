@@ -258,3 +258,39 @@ def test_many_rows_are_prepared_at_once(tmp_path: Path) -> None:
     assert isinstance(data.x, np.memmap) and data.x.shape == (3_000, 3) and data.x.dtype == np.uint8
     assert data.names[5] == "a.csv, line 7" and len(np.unique(data.hashes)) == 231
     assert (data.x[17] == codec.prepare(source.items[17])).all()
+
+
+def test_names_in_a_table_are_no_text(tmp_path: Path) -> None:
+    rows = [f'{i},{i % 2},"Doe{i}, Mr. John Henry",{20 + i % 50},{i * 7.25}' for i in range(60)]
+    (tmp_path / "ship.csv").write_text("\n".join(["no,lived,Name,age,fare", *rows]))
+    flowers = [f"M,0.{i},0.{i + 1},{i}" for i in range(60)]
+    (tmp_path / "shells.data").write_text("\n".join(flowers))
+    films = [f"{i}::A film of the year {i}::Drama" for i in range(60)]
+    (tmp_path / "films.dat").write_text("\n".join(films))
+    said = [f'{i},{i % 5},"I came here twice with my mother and would not come again",{i}' for i in range(60)]
+    (tmp_path / "said.csv").write_text(
+        "\n".join(["no,stars,note,seen", *(f"{row[:-1]}{i}" for i, row in enumerate(said))])
+    )
+    assert [open_source(tmp_path / name).codec for name in ("ship.csv", "shells.data", "films.dat")] == ["table"] * 3
+    (first, *_) = open_source(tmp_path / "films.dat").items
+    assert list(first.load().values()) == ["0", "A film of the year 0", "Drama"]
+
+
+def test_chinese_characters_that_stand_alone_are_read(tmp_path: Path) -> None:
+    rows = [f"{i},{'男女'[i % 2]},2020年0{1 + i % 9}月11日" for i in range(40)]
+    (tmp_path / "a.csv").write_bytes("\n".join(["编号,性别,日期", *rows]).encode("gbk"))
+    assert open_source(tmp_path / "a.csv").items[0].load()["性别"] == "男"
+    (tmp_path / "b.csv").write_bytes("\n".join(["nimi,ikä", *(f"Määttä{i},{i}" for i in range(40))]).encode("cp1252"))
+    assert open_source(tmp_path / "b.csv").items[0].load()["nimi"] == "Määttä0"
+
+
+def test_lists_in_parquet_are_left_out(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": range(30), "tags": [["x", "y"]] * 30, "more": [{"k": 1}] * 30})
+    frame.write_parquet(tmp_path / "a.parquet")
+    assert open_source(tmp_path / "a.parquet").codec == "table"
+
+
+def test_rows_of_separators_alone_are_counted_and_left_out(tmp_path: Path) -> None:
+    body = rows(20, lambda i: f"{i};{i % 3},5;") + ";;\n" * 5
+    source = open_source(write(tmp_path / "a.csv", ("a;b;c\n" + body).replace("\n", "\r\n")), TABLE)
+    assert len(source.items) == 20 and any("4 more" in where for where, _ in source.problems)

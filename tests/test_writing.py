@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +23,6 @@ from morelike.data.listing import Source
 from morelike.recipes import Request
 from morelike.train.folder import load_tensors
 from morelike.writing import Wish, stream
-
-Obey = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +42,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings=settings,
     )  # fmt: skip
     return folder
-
-
-@pytest.fixture(scope="module")
-def obey(world: Path) -> Obey:
-    def run(*words: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "morelike", *words]
-        return subprocess.run(
-            command, cwd=world, env=environment, input=said, capture_output=True, text=True, timeout=120
-        )
-
-    return run
 
 
 def test_a_text_file_gets_the_family_that_suits_it(world: Path) -> None:
@@ -153,13 +138,13 @@ def test_the_best_weights_are_kept_when_a_model_learns_by_heart(world: Path, tmp
     notes = [
         event.note or ""
         for event in fit(
-            Request(str(tmp_path / "few.txt"), steps=200, size="tiny", out=tmp_path / "run", held_out=0.3,
+            Request(str(tmp_path / "few.txt"), steps=80, size="tiny", out=tmp_path / "run", held_out=0.3,
                     settings=settings)
         )
     ]  # fmt: skip
     kept = next(note for note in notes if note.startswith("Kept the weights of step"))
     step = int(kept.split("step ")[1].split(":")[0].replace(",", ""))
-    assert step < 200
+    assert step < 80
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     losses = [line["held_out"] for line in lines if "held_out" in line]
     assert min(losses) < losses[-1]
@@ -188,26 +173,29 @@ def test_options_of_pictures_are_refused_for_texts(world: Path) -> None:
         morelike.fit(world / "book.txt", family="gan", steps=2, show=False)
 
 
-def test_texts_are_printed_or_written(obey: Obey, world: Path) -> None:
-    shown = obey("sample", "book", "-n", "2")
-    assert shown.returncode == 0 and len(shown.stdout.strip().splitlines()) >= 2
-    one = obey("sample", "book", "-n", "1", "--prompt", "a ", "--length", "9", "--temperature", "0")
-    assert one.returncode == 0 and one.stdout.startswith("a ")
-    found = json.loads(obey("sample", "book", "-n", "3", "--json").stdout)
+def test_texts_are_printed_or_written(call, world: Path) -> None:
+    book, new = world / "book", world / "new.jsonl"
+    shown = call("sample", book, "-n", 2)
+    assert shown.code == 0 and len(shown.out.strip().splitlines()) >= 2
+    one = call("sample", book, "-n", 1, "--prompt", "a ", "--length", 9, "--temperature", 0)
+    assert one.code == 0 and one.out.startswith("a ")
+    found = json.loads(call("sample", book, "-n", 3, "--json").out)
     assert [text["seed"] for text in found["texts"]] == [0, 1, 2]
-    assert obey("sample", "book", "-n", "4", "--out", "new.jsonl").returncode == 0
-    assert [set(json.loads(line)) for line in (world / "new.jsonl").read_text().splitlines()] == [{"text"}] * 4
-    assert obey("sample", "book", "--out", "new.jsonl").returncode == 2  # it is there already
+    assert call("sample", book, "-n", 4, "--out", new).code == 0
+    assert [set(json.loads(line)) for line in new.read_text().splitlines()] == [{"text"}] * 4
+    assert call("sample", book, "--out", new).code == 2  # it is there already
 
 
-def test_wrong_manners_are_refused(obey: Obey) -> None:
+def test_wrong_manners_are_refused(call, world: Path) -> None:
     for words in (("--top-p", "2"), ("--length", "0"), ("--temperature", "-1"), ("--prompt", "@nowhere.txt")):
-        wrong = obey("sample", "book", *words)
-        assert wrong.returncode == 2 and "Traceback" not in wrong.stderr, words
+        wrong = call("sample", world / "book", *words)
+        assert wrong.code == 2 and "Traceback" not in wrong.err, words
 
 
-def test_chat_answers_line_by_line(obey: Obey) -> None:
-    done = obey("chat", "book", "--length", "30", said="a cat\n\nwho\n/new\n/bye\nnever read\n")
+def test_chat_answers_line_by_line(world: Path) -> None:
+    command = [sys.executable, "-m", "morelike", "chat", str(world / "book"), "--length", "30"]
+    typed, environment = "a cat\n\nwho\n/new\n/bye\nnever read\n", os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, input=typed, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.count("> ") == 5
 
 

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._bins import locate
+from morelike.codecs._dates import dates, is_pattern, say_date
 from morelike.codecs._identifiers import counted, spelt
-from morelike.codecs._numerals import Style, dates, numbers, say_date
+from morelike.codecs._numerals import Style, numbers
 from morelike.core.errors import OptionError, unknown
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
+EPOCH = datetime.datetime(1970, 1, 1)
 UNITS = ("year", "month", "day", "hour", "minute", "second")
 Value = bool | int | float | str
 
@@ -34,6 +36,7 @@ class Column:
     holes       whether cells are missing, and `hole`, how that is written
     low, high   (P,) lowest and highest number of each place, and `groups`, the first place of each coarse group
     parts       of dates, the values of year, month, day, hour, minute, second that occur; () for a part left out
+    span        of dates, the first and the last one, in seconds since 1970
     style       how its numbers are written; `pattern`: the same of dates and identifiers
     said        what was found, in a line
     stored      the type of its cells with all that belongs to it, a time zone, say, where `dtype` lacks something
@@ -52,6 +55,7 @@ class Column:
     high: tuple[float, ...] = ()
     groups: tuple[int, ...] = ()
     parts: tuple[tuple[int, ...], ...] = ()
+    span: tuple[float, ...] = ()
     style: Style = Style()
     pattern: str = ""
     said: str = ""
@@ -132,7 +136,7 @@ class Column:
 
         if cells.dtype == polars.String:
             plain = {"Date": "%Y-%m-%d", "Time": "%H:%M:%S"}.get(self.dtype, "%Y-%m-%d %H:%M:%S%.f")
-            return dates(cells, self.pattern if "%Y" in self.pattern or "%H" in self.pattern else plain)
+            return dates(cells, self.pattern if is_pattern(self.pattern) else plain)
         if cells.dtype == polars.Time:
             day = polars.lit(datetime.date(1970, 1, 1))
             return cells.to_frame("time").select(day.dt.combine(polars.col("time"), "us")).to_series()
@@ -234,12 +238,25 @@ class Column:
             columns.append(number)
         bad = (codes[:, 0] == 0) if self.holes else np.zeros(len(codes), bool)
         made = np.empty(len(codes), object)
-        whole = "%.f" not in self.pattern
+        whole = "%." not in self.pattern
         micro = np.zeros(len(u), np.int64) if whole else (u * 1e6).astype(np.int64)
         for row, parts in enumerate(zip(*(one.tolist() for one in columns), micro.tolist(), strict=True)):
             if not bad[row]:
-                made[row] = as_date(parts, self.dtype)
+                made[row] = self._within(parts)
         return made
+
+    def _within(self, parts: tuple[int, ...]) -> Any:
+        """The date of year, month … microsecond; one before or after all others in the nearest year that fits."""
+        found = as_date(parts, self.dtype)
+        if not self.span or self._fits(found):
+            return found
+        years = sorted(range(self.parts[0][0], self.parts[0][-1] + 1), key=lambda year: abs(year - parts[0]))
+        dates = [one for year in years if self._fits(one := as_date((year, *parts[1:]), self.dtype))]
+        end = EPOCH + datetime.timedelta(seconds=self.span[seconds_of(found) > self.span[1]])
+        return dates[0] if dates else end.date() if self.dtype == "Date" else end
+
+    def _fits(self, date: Any) -> bool:
+        return self.span[0] <= int(seconds_of(date)) and seconds_of(date) < self.span[1] + 1
 
     def say(self, value: Any) -> str:
         """A cell as it is written in a table of text."""
@@ -250,7 +267,7 @@ class Column:
         if isinstance(value, int | float) and self.written:
             return self.style.say(value)
         if isinstance(value, datetime.date | datetime.time):
-            return say_date(value, self.pattern) if "%Y" in self.pattern or "%H" in self.pattern else str(value)
+            return say_date(value, self.pattern) if is_pattern(self.pattern) else str(value)
         return str(value)
 
 
@@ -287,6 +304,13 @@ def as_date(parts: Sequence[int], dtype: str) -> datetime.date | datetime.time:
         return datetime.time(hour, minute, second, micro)
     date = datetime.date(year, month, min(day, last))
     return date if dtype == "Date" else datetime.datetime(date.year, date.month, date.day, hour, minute, second, micro)
+
+
+def seconds_of(date: datetime.date) -> float:
+    """Seconds since 1970."""
+    if not isinstance(date, datetime.datetime):
+        return float((date - EPOCH.date()).days * 86_400)
+    return (date.replace(tzinfo=None) - EPOCH).total_seconds()
 
 
 def filled(count: int, value: Any) -> np.ndarray:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from math import gcd, prod
 
-import numpy as np
-
 CLASSES = {"%d": "0123456789", "%u": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "%l": "abcdefghijklmnopqrstuvwxyz",
            "%x": "0123456789abcdef", "%X": "0123456789ABCDEF"}  # fmt: skip
+_ALNUM = re.compile(r"[^\W_]")
 
 
 def pattern_of(values: Sequence[str]) -> str:
-    """What stands at each place of identifiers of the usual length: %d a digit, %u %l a letter, %x %X a digit of base
-    16, =c always c."""
-    lengths = np.array([len(one) for one in values])
-    usual = int(np.bincount(lengths).argmax())
+    """What stands at each place of identifiers that have signs where most have them: %d a digit, %u %l a letter,
+    %x %X a digit of base 16, =c always c."""
+    shapes = [_ALNUM.sub("a", one) for one in values]
+    usual = Counter(shapes).most_common(1)[0][0]
+    alike = [one for one, shape in zip(values, shapes, strict=True) if shape == usual]
     found = []
-    for place in range(min(usual, 200)):
-        here = {one[place] for one in values if len(one) == usual}
+    for place in range(min(len(usual), 200)):
+        here = {one[place] for one in alike}
         if len(here) == 1:
             found.append("=" + here.pop())
         elif all(char in "0123456789" for char in here):
@@ -50,7 +52,7 @@ def spelt(numbers: Sequence[int], pattern: str) -> list[str]:
     n, varied = prod(map(len, alphabets)), next((i for i, one in enumerate(alphabets) if len(one) > 1), len(alphabets))
     a, made = coprime(n), list[str]()
     for k in map(int, numbers):
-        rest, letters = (a * k) % n, list[str]()
+        rest, letters = (a * (k + 1)) % n, list[str]()
         for alphabet in reversed(alphabets):
             rest, digit = divmod(rest, len(alphabet))
             letters.append(alphabet[digit])

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from morelike.codecs._columns import KINDS, UNITS, Column
-from morelike.codecs._numerals import Style, date_format, dates
+from morelike.codecs._columns import EPOCH, KINDS, UNITS, Column
+from morelike.codecs._dates import date_format, dates, has_clock
+from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
 from morelike.codecs._seen import Seen, Wish, base, library, see, value_of
 from morelike.codecs._worded import category, free_text, identifier, worded
@@ -30,8 +31,12 @@ def guess(name: str, cells: Any, wish: Wish) -> Column:
 
 
 def _guess(name: str, cells: Any, wish: Wish) -> Column:
-    if cells.dtype.is_nested() or str(cells.dtype) in ("Binary", "Object", "Duration", "Null"):
-        cells = cells.is_null().replace_strict([True, False], [None, None], return_dtype=library().String)
+    if cells.dtype.is_nested() or str(cells.dtype).startswith(("Binary", "Object", "Duration", "Null")):
+        empty = library().Series(name, [None] * len(cells), dtype=library().String)
+        what = (
+            "empty: every cell is missing" if cells.null_count() == len(cells) else f"of type {cells.dtype}, not learnt"
+        )
+        return replace(base(see(name, empty), "constant", ""), said=f"{what}; comes out empty")
     if str(cells.dtype).startswith(("Categorical", "Enum")):
         cells = cells.cast(library().String)
     if str(cells.dtype).startswith("Decimal"):
@@ -91,7 +96,7 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
         if found is None:
             return None
         pattern, dated = found
-        kind = "Time" if not dated else "Datetime" if "%H" in pattern else "Date"
+        kind = "Time" if not dated else "Datetime" if has_clock(pattern) else "Date"
         moments = dates(seen.text, pattern)
         gone = int(seen.counts[moments.is_null().to_numpy()].sum())
     elif not kind.startswith(("Date", "Time")):
@@ -107,7 +112,8 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
     ends = [moments.min(), moments.max()]
     said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""
-    return replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0)
+    span = tuple((one - EPOCH).total_seconds() for one in ends) if kind != "Time" else ()
+    return replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0, span=span)
 
 
 def refuse(columns: Sequence[Column], name: str) -> None:

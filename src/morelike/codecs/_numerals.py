@@ -1,8 +1,7 @@
-"""How numbers and dates are written: currency, thousands, decimal comma, decimals; the pattern of a date."""
+"""How numbers are written: currency, thousands, decimal comma, decimals."""
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,11 +16,6 @@ _BODY = re.compile(
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.' \u00a0"}
 _PLAIN = 15  # decimals from which a number is a binary fraction written out
-DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y",
-        "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")  # fmt: skip
-TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S%.f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S%.f", "T%H:%M:%SZ")
-CLOCKS = ("%H:%M:%S", "%H:%M")
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 @dataclass(frozen=True)
@@ -134,47 +128,3 @@ def decimals_of(values: np.ndarray) -> int | None:
         if np.array_equal(np.round(some, digits), some):
             return digits
     return None
-
-
-def date_format(column: Any) -> tuple[str, bool] | None:
-    """How a polars column of different texts writes dates, and whether with a day; None where it holds none."""
-    import polars
-
-    first = column[0]
-    if not any(char.isdigit() for char in first) or not 4 <= len(first) <= 32:
-        return None
-    some = column.head(2_000)
-    for pattern in [day + time for day in DAYS for time in TIMES]:
-        if pattern == "%Y%m%d" and not all(len(one) == 8 and "1850" < one[:4] < "2101" for one in some.to_list()):
-            continue
-        read = some.str.to_datetime(pattern, strict=False, time_unit="us")
-        if read.null_count() <= 0.02 * len(some):
-            written = [say_date(one, pattern) for one in read.to_list() if one is not None]
-            padded = sum(a == b for a, b in zip(written, some.to_list(), strict=False)) > 0.5 * len(written)
-            return (pattern if padded else pattern.replace("%m", "%-m").replace("%d", "%-d")), True
-    for pattern in CLOCKS:
-        if some.cast(polars.String).str.to_time(pattern, strict=False).null_count() <= 0.02 * len(some):
-            return pattern, False
-    return None
-
-
-def dates(column: Any, pattern: str) -> Any:
-    """A polars column of texts as datetimes; what is none is null."""
-    import polars
-
-    if pattern in CLOCKS:
-        day = polars.Series(["1970-01-01 "]).new_from_index(0, len(column))
-        column, pattern = day + column.str.strip_chars(), "%Y-%m-%d " + pattern
-    plain = pattern.replace("%-", "%")
-    return column.str.strip_chars().str.to_datetime(plain, strict=False, time_unit="us")
-
-
-def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
-    """A date as the pattern writes it; unlike strftime, of the same length for early years and in every language."""
-    of = {name: getattr(value, name, 0) for name in ("year", "month", "day", "hour", "minute", "second", "microsecond")}
-    parts = {
-        "%Y": f"{of['year']:04}", "%m": f"{of['month']:02}", "%d": f"{of['day']:02}", "%-m": str(of["month"]),
-        "%-d": str(of["day"]), "%b": _MONTHS[of["month"] - 1], "%H": f"{of['hour']:02}", "%M": f"{of['minute']:02}",
-        "%S": f"{of['second']:02}", "%.f": f".{of['microsecond']:06}".rstrip("0").rstrip(".") or "",
-    }  # fmt: skip
-    return re.sub(r"%-?\.?[YmdbHMSf]", lambda one: parts[one[0]], pattern)

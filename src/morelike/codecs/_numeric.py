@@ -78,6 +78,8 @@ def style_in(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str]
     if not wish.kind and seen.counts[~sound].sum() > (1 - NUMERIC) * seen.rows and words:
         return None
     if len(words) > WORDS:
+        if not wish.kind and sum(any(char.isdigit() for char in one) for one in words) > 0.9 * len(words):
+            return None  # codes, most of which happen to be digits alone, such as C536379 among 536378
         words = []
     gone = int(
         sum(n for text, n in zip(others.to_list(), seen.counts[~sound].tolist(), strict=True) if text not in words)

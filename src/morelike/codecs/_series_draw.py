@@ -200,9 +200,9 @@ def pieces(codec: Codec, state: State, lengths: np.ndarray) -> np.ndarray:
     for rule in codec.config.kept:
         if rule.derives:
             rows[:, rule.to] = followed(rule, columns, rows)
-    if codec.time is not None:
-        at = [one.name for one in columns].index(codec.time.name)
-        rows[:, at] = times_as(codec.time, np.nan_to_num(state.times.reshape(-1)))
+    for time in codec.when:
+        at = [one.name for one in columns].index(time.name)
+        rows[:, at] = times_as(time, np.nan_to_num(state.times.reshape(-1)))
     whole = rows.reshape(len(lengths), steps, len(columns))
     for row, length in enumerate(lengths.tolist()):
         found[row] = Piece(state.times[row, :length], whole[row, :length])

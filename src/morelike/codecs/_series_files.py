@@ -142,7 +142,7 @@ def survey(codec: Codec, rows: Ordered) -> list[Blemish]:
 
 def _still(codec: Codec) -> Iterator[Blemish]:
     clock = codec.config.clock
-    names = [one.name for one in codec.found if one.kind == "constant" and one.name not in (clock.time, clock.entity)]
+    names = [one.name for one in codec.found if one.kind == "constant" and one.name not in clock.named]
     if names:
         shown = ", ".join(f'"{name}"' for name in names[:8]) + (f" and {len(names) - 8} more" if names[8:] else "")
         yield Blemish(

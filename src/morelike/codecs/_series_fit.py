@@ -13,6 +13,7 @@ from morelike.codecs._columns import Column
 from morelike.codecs._kinds import DROP, asked, guess
 from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
+from morelike.codecs._series_shape import SERIES, STEP, Shape, shape_of
 from morelike.codecs._series_time import DAY, Clock, Ordered, calendar, found_time, ordered, pace
 from morelike.codecs._series_tracks import Told, Track, shifted, tracks
 from morelike.codecs._worded import identifier
@@ -34,17 +35,22 @@ def fitted(config: Config, table: Any, name: str) -> tuple[Config, str]:
         if one not in table.columns:
             raise unknown("column", one, table.columns)
     table = table.select([one for one in table.columns if kinds.get(one) != DROP])
-    time, entity = found_time(table, config.time, config.entity)
-    rows = ordered(table, time, entity)
-    dated = time is not None and time.kind == "date"
-    even = pace(rows, dated) if time is not None else (1.0, 0)
-    clock = Clock(time.name if time else "", entity, dated, *(even or (0.0, 0)))
-    rows = ordered(table, time, entity, even)
+    when, entity = found_time(table, config.time, config.entity)
+    shape = Shape() if config.entity else shape_of(table, when, entity)
+    if shape.said:
+        table = shape.of(table)
+        when, entity = found_time(table, STEP if shape.steps else config.time, SERIES)
+    rows = ordered(table, when, entity)
+    dated = bool(when) and when[0].kind == "date"
+    even = pace(rows, dated) if when else (1.0, 0)
+    time, hour, *_ = (*(one.name for one in when), "", "")
+    clock = Clock(time, entity, dated, *(even or (0.0, 0)), hour=hour)
+    rows = ordered(table, when, entity, even)
     if not len(rows.times):
         raise DataError(f"{name} has no row whose time can be read", "Dates or numbers", "Name another: --set time=…")
-    own = _columns(rows, (time, entity), kinds, config.bins)
+    own = _columns(rows, (when, entity), kinds, config.bins)
     rules = find(gather([_plain(one, clock) for one in own], rows.table)) if config.rules else ()
-    config = replace(config, found=own, kept=tuple(rules), clock=clock)
+    config = replace(config, found=own, kept=tuple(rules), clock=clock, shape=shape)
     config = _tracked(config, rows, even is None)
     _refuse(config, name)
     config, note = _windowed(config, rows)
@@ -53,21 +59,22 @@ def fitted(config: Config, table: Any, name: str) -> tuple[Config, str]:
 
 def _plain(column: Column, clock: Clock) -> Column:
     """A column as rules are sought among; time and series follow none."""
-    return replace(column, kind="constant") if column.name in (clock.time, clock.entity) else column
+    return replace(column, kind="constant") if column.name in clock.named else column
 
 
 def _columns(
-    rows: Ordered, named: tuple[Column | None, str], kinds: Mapping[str, str], bins: int | None
+    rows: Ordered, named: tuple[Sequence[Column], str], kinds: Mapping[str, str], bins: int | None
 ) -> tuple[Column, ...]:
     """All columns, in their order."""
-    time, entity = named
+    when, entity = named
+    times = {one.name: one for one in when}
     count, width = len(rows.times), rows.table.width
     fitting = resolution(count, width)
     wish = Wish(Resolution(bins or fitting.coarse, fitting.fine, fitting.few), int(np.clip(count / 2_000, 2, 10)))
     found = []
     for name in rows.table.columns:
-        if time is not None and name == time.name:
-            found.append(time)
+        if name in times:
+            found.append(times[name])
         elif name == entity:
             found.append(identifier(see(name, rows.table[name])))
         else:
@@ -97,7 +104,7 @@ def _tracked(config: Config, rows: Ordered, gaps: bool) -> Config:
     follow = {rule.to for rule in config.kept if rule.derives}
     columns = list(config.found)
     for place, column in enumerate(columns):
-        if place in follow or column.name in (config.clock.time, config.clock.entity):
+        if place in follow or column.name in config.clock.named:
             columns[place] = replace(column, kind="constant")
     values = {
         place: column.floats(rows.table[column.name])
@@ -139,7 +146,11 @@ def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
         config = replace(config, tracks=tuple(one.coarse() for one in config.tracks))
         per_step = len(config.tracks)
     most, note = max(2, MOST // (per_step + 1)), ""
-    whole = len(sizes) >= FEW_SERIES and config.length is None and sizes.max() <= min(most, 4 * STEPS)
+    whole = (
+        len(sizes) >= FEW_SERIES
+        and config.length is None
+        and sizes.max() <= (most if config.shape.steps else min(most, 4 * STEPS))
+    )
     if whole and sizes.min() < sizes.max():
         least = max(1, int(sizes.min()))
         return _started(replace(config, steps=int(sizes.max()), least=least), rows), ""
@@ -228,18 +239,17 @@ def said(config: Config, rows: Ordered, note: str) -> str:
     """What was found, in lines."""
     clock, count = config.clock, len(set(rows.series.tolist()))
     pieces = [end - begin for begin, end in rows.pieces]
-    lines = [
-        f"  time: {f'{chr(34)}{clock.time}{chr(34)}, {stepped(clock)}' if clock.time else 'the order of the rows'}"
-    ]
+    times = " and ".join(f'"{one}"' for one in (clock.time, clock.hour) if one)
+    lines = [f"  time: {f'{times}, {stepped(clock)}' if times else 'the order of the rows'}"]
     if clock.entity:
         lines.append(f'  series: {count:,}, named by "{clock.entity}", {min(pieces):,} to {max(pieces):,} rows long')
     lines.append(
         f"  windows of {config.steps} steps" + (f", from {config.least}" if config.least < config.steps else "")
     )
-    lines += [f"  note: {one}" for one in (*rows.notes.values(), *([note] if note else []))]
+    lines += [f"  note: {one}" for one in (config.shape.said, *rows.notes.values(), note) if one]
     tracked = {track.column: track for track in config.tracks}
     for place, column in enumerate(config.found[:SHOWN]):
-        if column.name not in (clock.time, clock.entity):
+        if column.name not in clock.named:
             how = _how(config, tracked[place]) if place in tracked else ""
             lines.append(f"  {column.name}: {column.kind}, {column.said}{how}")
     lines += [f"  rule: {rule.said}" for rule in config.kept[:SHOWN]]

@@ -123,10 +123,10 @@ def _named(codec: Codec, found: Any) -> tuple[list[Column], list[np.ndarray]]:
             names[:] = list(found.names)
             columns.append(replace(column, kind="category"))
             cells.append(np.repeat(names, steps))
-        elif codec.time is not None and column.name == clock.time:
+        elif column.name in (clock.time, clock.hour):
             columns.append(column)
             cells.append(times_as(column, found.times.reshape(-1)))
-    if codec.time is None:
+    if not codec.when:
         columns.append(Column(STEP, "number", "Int64", False))
         cells.append(np.tile(np.arange(1, steps + 1), count).astype(object))
     return columns, cells

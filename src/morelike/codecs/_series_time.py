@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class Clock:
     """How time goes on.
 
     time, entity  names of the columns, "" where there is none
+    hour          the column of times of day beside one of days, "" where there is none
     dated         whether times are dates, counted in seconds since 1970, and not numbers
     step          time between two rows; 0 where it varies
     months        the same in months, where these are what is equal; 0 elsewhere
@@ -44,6 +45,12 @@ class Clock:
     step: float = 1.0
     months: int = 0
     starts: tuple[float, ...] = ()
+    hour: str = ""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that say when and of what, which are not learnt."""
+        return tuple(filter(None, (self.time, self.hour, self.entity)))
 
     def after(self, start: np.ndarray, steps: int) -> np.ndarray:
         """Times (B, steps) that go on evenly from some starts (B,)."""
@@ -88,6 +95,19 @@ def time_of(column: Column, cells: Any) -> np.ndarray:
     return np.where(np.isfinite(found), found, np.nan)
 
 
+def moments(columns: Sequence[Column], table: Any) -> np.ndarray:
+    """The times (N,) of rows by a column, or one of days and one of times of day: the order of the rows without any.
+
+    Times of day alone go on with the next day where they fall.
+    """
+    if not columns:
+        return np.arange(table.height, dtype=float)
+    found = sum((time_of(one, table[one.name]) for one in columns), np.zeros(table.height))
+    if columns[0].dtype == "Time":
+        found[1:] += DAY * np.cumsum(np.diff(found) < 0)
+    return found
+
+
 def times_as(column: Column, times: np.ndarray) -> np.ndarray:
     """Times (N,) as objects of the column's type."""
     found = np.empty(len(times), object)
@@ -113,39 +133,64 @@ def as_time(name: str, cells: Any) -> Column | None:
     return Column(name, "number", "Int64" if whole else "Float64", column.written)
 
 
-def found_time(table: Any, time: str, entity: str) -> tuple[Column | None, str]:
-    """The column of time and the name of that of series, as told or guessed; None, "" where there is none.
+def found_time(table: Any, time: str, entity: str) -> tuple[tuple[Column, ...], str]:
+    """The columns of time and the name of that of series, as told or guessed; (), "" where there is none.
 
-    Time is what is sorted within each series: dates, what is called so, or a counter. Series are told apart by the
-    column of fewest values within each of which no time comes twice; without a time, by one that names blocks of rows.
+    Time is what is sorted within each series: dates, what is called so, or a counter; times of day go with days. Series
+    are told apart by the column of fewest values within each of which no time comes twice; without a time, by one that
+    names blocks of rows.
     """
     for name in (time, entity):
         if name not in ("", NONE, *table.columns):
             raise unknown("column", name, table.columns)
     told = "" if entity == NONE else entity
     if time == NONE:
-        return None, told
+        return (), told
     if time:
-        column = as_time(time, table[time])
+        column = as_time(time, table[time]) or clock_of(table, time)
         if column is None:
             some = ", ".join(map(str, table[time].head(3).to_list()))
             raise DataError(f'The column "{time}" holds {some}', "Dates or numbers", "Name another one: --set time=…")
-        return column, told if entity else parted_by(table, column)[0]
+        when = _with_hour(table, column)
+        return when, told if entity else parted_by(table, when)[0]
     for column in _candidates(table):
-        t = time_of(column, table[column.name])
+        when = _with_hour(table, column)
+        t = moments(when, table)
         ahead = np.diff(t[~np.isnan(t)])
         if not entity and _sorted(ahead) and (column.kind == "date" or _counts(ahead)):
-            return column, ""
+            return when, ""
         if entity:
             if told and (column.kind == "date" or _twice(table[told], t) < 1 - UNIQUE):
-                return column, told
+                return when, told
             continue
-        by, restarts = parted_by(table, column)
+        by, restarts = parted_by(table, when)
         if by and (column.kind == "date" or restarts):
-            return column, by
+            return when, by
         if column.kind == "date":
-            return column, ""
-    return None, told if entity else blocks(table)
+            return when, ""
+    for name in table.columns:
+        column = clock_of(table, name)
+        if column is not None and not told and _sorted(np.diff(moments((column,), table))):
+            return (column,), ""
+    return (), told if entity else blocks(table)
+
+
+def clock_of(table: Any, name: str) -> Column | None:
+    """The column, if it holds times of day."""
+    head = guess(name, table[name].head(2_000), PLAIN)
+    return guess(name, table[name], PLAIN) if head.kind == "date" and head.dtype == "Time" else None
+
+
+def _with_hour(table: Any, column: Column) -> tuple[Column, ...]:
+    """A column of time, with that of times of day where it holds days, several rows of which differ by it."""
+    if column.dtype != "Date" or not table[column.name].is_duplicated().any():
+        return (column,)
+    alone = _twice(table[column.name], moments((column,), table))
+    for name in table.columns:
+        hour = clock_of(table, name)
+        if hour is not None and _twice(table[column.name], moments((column, hour), table)) < 0.1 * alone:
+            return column, hour
+    return (column,)
 
 
 def _candidates(table: Any) -> list[Column]:
@@ -185,14 +230,17 @@ def _twice(names: Any, times: np.ndarray) -> float:
     return 1 - both.n_unique() / max(1, len(both))
 
 
-def parted_by(table: Any, time: Column) -> tuple[str, bool]:
-    """The column of fewest values within which times differ, "" for none, and whether time goes up evenly there."""
-    t, best = time_of(time, table[time.name]), ("", False)
-    fewest = len(t) / 3
-    if _twice(texts(table[time.name]).is_null().cast(int).cast(str), t) < 1 - UNIQUE:
-        return best
+def parted_by(table: Any, when: Sequence[Column]) -> tuple[str, bool]:
+    """The column of fewest values within which times differ, "" for none, and whether time goes up evenly there.
+
+    Where all times differ, it is one whose values name blocks of rows, within each of which time goes on.
+    """
+    t, best = moments(when, table), ("", False)
+    fewest, names = len(t) / 3, [one.name for one in when]
+    if _twice(texts(table[names[0]]).is_null().cast(int).cast(str), t) < 1 - UNIQUE:
+        return next(((one, True) for one in table.columns if one not in names and _goes_on(table[one], t)), best)
     for name in table.columns:
-        if name == time.name:
+        if name in names:
             continue
         cells = texts(table[name])
         count = cells.n_unique()
@@ -204,6 +252,15 @@ def parted_by(table: Any, time: Column) -> tuple[str, bool]:
         ahead = np.diff(t[order])
         best, fewest = (name, _counts(ahead)), count
     return best
+
+
+def _goes_on(names: Any, times: np.ndarray) -> bool:
+    """Whether the values of a column name blocks of rows, and time goes back only where one begins, often enough."""
+    cells = texts(names)
+    begins = (cells[1:] != cells[:-1]).fill_null(True).to_numpy()
+    back = np.diff(times) < 0
+    count = int(begins.sum()) + 1
+    return cells.n_unique() == count <= len(times) / FEWEST and back.sum() >= 0.2 * count and not back[~begins].any()
 
 
 def blocks(table: Any) -> str:
@@ -222,7 +279,7 @@ def blocks(table: Any) -> str:
     return ""
 
 
-def ordered(table: Any, time: Column | None, entity: str, step: tuple[float, int] | None = None) -> Ordered:
+def ordered(table: Any, when: Sequence[Column], entity: str, step: tuple[float, int] | None = None) -> Ordered:
     """Rows sorted by series and time, those of equal time and those without one left out, and counted.
 
     step  what `pace` found before; None to leave out no hole
@@ -234,7 +291,7 @@ def ordered(table: Any, time: Column | None, entity: str, step: tuple[float, int
         series = np.argsort(np.argsort(first))[series]  # numbered as they come
     else:
         series = np.zeros(table.height, np.int64)
-    times = np.arange(table.height, dtype=float) if time is None else time_of(time, table[time.name])
+    times = moments(when, table)
     bad = np.isnan(times)
     if bad.any():
         notes["unreadable times"] = f"{int(bad.sum()):,} rows whose time cannot be read are left out"

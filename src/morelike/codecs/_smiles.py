@@ -12,18 +12,6 @@ from morelike.chemistry.valence import fault
 from morelike.codecs._vocabulary import ALL, Characters, characters
 
 SPLIT = re.compile(r"\[[^][]*\]|Cl|Br|%\d\d|.", re.DOTALL)
-ONE = r"(?:\[\d*[A-Za-z*][a-z]?[@A-Z\d+:-]*\]|Cl|Br|[BCNOPSFI*bcnops])"  # atom
-SHAPE = re.compile(rf"{ONE}(?:{ONE}|[-=#$:/\\().]|%\d\d|\d)*")
-MOSTLY = 0.95  # share of the texts that have to be SMILES
-JOINED = 0.5  # share that has to have a bond, branch, ring or bracket written: words such as "BIN" have none
-
-
-def are_smiles(texts: Sequence[str], most: int = 2_000) -> bool:
-    """Whether nearly all of some texts have the shape of SMILES; their rings and valences are not looked at."""
-    seen = [text for text in texts[:: max(1, len(texts) // most)] if text]
-    fits = sum(SHAPE.fullmatch(text) is not None and text.count("(") == text.count(")") for text in seen)
-    joined = sum(any(sign in text for sign in "([=#1") for text in seen)
-    return fits >= MOSTLY * len(seen) > 0 and joined >= JOINED * len(seen)
 
 
 class Smiles(Characters):

@@ -23,6 +23,7 @@ from morelike.codecs._series_layout import Layout
 from morelike.codecs._series_levels import levels
 from morelike.codecs._series_next import History
 from morelike.codecs._series_reference import Reference
+from morelike.codecs._series_shape import Shape
 from morelike.codecs._series_time import Clock, Ordered, calendar, ordered
 from morelike.codecs._series_tracks import Told, Track, coded
 from morelike.core.codec import Blemish, Item, Metric
@@ -56,6 +57,7 @@ class Config:
     found: tuple[Column, ...] = ()
     kept: tuple[Rule, ...] = ()
     clock: Clock = Clock()
+    shape: Shape = Shape()
     tracks: tuple[Track, ...] = ()
     parts: tuple[tuple[int, ...], ...] = ()
     steps: int = 0
@@ -182,14 +184,14 @@ class Codec:
 
     def rows(self, items: Sequence[Item]) -> Ordered:
         """The rows of a table in order. Raises `DataError` where columns are missing."""
-        table, clock = as_table(items), self.config.clock
-        wanted = [*filter(None, (clock.time, clock.entity)), *(self.found[t.column].name for t in self.own)]
+        table, clock = self.config.shape.of(as_table(items)), self.config.clock
+        wanted = [*clock.named, *(self.found[t.column].name for t in self.own)]
         if lacking := [name for name in wanted if name not in table.columns]:
             found, expected = f"There is no column {', '.join(lacking)[:200]}", f"All of {', '.join(wanted)[:300]}"
             raise DataError(found, expected, "Add what is missing")
         if clock.entity and not len(table):
             raise DataError("There are no rows", "Some, in the order of time", "Name another file")
-        return ordered(table, self.time, clock.entity, None if self.layout.gap else (clock.step, clock.months))
+        return ordered(table, self.when, clock.entity, None if self.layout.gap else (clock.step, clock.months))
 
     @property
     def own(self) -> tuple[Track, ...]:
@@ -197,9 +199,10 @@ class Codec:
         return self.config.tracks[self.layout.gap :]
 
     @cached_property
-    def time(self) -> Column | None:
-        """The column of time, which is the last but one of what `fit` keeps beside the learnt ones."""
-        return next((one for one in self.config.found if one.name == self.config.clock.time), None)
+    def when(self) -> tuple[Column, ...]:
+        """The columns of time, of what `fit` keeps beside the learnt ones: one, or days and times of day, or none."""
+        known = {one.name: one for one in self.config.found}
+        return tuple(known[name] for name in (self.config.clock.time, self.config.clock.hour) if name)
 
     def cut(self, items: Sequence[Item]) -> Windows:
         """The windows of some rows, each of which is one item."""

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from morelike.chemistry.lines import are_smiles
 from morelike.codecs import _text_blemishes, _text_looks, _text_twins, _texts
 from morelike.codecs._pattern import Pattern
 from morelike.codecs._reading import read
-from morelike.codecs._smiles import Smiles, are_smiles, smiles
+from morelike.codecs._smiles import Smiles, smiles
 from morelike.codecs._suited import by_bytes, learnt, suited
 from morelike.codecs._vocabulary import KINDS, Bpe, Characters, Vocabulary, characters
 from morelike.codecs._whole import Whole, whole

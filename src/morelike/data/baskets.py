@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ ENDINGS = (".csv", ".tsv", ".txt", ".basket", ".dat")
 FORMAT = 1  # raised when the same file comes to give other baskets
 HEAD = 1 << 18  # bytes of a file by which it is told
 FEWEST = 50  # lines that it takes to tell baskets from a table with faults
+MOSTLY = 0.95  # of the lines that begin with how many things follow
+_NUMBER = re.compile(r"\d+$")
 ALIKE, TWICE, NEW, MOVING = 0.8, 0.02, 0.25, 0.5
 # Of the lines: with the same number of cells at most, that name a thing twice at most. Of the cells: that differ from
 # all others at most. Of the things that come back: that do so in another place at least.
@@ -28,7 +31,7 @@ def is_baskets(path: Path) -> bool:
         return False
     try:
         text = single(path).decoded(HEAD).text
-        lines = [line for line in cells(text.rsplit("\n", 1)[0], _separator(text)) if line]
+        lines = [line for line in _bare(cells(text.rsplit("\n", 1)[0], _separator(text))) if line]
     except (DataError, OSError, EOFError):
         return False
     if len(lines) < FEWEST or max(map(len, lines)) < 2:
@@ -56,7 +59,7 @@ def open_baskets(path: Path) -> Source:
             f"There is no file at {printable(path)}", "A CSV with one basket on each line", "Check the name"
         )
     text = single(path).decoded().text
-    lines = cells(text, _separator(text))
+    lines = _bare(cells(text, _separator(text)))
     kept = [number for number, line in enumerate(lines) if line]
     if len(kept) < 2:
         found = f"{printable(path)} holds {len(kept)} baskets"
@@ -64,6 +67,18 @@ def open_baskets(path: Path) -> Source:
     stamp = fingerprint("baskets", (FORMAT, path.name, *mark(path.stat())))
     items = Lazy(len(kept), lambda row: Item(f"line {kept[row] + 1}", _said(lines[kept[row]])))
     return Source(printable(path), items, stamp, codec="baskets")
+
+
+def _bare(lines: list[list[str]]) -> list[list[str]]:
+    """Baskets without a header, "Item 1, Item 2, …", and without how many things they name before these.
+
+    The places of lines stay: a header becomes an empty one.
+    """
+    stems = Counter(_NUMBER.sub("", name) for name in lines[0] if _NUMBER.search(name)) if lines else Counter[str]()
+    headed = bool(stems) and max(stems.values()) >= max(2, len(lines[0]) - 1)
+    body = [[], *lines[1:]] if headed else lines
+    counted = sum(bool(line) and line[0] == str(len(line) - 1) for line in body)
+    return [line[1:] for line in body] if counted > MOSTLY * sum(map(bool, body)) else body
 
 
 def cells(text: str, separator: str) -> list[list[str]]:

@@ -13,15 +13,16 @@ import numpy as np
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
-from morelike.data.frame_csv import read_csv
-from morelike.data.listing import Lazy, Source, fingerprint, mark, printable, why
-from morelike.data.text_columns import is_wordy
+from morelike.data.frame_csv import is_value, read_csv
+from morelike.data.listing import Lazy, Source, fingerprint, has_signature, mark, printable, why
+from morelike.data.text_columns import is_molecules, is_short, is_wordy, named_text
 
 FORMAT = 1  # raised when the same files come to give other rows
 WRITTEN = (".csv", ".tsv", ".txt", ".tab", ".data", ".dat")
 BOOKS, BASES = (".xlsx", ".xlsm", ".xls", ".ods"), (".db", ".sqlite", ".sqlite3", ".db3")
 EXPECTED = "A table: .csv, .tsv, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
 PART = "::"  # between a file or database, and the table, sheet or query in it
+_MANY = 3  # columns beside text from which a file that could be read as text is a table
 _LOOK = 2_000  # rows by which it is told whether a file is a table of numbers and categories
 
 
@@ -66,21 +67,52 @@ def has_polars() -> bool:
     return find_spec("polars") is not None
 
 
-def is_frame(path: Path) -> bool:
-    """True for a file that is a table, none of whose columns is text to learn or holds pictures, by its beginning."""
+def is_frame(path: Path, text: bool = False) -> bool:
+    """True for a file that is a table, none of whose columns is text to learn or holds pictures, by its beginning;
+    names and titles are no such text.
+
+    text  whether it could be read as text as well: it is a table then where `_MANY` columns or more are beside those of
+          text, and half of these hold numbers or dates
+    """
     try:
         frame, _, _ = _read(path, "", _LOOK)
-        return frame.width > 1 and not any(_is_text(one) for one in frame.get_columns())
     except (DataError, OSError):
         return False
+    wordy = [one for one in frame.get_columns() if _is_text(one)]
+    names = not set(named_text(frame.columns)) & {one.name for one in wordy} and all(map(_is_names, wordy))
+    if not text:
+        return frame.width > 1 and names
+    numeric = sum(_is_numeric(one) for one in frame.get_columns())
+    return names and frame.width - len(wordy) >= _MANY and numeric >= 0.5 * (frame.width - len(wordy))
 
 
 def _is_text(column: Any) -> bool:
-    """Whether a column holds text to learn, or files of other kinds."""
+    """Whether a column holds text to learn, or files or turns of dialogues."""
     pl = library()
     if column.dtype == pl.String:
-        return is_wordy(column.drop_nulls().to_list())
-    return column.dtype == pl.Binary or column.dtype.is_nested()
+        cells = column.drop_nulls().to_list()
+        return is_wordy(cells) or is_molecules(cells)
+    listed = isinstance(column.dtype, pl.List | pl.Array)
+    inner = column.dtype.inner if listed else column.dtype
+    if inner == pl.Struct:  # turns of a dialogue, or a file of another kind
+        return listed or "bytes" in [one.name for one in inner.fields]
+    return inner == pl.Binary and any(map(has_signature, column.drop_nulls().head(20).to_list()))
+
+
+def _is_names(column: Any) -> bool:
+    if column.dtype != library().String:
+        return False
+    cells = column.drop_nulls().to_list()
+    return is_short(cells) and not is_molecules(cells)
+
+
+def _is_numeric(column: Any) -> bool:
+    """Whether the cells of a column are numbers, dates or times."""
+    pl = library()
+    if column.dtype != pl.String:
+        return not column.dtype.is_nested()
+    cells = column.drop_nulls().head(200).to_list()
+    return sum(map(is_value, cells)) >= 0.9 * len(cells)
 
 
 def open_frame(source: str | Path) -> Source:

@@ -16,7 +16,9 @@ from morelike.core.errors import DataError, missing_extra
 from morelike.data.listing import printable, why
 from morelike.data.text_encoding import decode
 
-SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|\x1f"
+DOUBLE = "::"  # the separator of MovieLens, which is two signs; read as the unit separator of ASCII, which is one
+_UNIT = b"\x1f"
 MOST = 4 << 30  # bytes of a table once it is unpacked
 _HEAD = 1 << 18  # bytes by which the separator is told
 _PIECE = 1 << 22  # bytes that are scanned at once
@@ -59,6 +61,11 @@ def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, 
     found = scan(data, dialect.separator, dialect.quoted)
     size = len(dialect.first)
     full = (found.ends > found.begins) | (found.cells > 1)
+    bare = full & (found.cells > 1) & _is_bare(data, found)
+    if bare.sum() > 0:
+        first, more = int(np.flatnonzero(bare)[0]), f" and {bare.sum() - 1:,} more" if bare.sum() > 1 else ""
+        problems.append((f"{printable(path.name)}, line {found.lines[first]}{more}", "all cells are empty"))
+    full &= ~bare
     right = found.cells == size
     if size > 1 and right.sum() < 0.5 * full.sum():
         raise _no_table(path, f"its rows have from {found.cells[full].min():,} to {found.cells.max():,} cells")
@@ -104,6 +111,8 @@ def _dialect(data: bytes, path: Path) -> tuple[Dialect, bytes]:
     """How a table is written, told from its beginning; and its text, single spaces for many where these separate."""
     head = data[:_HEAD]
     head = head if len(data) <= _HEAD else head.rpartition(b"\n")[0]
+    if is_double(head.decode("utf-8", "ignore")):
+        data, head = data.replace(DOUBLE.encode(), _UNIT), head.replace(DOUBLE.encode(), _UNIT)
     ways = [(_regular(head, one, quoted), one, quoted) for one in SEPARATORS for quoted in (True, False)]
     (_, share, cells, _), separator, quoted = max(ways, key=lambda way: (way[0], way[2]))
     if cells < 2 or share < 0.5:
@@ -116,6 +125,12 @@ def _dialect(data: bytes, path: Path) -> tuple[Dialect, bytes]:
     if not rows:
         raise _no_table(path, "it is empty")
     return Dialect(separator, quoted, rows[0], has_header(rows)), data
+
+
+def is_double(head: str) -> bool:
+    """Whether each line of a text has two colons side by side, and equally often."""
+    counts = {line.count(DOUBLE) for line in head.splitlines()[:200] if line}
+    return len(counts) == 1 and counts != {0}
 
 
 def _regular(head: bytes, separator: str, quoted: bool) -> tuple[bool, float, int, int]:
@@ -132,19 +147,20 @@ def _regular(head: bytes, separator: str, quoted: bool) -> tuple[bool, float, in
 def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names the columns: no number among them, or words where numbers stand below."""
     first, below = rows[0], rows[1:200]
-    if len(first) != len(set(first)) and any(_is_value(cell) for cell in first):
+    if len(first) != len(set(first)) and any(is_value(cell) for cell in first):
         return False
-    if not any(_is_value(cell) for cell in first):
+    if not any(is_value(cell) for cell in first):
         own = [{row[place] for row in below if place < len(row)} for place in range(len(first))]
-        numeric = any(values and all(_is_value(v) for v in values if v) for values in own)
+        numeric = any(values and all(is_value(v) for v in values if v) for values in own)
         again = sum(cell in values for cell, values in zip(first, own, strict=True) if cell)
         return numeric or not again
-    words = [place for place, cell in enumerate(first) if cell and not _is_value(cell)]
-    valued = [place for place in words if below and all(_is_value(r[place]) for r in below if place < len(r))]
+    words = [place for place, cell in enumerate(first) if cell and not is_value(cell)]
+    valued = [place for place in words if below and all(is_value(r[place]) for r in below if place < len(r))]
     return len(valued) > 0.5 * len(first)
 
 
-def _is_value(cell: str) -> bool:
+def is_value(cell: str) -> bool:
+    """Whether a cell looks like a number or a date."""
     return bool(_NUMBER.match(cell) or _DATE.match(cell))
 
 
@@ -176,6 +192,12 @@ def scan(data: bytes, separator: str, quoted: bool) -> Lines:
     lines = np.concatenate([[1], *(np.asarray(one) + 1 for one in feeds)]).astype(np.int64)[:-1]
     blank = (stop - start == 1) & (array[np.minimum(start, max(0, len(array) - 1))] == 13) if len(array) else stop > 0
     return Lines(np.where(blank, stop, start), stop, cells, lines)
+
+
+def _is_bare(data: bytes, found: Lines) -> np.ndarray:
+    """Which rows are separators and nothing else, bool (R,)."""
+    last = np.frombuffer(data, np.uint8)[np.maximum(found.ends - 1, 0)] if data else found.ends
+    return found.ends - found.begins - (last == 13) == found.cells - 1
 
 
 def _frame(data: bytes, found: Lines, kept: np.ndarray, dialect: Dialect, names: list[str]) -> Any:

@@ -74,7 +74,7 @@ def _is_table(source: str) -> bool:
         return False
     if name.endswith((*WRITTEN, *SHARDS)):
         written = name.endswith(WRITTEN)
-        return not (written and (is_text(path) or tablefile.picture_column(path))) and is_frame(path)
+        return not (written and tablefile.picture_column(path)) and is_frame(path, written and is_text(path))
     return False
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, unknown
 from morelike.data.archive import is_archive
+from morelike.data.frame_csv import is_double
 from morelike.data.listing import PICTURES, Lazy, Source, fingerprint, printable, shorten, why
 from morelike.data.shards import media_columns
 from morelike.data.text_aligned import aligned_files, read_aligned, stamp_of
@@ -243,7 +244,10 @@ def _is_text_file(file: File, make: str | None) -> bool:
             for one in columns
         )
         return not names_files and text_column(rows, columns) is not None
-    words = file.decoded(_HEAD).text.split()
+    head = file.decoded(_HEAD).text
+    if is_double(head.rpartition("\n")[0]):
+        return False
+    words = head.split()
     return not words or sum(bool(_NUMBER.match(word)) for word in words) < 0.7 * len(words)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from morelike.chemistry.lines import are_smiles
 from morelike.core.errors import DataError, unknown
 from morelike.data.tablefile import LABELS
 from morelike.data.text_cells import TEXT
@@ -26,11 +27,14 @@ _TURN = re.compile(r"^(#[^#\n]{1,30}#|[^\W\d_][\w .'-]{0,30})\s?[:：]\s*(.*)$")
 
 
 def text_column(rows: Sequence[Row], columns: Sequence[str]) -> str | None:
-    """The column to make when nobody says: one that is called so, else the one with the longest text; None if none."""
+    """The column to make when nobody says: one that is called so, else one of molecules, else the one with the longest
+    text; None if none."""
     cells = {name: _sample(rows, name) for name in columns}
     for name in named_text(columns):
         if is_wordy(cells[name], least=0.2):
             return name
+    if molecules := next((name for name in columns if is_molecules(cells[name])), None):
+        return molecules
     found = {name: np.mean([len(cell) for cell in cells[name]]) for name in columns if is_wordy(cells[name])}
     return max(found, key=lambda name: found[name]) if found else None
 
@@ -53,11 +57,30 @@ def only_text(rows: Sequence[Row], columns: Sequence[str], name: str) -> None:
 
 
 def is_wordy(cells: Sequence[str], least: float = WORDY) -> bool:
-    """True for a column of text: most cells hold three words, or four characters without spaces, and few repeat."""
+    """True for a column of text: most cells hold three words, or four characters without spaces, and few repeat.
+
+    Words have blanks between them: an address of mail or of a page is one.
+    """
     if not cells or len(set(cells)) < DIFFERENT * len(cells):
         return False
-    wordy = sum(len(_WORDS.findall(cell[:400])) >= 3 or len(_HAN.findall(cell[:400])) >= 4 for cell in cells)
+    wordy = sum(_words(cell[:400]) >= 3 or len(_HAN.findall(cell[:400])) >= 4 for cell in cells)
     return wordy >= least * len(cells)
+
+
+def is_molecules(cells: Sequence[str]) -> bool:
+    """True for a column of SMILES that differ, and are longer than codes such as C1."""
+    if not cells or len(set(cells)) < DIFFERENT * len(cells) or sum(map(len, cells)) < 6 * len(cells):
+        return False
+    return are_smiles([cell.strip() for cell in cells])
+
+
+def _words(cell: str) -> int:
+    return sum(bool(_WORDS.search(one)) for one in cell.split())
+
+
+def is_short(cells: Sequence[str]) -> bool:
+    """True for a column of names and titles: hardly a cell is a sentence of ten words or sixty letters."""
+    return sum(len(cell) > 60 or len(cell.split()) > 9 for cell in cells) < 0.1 * len(cells)
 
 
 def label_column(columns: Sequence[str]) -> str | None:

@@ -25,6 +25,8 @@ _CONTROL = re.compile("[\0-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff
 _SPACES = re.compile("[\x0c\x85\u2028\u2029]")
 _HAN_RUN = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]{2,}")
 _HAN = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_COMMON = re.compile(rb"(?:[\xa1-\xa9\xb0-\xd7][\xa1-\xfe])+")  # GB2312: signs, and the characters of every day
 
 
 class Decoded(NamedTuple):
@@ -144,9 +146,12 @@ def _mostly_utf8(head: bytes) -> bool:
 
 
 def _chinese(head: bytes) -> bool:
-    """True where GB18030 gives hardly an error, and Chinese characters that mostly stand side by side."""
+    """True where GB18030 gives hardly an error, and Chinese characters that mostly stand side by side, or common ones:
+    in the dates and sexes of a table they stand alone, while letters with accents are one byte, beyond the common."""
     text = head.decode("gb18030", "replace")
     beyond = sum(1 for char in text if char > "\x7f")
     han, together = len(_HAN.findall(text)), sum(map(len, _HAN_RUN.findall(text)))
     broken = text[:-2].count("\ufffd")
-    return han > 0 and broken <= 0.02 * han and han >= 0.7 * beyond and together >= 0.7 * han
+    runs = _HIGH_RUN.findall(head[:-2])
+    common = sum(bool(_COMMON.fullmatch(run)) for run in runs) > 0.9 * len(runs)
+    return han > 0 and broken <= 0.02 * han and han >= 0.7 * beyond and (together >= 0.7 * han or common)

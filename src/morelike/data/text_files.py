@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from morelike.chemistry.lines import only_smiles
 from morelike.core.errors import DataError
 from morelike.data import archive
 from morelike.data.listing import COMPANION_NAMES, fingerprint, is_hidden, listed, mark, printable, walk
@@ -22,7 +23,7 @@ from morelike.data.text_markup import declared, html_text, markdown_text
 KINDS = {
     ".txt": "plain", ".text": "plain", ".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html",
     ".xhtml": "html", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv",
-    ".parquet": "shard", ".arrow": "shard",
+    ".parquet": "shard", ".arrow": "shard", ".smi": "smiles", ".smiles": "smiles",
 }  # fmt: skip
 TABLES = ("jsonl", "json", "csv", "tsv", "shard")
 MOST = 2 << 30  # bytes of a file once it is unpacked
@@ -47,7 +48,7 @@ class File(NamedTuple):
 
     @property
     def kind(self) -> str | None:
-        """plain, markdown, html, jsonl, json, csv, tsv or shard; None where the name says nothing."""
+        """plain, markdown, html, smiles, jsonl, json, csv, tsv or shard; None where the name says nothing."""
         return kind_of(self.parts[-1])
 
     @property
@@ -77,7 +78,7 @@ class File(NamedTuple):
         """Its text without markup, or that of its first bytes. Raises `DataError` where it is none."""
         data = self.content()[:most]
         found = decode(data, declared(data) if self.kind == "html" else None)
-        strip = {"html": html_text, "markdown": markdown_text}.get(self.kind or "")
+        strip = {"html": html_text, "markdown": markdown_text, "smiles": only_smiles}.get(self.kind or "")
         return found._replace(text=strip(found.text)) if strip else found
 
 

@@ -22,6 +22,7 @@ from morelike.core.spec import Spec
 from morelike.measure.featurenet import WIDTH, FeatureNet
 from morelike.measure.usual import LEAST
 from morelike.measure.views import Changes, changes, damaged
+from morelike.nn.optimizers import AdamW
 
 Tell = Callable[[str, float], None]
 
@@ -221,7 +222,7 @@ class _Run:
 
 def _train(net: FeatureNet, x: Tensor, labels: Tensor | None, run: _Run) -> None:
     net.train()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=DECAY)
+    optimizer = AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=DECAY)
     for step, rows in run.batches():
         done = step / run.plan.steps
         for group in optimizer.param_groups:

@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 
 from morelike.measure.figure import Estimate
 from morelike.measure.interval import unusable, wilson
+from morelike.nn.optimizers import LBFGS, AdamW
 
 FEWEST = 20  # items of each kind
 MOST = 10_000  # items of each kind that are looked at
@@ -115,17 +116,18 @@ def _given(x: Tensor, squares: bool) -> Tensor:
 def _regression(train: Labelled, penalty: float) -> list[Tensor]:
     """Weights of logistic regression: mean loss + penalty/2 |w|^2 brought to its least."""
     x, y = train
-    weights = [torch.zeros(x.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)]
-    optimizer = torch.optim.LBFGS(weights, max_iter=40, line_search_fn="strong_wolfe")
+    weights = [torch.zeros(x.shape[1]), torch.zeros(1)]
+    optimizer = LBFGS(weights, max_iter=40, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = loss_of(_logit(weights, x), y) + penalty / 2 * weights[0].square().sum()
-        loss.backward()
-        return loss
+    def closure() -> float:
+        w, logit = weights[0], _logit(weights, x)
+        over = (logit.sigmoid() - y) / len(y)  # dL/dlogit, (n,): by hand, in a tenth of the time
+        weights[0].grad, weights[1].grad = over @ x + penalty * w, over.sum().view(1)
+        return float(loss_of(logit, y) + penalty / 2 * w.square().sum())
 
-    optimizer.step(closure)
-    return [one.detach() for one in weights]
+    with torch.no_grad():
+        optimizer.step(closure)
+    return weights
 
 
 def _net(train: Labelled, choose: Labelled, draw: torch.Generator) -> tuple[float, list[Tensor]]:
@@ -133,7 +135,7 @@ def _net(train: Labelled, choose: Labelled, draw: torch.Generator) -> tuple[floa
     x, y = train
     weights = [one.requires_grad_() for one in _started(x.shape[1], draw)]
     steps = max(EPOCHS * -(-len(x) // BATCH), LEAST_STEPS)
-    optimizer = torch.optim.AdamW(weights, RATE, weight_decay=DECAY, fused=True)
+    optimizer = AdamW(weights, RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     best = (_judged(weights, choose), [one.detach().clone() for one in weights])
     for step, some in zip(range(1, steps + 1), _batches(len(x), draw), strict=False):

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from morelike.nn.optimizers import Optimizer
 
 LEAST = 1e-30  # of a count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import unwrap
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,6 +31,10 @@ class FlopCounter(TorchDispatchMode):
         if (formula := flop_registry.get(func._overloadpacket)) is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=out)
         return out
+
+
+# as it stands, not as torch wraps it, which imports torch's compiler (see `nn.optimizers`)
+FlopCounter.__torch_dispatch__ = unwrap(FlopCounter.__torch_dispatch__)  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from morelike.nn.layers import takes_half
+from morelike.nn.optimizers import Optimizer
 
 QUINTIC = (3.4445, -4.7750, 2.0315)  # steepest at zero, so that small singular values grow fast (Jordan et al. 2024)
 ROUNDS = 5

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from morelike.core.errors import unknown
 from morelike.core.family import Optim
+from morelike.nn.optimizers import SGD, Adam, AdamW, Optimizer
 from morelike.train.em import EM
 from morelike.train.muon import Muon
 

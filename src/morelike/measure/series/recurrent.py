@@ -17,6 +17,7 @@ from morelike.measure.interval import Z, around
 from morelike.measure.series.statistics import bridged
 from morelike.measure.series.windows import blocks, lengths
 from morelike.measure.table.trees import auc
+from morelike.nn.optimizers import Adam
 
 STEPS = 128  # of a window that nets read
 FEWEST = 20  # windows of a kind
@@ -170,7 +171,7 @@ class _Reader(nn.Module):
         self.width = width
         self.gru = nn.GRU(width, net.hidden, net.layers, batch_first=True)
         self.head = nn.Linear(net.hidden, out)
-        self.optimizer = torch.optim.Adam(self.parameters(), net.rate)
+        self.optimizer = Adam(self.parameters(), net.rate)
         last = 0.0 if net.falls else 1.0
         self.pace = torch.optim.lr_scheduler.LinearLR(self.optimizer, 1.0, last, total_iters=net.steps)
 

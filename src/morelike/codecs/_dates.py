@@ -1,0 +1,115 @@
+"""How dates and times of day are written: the pattern of a column is told, read and written by."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y",
+        "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y",
+        "%d.%m.%y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%y", "%b-%Y", "%Y年%m月")  # fmt: skip
+CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H.%M.%S", "%H.%M")
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December"]  # fmt: skip
+_CLOCK = re.compile(r"([T ])\d{1,2}[:.]\d{2}")
+_ZONE = re.compile(r"[:.]\d{2,9}( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
+_FRACTION = re.compile(r":\d{2}\.(\d+)")
+_SPELT = (("%m", "%-m"), ("%d", "%-d"), ("%H", "%-H"), ("%I", "%-I"), ("%b", "%^b"), ("%p", "%P"))
+_PART = re.compile(r"%[-^:]?\.?\d?[A-Za-z]")
+MOST = 0.02  # share of cells that may be no dates
+_FIRST, _LOOK = 20, 200  # cells by which patterns are sifted; by which it is told how parts are spelt
+
+
+def date_format(column: Any) -> tuple[str, bool] | None:
+    """How a polars column of different texts writes dates, and whether with a day; None where it holds none."""
+    first = column[0]
+    if not any(char.isdigit() for char in first) or not 4 <= len(first) <= 36:
+        return None
+    some = column.head(2_000)
+    for pattern in _candidates(some):
+        if pattern == "%Y%m%d" and not all(len(one) == 8 and "1850" < one[:4] < "2101" for one in some.to_list()):
+            continue
+        few = some.head(_FIRST)
+        if dates(few, pattern).null_count() > len(few) / 2:
+            continue
+        read = dates(some, pattern)
+        if "%Y" in pattern and read.dt.year().median() < 100:
+            continue  # "30-Oct-21" is not of the year 21
+        if read.null_count() <= MOST * len(some):
+            return _spelt(pattern, some.to_list()[:_LOOK], read.to_list()[:_LOOK]), "%Y" in pattern or "%y" in pattern
+    return None
+
+
+def _candidates(some: Any) -> Iterator[str]:
+    """Patterns that cells may have, by the look of the first one."""
+    texts = some.to_list()
+    clock, zone = _CLOCK.search(texts[0]), _zone(texts)
+    if clock:
+        yield from (f"{day}{clock[1]}{time}{zone}" for day in DAYS for time in CLOCKS)
+    else:
+        yield from (*DAYS, *CLOCKS)
+
+
+def _zone(texts: list[str]) -> str:
+    """What stands for the time zone behind the time: the same for all, or one that is to be read; "" for none."""
+    found = {"".join(_ZONE.findall(text)) for text in texts}
+    if len(found) == 1:
+        return found.pop()
+    return ("%:z" if any(":" in one for one in found) else "%z") if all(one.strip("Z UTCGM") for one in found) else ""
+
+
+def _spelt(pattern: str, texts: list[str], read: list[Any]) -> str:
+    """The pattern with leading zeros, capitals and decimals of a second as most cells have them."""
+    digits = {sum(map(len, _FRACTION.findall(text))) for text in texts}
+    if "%.f" in pattern and digits in ({3}, {6}):
+        pattern = pattern.replace("%.f", f"%.{digits.pop()}f")
+    choices = [pair for pair in _SPELT if pair[0] in pattern]
+    patterns = []
+    for which in product((0, 1), repeat=len(choices)):
+        patterns.append(pattern)
+        for pair, one in zip(choices, which, strict=True):
+            patterns[-1] = patterns[-1].replace(pair[0], pair[one])
+    both = [(text, one) for text, one in zip(texts, read, strict=True) if one is not None]
+    return max(patterns, key=lambda way: sum(say_date(one, way) == text for text, one in both))
+
+
+def is_pattern(pattern: str) -> bool:
+    """Whether a pattern says how a whole date or time is written, and not only that it has parts of a second."""
+    return pattern not in ("", "%.f")
+
+
+def has_clock(pattern: str) -> bool:
+    """Whether a pattern has a time of day."""
+    return bool(re.search("%-?[HI]", pattern))
+
+
+def dates(column: Any, pattern: str) -> Any:
+    """A polars column of texts as datetimes, those with zones that vary in UTC; what is none is null."""
+    import polars
+
+    plain = pattern.replace("%-", "%").replace("%^", "%").replace("%P", "%p")
+    column = column.str.strip_chars()
+    if not re.search("%[YyBbm]", plain):
+        column, plain = polars.Series(["1970-01-01 "]).new_from_index(0, len(column)) + column, "%Y-%m-%d " + plain
+    elif "%d" not in plain:
+        column, plain = column + " 01", plain + " %d"
+    found = column.str.to_datetime(plain, strict=False, time_unit="us")
+    return found.dt.replace_time_zone(None)
+
+
+def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
+    """A date as the pattern writes it; unlike strftime, of the same length for early years and in every language."""
+    of = {name: getattr(value, name, 0) for name in ("year", "month", "day", "hour", "minute", "second", "microsecond")}
+    month, half, micro = _MONTHS[max(of["month"], 1) - 1], of["hour"] % 12 or 12, f"{of['microsecond']:06}"
+    parts = {
+        "%Y": f"{of['year']:04}", "%y": f"{of['year'] % 100:02}", "%m": f"{of['month']:02}", "%-m": str(of["month"]),
+        "%d": f"{of['day']:02}", "%-d": str(of["day"]), "%B": month, "%b": month[:3], "%^b": month[:3].upper(),
+        "%H": f"{of['hour']:02}", "%-H": str(of["hour"]), "%I": f"{half:02}", "%-I": str(half),
+        "%p": "AM" if of["hour"] < 12 else "PM", "%P": "am" if of["hour"] < 12 else "pm", "%M": f"{of['minute']:02}",
+        "%S": f"{of['second']:02}", "%.f": f".{micro}".rstrip("0").rstrip("."), "%.3f": f".{micro[:3]}",
+        "%.6f": f".{micro}", "%z": "+0000", "%:z": "+00:00",
+    }  # fmt: skip
+    return _PART.sub(lambda one: parts[one[0]], pattern)
