@@ -346,6 +346,8 @@ def test_two_columns_name_series_together(tmp_path: Path) -> None:
             for shop in (1, 2, 3) for thing in "abc" for d in range(40)]  # fmt: skip
     source, codec = opened(written(tmp_path / "sales.csv", ["date", "shop", "thing", "sold"], rows))
     assert codec.config.shape.keys == ("shop", "thing") and codec.config.clock.step == 86_400
+    noise = torch.stack([torch.randint(0, size, (50,)) for size in codec.sizes], 1)
+    assert all(len({tuple(row[1:3]) for row in one.rows}) == 1 for one in codec.decode(noise))
     assert len(set(codec.rows(source.items).series.tolist())) == 9 and len(codec.rows(source.items).times) == 360
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._columns import Column, texts
-from morelike.codecs._series_time import UNIQUE, moments, with_hour
+from morelike.codecs._series_time import UNIQUE, Ordered, moments, with_hour
 
 SERIES, STEP, VALUE = "series", "step", "value"  # columns that are made
 LEAST, BESIDE = 16, 4  # steps in a row from which it may be a series; other columns at most
@@ -68,6 +68,17 @@ def shape_of(table: Any, when: Sequence[Column], entity: str) -> Shape:
     if not when and not entity:
         return Shape(steps=_steps(table))
     return Shape(keys=_keys(table, when)) if when and not entity else Shape()
+
+
+def still(columns: Sequence[Column], rows: Ordered) -> tuple[int, ...]:
+    """Numbers of the columns that differ from series to series, and never within one: a shop, a class, a ward."""
+    import polars as pl
+
+    if rows.series.max(initial=0) < 1:
+        return ()
+    both = rows.table.select(texts(rows.table[one.name]).alias(one.name) for one in columns)
+    each = both.with_columns(pl.Series("\0series", rows.series)).group_by("\0series").n_unique().max()
+    return tuple(n for n, one in enumerate(columns) if each[one.name][0] == 1 < both[one.name].n_unique())
 
 
 def hint(columns: Sequence[Column], table: Any) -> str:
