@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from morelike.codecs import table
 from morelike.codecs._series_reference import Reference, Scales, steady, straight
 from morelike.codecs._series_time import found_time
 from morelike.codecs._series_tracks import Track, references, scaled, within
@@ -61,6 +62,7 @@ def test_a_date_is_the_time_and_the_calendar_is_learnt(tmp_path: Path) -> None:
     source, codec = opened(written(tmp_path / "load.csv", ["when", "load", "state"], hourly()))
     assert codec.config.clock.time == "when" and codec.config.clock.step == 3600 and codec.config.steps == 24
     assert codec.columns == ("load", "state")
+    assert "--codec series" in table.Codec().fit(source.items).said
     windows = codec.cut(source.items)
     assert len(windows) == 400 - 24 + 1
     stored = np.concatenate(list(codec.prepare_all(windows)))
@@ -324,6 +326,7 @@ def test_a_series_in_each_row_is_read_as_one(tmp_path: Path) -> None:
             for i in range(40)]  # fmt: skip
     source, codec = opened(written(tmp_path / "beats.csv", ["name", *(f"V{k}" for k in range(30))], rows))
     assert codec.config.clock.named == ("step", "series") and codec.config.steps == 30 and codec.config.least == 28
+    assert "--codec series" in table.Codec().fit(source.items).said
     windows = codec.cut(source.items)
     assert len(windows) == 40 and windows[1].load()["name"][0] == "H1"
     assert [str(one) for one in windows[1].load()["value"]] == rows[1][1:30]
@@ -343,4 +346,19 @@ def test_two_columns_name_series_together(tmp_path: Path) -> None:
             for shop in (1, 2, 3) for thing in "abc" for d in range(40)]  # fmt: skip
     source, codec = opened(written(tmp_path / "sales.csv", ["date", "shop", "thing", "sold"], rows))
     assert codec.config.shape.keys == ("shop", "thing") and codec.config.clock.step == 86_400
+    noise = torch.stack([torch.randint(0, size, (50,)) for size in codec.sizes], 1)
+    assert all(len({tuple(row[1:3]) for row in one.rows}) == 1 for one in codec.decode(noise))
     assert len(set(codec.rows(source.items).series.tolist())) == 9 and len(codec.rows(source.items).times) == 360
+
+
+def test_series_of_the_uea_archive_are_read(tmp_path: Path) -> None:
+    lines = [":".join(",".join(f"{math.sin(k + d + i):.2f}" for k in range(12)) for d in range(2)) + f":{'ab'[i % 2]}"
+             for i in range(30)]  # fmt: skip
+    (tmp_path / "a.ts").write_text("\n".join(["#note", "@classLabel true a b", "@data", *lines, "1,2:3:a"]))
+    source = open_source(tmp_path / "a.ts")
+    codec = Codec().fit(source.items)
+    assert source.codec == "series" and codec.config.clock.named == ("step", "series") and codec.config.steps == 12
+    assert codec.columns[:2] == ("channel 1", "channel 2") and source.problems[0][0] == "a.ts, line 34"
+    (tmp_path / "b.ts").write_text("@data\n")
+    with pytest.raises(DataError, match="no series"):
+        open_source(tmp_path / "b.ts")

@@ -306,8 +306,8 @@ def as_date(parts: Sequence[int], dtype: str) -> datetime.date | datetime.time:
     return date if dtype == "Date" else datetime.datetime(date.year, date.month, date.day, hour, minute, second, micro)
 
 
-def seconds_of(date: datetime.date) -> float:
-    """Seconds since 1970."""
+def seconds_of(date: Any) -> float:
+    """A date, with or without a time of day, in seconds since 1970."""
     if not isinstance(date, datetime.datetime):
         return float((date - EPOCH.date()).days * 86_400)
     return (date.replace(tzinfo=None) - EPOCH).total_seconds()

@@ -204,6 +204,8 @@ def pieces(codec: Codec, state: State, lengths: np.ndarray) -> np.ndarray:
         at = [one.name for one in columns].index(time.name)
         rows[:, at] = times_as(time, np.nan_to_num(state.times.reshape(-1)))
     whole = rows.reshape(len(lengths), steps, len(columns))
+    for number in codec.config.still:
+        whole[:, :, number] = whole[:, :1, number]
     for row, length in enumerate(lengths.tolist()):
         found[row] = Piece(state.times[row, :length], whole[row, :length])
     return found

@@ -13,7 +13,7 @@ from morelike.codecs._columns import Column
 from morelike.codecs._kinds import DROP, asked, guess
 from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
-from morelike.codecs._series_shape import SERIES, STEP, Shape, shape_of
+from morelike.codecs._series_shape import SERIES, STEP, Shape, shape_of, still
 from morelike.codecs._series_time import DAY, Clock, Ordered, calendar, found_time, ordered, pace
 from morelike.codecs._series_tracks import Told, Track, shifted, tracks
 from morelike.codecs._worded import identifier
@@ -50,7 +50,7 @@ def fitted(config: Config, table: Any, name: str) -> tuple[Config, str]:
         raise DataError(f"{name} has no row whose time can be read", "Dates or numbers", "Name another: --set time=…")
     own = _columns(rows, (when, entity), kinds, config.bins)
     rules = find(gather([_plain(one, clock) for one in own], rows.table)) if config.rules else ()
-    config = replace(config, found=own, kept=tuple(rules), clock=clock, shape=shape)
+    config = replace(config, found=own, kept=tuple(rules), clock=clock, shape=shape, still=still(own, rows))
     config = _tracked(config, rows, even is None)
     _refuse(config, name)
     config, note = _windowed(config, rows)

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._columns import Column, texts
-from morelike.codecs._series_time import UNIQUE, moments
+from morelike.codecs._series_time import UNIQUE, Ordered, moments, with_hour
 
 SERIES, STEP, VALUE = "series", "step", "value"  # columns that are made
 LEAST, BESIDE = 16, 4  # steps in a row from which it may be a series; other columns at most
 ALIKE, MORE = 0.5, 0.2  # correlation of neighbours in a row at least, and by how much more than from row to row
 MOST = 8  # columns among which names are sought
+FEW, RISING = 30, 0.9  # rows from which a hint is given; share of rows that are later than the one before
 OFTEN, DENSE, LONG = 1.5, 3.0, 4  # rows of one time; moments of all series for a row; rows of a series
 
 
@@ -67,6 +68,29 @@ def shape_of(table: Any, when: Sequence[Column], entity: str) -> Shape:
     if not when and not entity:
         return Shape(steps=_steps(table))
     return Shape(keys=_keys(table, when)) if when and not entity else Shape()
+
+
+def still(columns: Sequence[Column], rows: Ordered) -> tuple[int, ...]:
+    """Numbers of the columns that differ from series to series, and never within one: a shop, a class, a ward."""
+    import polars as pl
+
+    if rows.series.max(initial=0) < 1:
+        return ()
+    both = rows.table.select(texts(rows.table[one.name]).alias(one.name) for one in columns)
+    each = both.with_columns(pl.Series("\0series", rows.series)).group_by("\0series").n_unique().max()
+    return tuple(n for n, one in enumerate(columns) if each[one.name][0] == 1 < both[one.name].n_unique())
+
+
+def hint(columns: Sequence[Column], table: Any) -> str:
+    """What a table says that may rather be learnt as series, in a line; "" where it may not."""
+    if table.height >= FEW and (steps := _steps(table)):
+        return f"each row looks like a series of {len(steps):,} steps: --codec series learns it so"
+    for column in columns:
+        if column.kind == "date" and column.dtype != "Time" and table.height >= FEW:
+            ahead = np.diff(moments(with_hour(table, column), table))
+            if (ahead > 0).mean() >= RISING:
+                return f'rows go on in time by "{column.name}": --codec series learns what follows what, and forecasts'
+    return ""
 
 
 def _keys(table: Any, when: Sequence[Column]) -> tuple[str, ...]:

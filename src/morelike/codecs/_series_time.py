@@ -24,6 +24,7 @@ NAMED = re.compile(
 CALLED = re.compile(r"(?:^|[\W_])(?:series|unit|id|entity|name|run|编号)(?:$|[\W_])", re.I)
 FEWEST = 4  # blocks of rows that name series where there is no time
 UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
+BACK = 0.3  # share of steps, of a counter, that may be jumps back
 DAY = 86_400.0
 
 
@@ -151,10 +152,10 @@ def found_time(table: Any, time: str, entity: str) -> tuple[tuple[Column, ...], 
         if column is None:
             some = ", ".join(map(str, table[time].head(3).to_list()))
             raise DataError(f'The column "{time}" holds {some}', "Dates or numbers", "Name another one: --set time=…")
-        when = _with_hour(table, column)
+        when = with_hour(table, column)
         return when, told if entity else parted_by(table, when)[0]
     for column in _candidates(table):
-        when = _with_hour(table, column)
+        when = with_hour(table, column)
         t = moments(when, table)
         ahead = np.diff(t[~np.isnan(t)])
         if not entity and _sorted(ahead) and (column.kind == "date" or _counts(ahead)):
@@ -181,7 +182,7 @@ def clock_of(table: Any, name: str) -> Column | None:
     return guess(name, table[name], PLAIN) if head.kind == "date" and head.dtype == "Time" else None
 
 
-def _with_hour(table: Any, column: Column) -> tuple[Column, ...]:
+def with_hour(table: Any, column: Column) -> tuple[Column, ...]:
     """A column of time, with that of times of day where it holds days, several rows of which differ by it."""
     if column.dtype != "Date" or not table[column.name].is_duplicated().any():
         return (column,)
@@ -214,8 +215,9 @@ def _sorted(ahead: np.ndarray) -> bool:
 
 
 def _counts(ahead: np.ndarray) -> bool:
-    """Whether steps are nearly all of one size, up or down, but for jumps back."""
+    """Whether steps are nearly all of one size, up or down, but for jumps back, with which short series begin."""
     ahead = ahead[~np.isnan(ahead)]
+    ahead = ahead[ahead >= 0] if (ahead < 0).mean() < BACK else ahead
     if not len(ahead):
         return False
     sizes, times = np.unique(ahead, return_counts=True)

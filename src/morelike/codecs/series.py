@@ -45,7 +45,8 @@ class Config:
     bins     groups of neighbouring numbers; None: as fine as the data tell
     rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept
 
-    Found by `fit`: found (the columns), kept (the rules), clock, tracks, parts (of the calendar), steps, least.
+    Found by `fit`: found (the columns), kept (the rules), clock, tracks, parts (of the calendar), steps, least, shape,
+    still (columns that stay as they are within a series).
     """
 
     columns: str = ""
@@ -58,6 +59,7 @@ class Config:
     kept: tuple[Rule, ...] = ()
     clock: Clock = Clock()
     shape: Shape = Shape()
+    still: tuple[int, ...] = ()
     tracks: tuple[Track, ...] = ()
     parts: tuple[tuple[int, ...], ...] = ()
     steps: int = 0

@@ -23,6 +23,7 @@ from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._owned import coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
+from morelike.codecs._series_shape import hint
 from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle
 from morelike.codecs._told_rules import looks, told
 from morelike.core.codec import Blemish, Item, Metric
@@ -155,7 +156,8 @@ class Codec:
         faults = {rule: counted(rows, where) for rule, rows in broken(rules, found, table).items()}
         if looks(self.config.rules):
             rules = (*rules, *beside(rules, find(gather(found, table), owned(found, self.config.owner))))
-        return Codec(replace(self.config, found=found, kept=rules), said(found, rules, faults))
+        lines, series = said(found, rules, faults), hint(found, table)
+        return Codec(replace(self.config, found=found, kept=rules), lines + (f"\n  hint: {series}" if series else ""))
 
     @cached_property
     def owner_cells(self) -> Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
 from morelike.data.frame_csv import is_value, read_csv
+from morelike.data.frame_ts import ENDING, read_ts
 from morelike.data.listing import Lazy, Source, fingerprint, has_signature, mark, printable, why
 from morelike.data.text_columns import is_molecules, is_short, is_wordy, named_text
 
@@ -184,4 +185,6 @@ def _read(path: Path, part: str, most: int | None = None) -> tuple[Any, list[tup
         from morelike.data.frame_base import read_book
 
         return *read_book(path, part, most), None
+    if name.endswith(ENDING):
+        return read_ts(path, most)
     return read_csv(path, most)

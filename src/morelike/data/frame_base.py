@@ -121,6 +121,7 @@ def _query(part: str, names: Sequence[str], where: str) -> str:
         raise unknown("table", part, names)
     if not part and len(names) != 1:
         action = f"Name one: {where}::{names[0]}" if names else "Name another file"
+        action += f", or two that belong together: fit {where}::{names[0]} {where}::{names[1]}" if names[1:] else ""
         raise DataError(f"{where} holds {len(names)} tables: {', '.join(names)[:200]}", "One of them", action)
     name = (part or names[0]).replace('"', '""')
     return f'select * from "{name}"'

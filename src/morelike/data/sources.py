@@ -12,6 +12,7 @@ from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.baskets import is_baskets, open_baskets
 from morelike.data.folder import open_folder
 from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, is_url, open_frame
+from morelike.data.frame_ts import ENDING
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
 from morelike.data.shards import SHARDS, is_shard, laid_out
 from morelike.data.text import is_text, open_text
@@ -47,7 +48,7 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
         return open_baskets(path)
     if reading.codec == "table" or (free and _is_table(str(source))):
         return open_frame(source)
-    if reading.codec == "series":
+    if reading.codec == "series" or (free and path.name.lower().endswith(ENDING) and path.is_file()):
         return replace(open_frame(source), codec="series")
     if reading.codec == "text" or (reading.codec == "auto" and is_text(path, reading.make)):
         return replace(open_text(path, reading.make, reading.unit), codec="text")
