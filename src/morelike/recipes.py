@@ -188,7 +188,7 @@ def suited(family: str, settings: Mapping[str, Any], items: int, codec: Any = No
         if getattr(getattr(codec, "vocabulary", None), "kind", "") == "smiles":
             return {**settings, "net": "lstm"}
         if (overlap := getattr(codec, "overlap", 0)) and items * codec.learnt < SHORT * overlap:
-            return {"width": SIZES["tiny"] // 2, "dropout": 0.3, **settings, "net": "gru"}
+            return {"width": SIZES["tiny"] // 2, "dropout": 0.5, **settings, "net": "gru"}
     if family == "gan" and settings.get("variant", "modern") == "modern" and "augment" not in settings:
         return {**settings, "augment": round(max(0.0, 0.6 * (1 - items / 10_000)), 2)}
     chosen = module("family", family)

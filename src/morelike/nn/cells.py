@@ -14,14 +14,12 @@ from morelike.nn.causal import Perceptron, started
 from morelike.nn.design import Design
 from morelike.nn.rows import Vocabularies
 
-INNER = 2  # blocks that tell apart the cells of one group
-
 
 class Cells(nn.Module):
     """The cells (T,) of a row of a table, or of a window of a series, of which a net is asked for A, in G groups.
 
     A group is a cell of a row, or all cells of one step of a series: the stack reads group after group, and what it
-    says of one is told apart cell by cell by small blocks, which also see the cells before within the group (as the
+    says of one is told apart cell by cell by a small block, which also sees the cells before within the group (as the
     temporal and the depth model of Lee et al. 2022). Cells that are free, of which all values are equally likely, the
     net is not asked for; of numbers of a series it sees what all cells before, free ones too, add up to.
 
@@ -50,14 +48,14 @@ class Cells(nn.Module):
         self.group_of = dict(zip(places, group, strict=True))
         self.kind_of = dict(zip(places, map(torch.tensor, kinds), strict=True))
         self._keep(places, group, first, kinds)
-        self.sight, self.blocks = None, nn.ModuleList()
+        self.sight, self.block, self.blur = None, None, design.dropout
         if self.levels is not None:
             count, width = len(self.levels.starts), design.width
             self.sight = nn.Sequential(nn.Linear(count, width), nn.SiLU(), nn.Linear(width, width))
         if self.groups < len(places):
             self.which = nn.Embedding(max(kinds) + 1, design.width)
             nn.init.normal_(self.which.weight, std=0.1)
-            self.blocks = nn.ModuleList(Inner(design) for _ in range(INNER))
+            self.block = Inner(design)
 
     def _keep(self, places: Sequence[int], group: Sequence[int], first: Sequence[int], kinds: Sequence[int]) -> None:
         cost = torch.tensor(self.sizes).double().log().float() * torch.tensor(self.free)
@@ -75,10 +73,15 @@ class Cells(nn.Module):
         return self.words.tokens(x[:, self.asked])
 
     def seen(self, x: Tensor) -> Tensor | None:
-        """What the net sees of the numbers before each cell that it is asked for: (B, T) -> (B, A, width), or None."""
+        """What the net sees of the numbers before each cell that it is asked for: (B, T) -> (B, A, width), or None.
+
+        In training they are blurred, by as much of their spread as is dropped elsewhere: by exact numbers, each window
+        of a short series would be known again.
+        """
         if self.levels is None or self.sight is None:
             return None
-        return self.sight(F.pad(self.levels(x[:, :-1]), (0, 0, 1, 0))[:, self.asked])
+        u = F.pad(self.levels(x[:, :-1]), (0, 0, 1, 0))[:, self.asked]
+        return self.sight(u + self.blur * torch.randn_like(u) if self.training else u)
 
     def read(self, e: Tensor, start: Tensor, seen: Tensor | None) -> Tensor:
         """What the stack reads before each group: embedded cells (B, A, width) -> (B, G, width).
@@ -92,7 +95,7 @@ class Cells(nn.Module):
     def apart(self, h: Tensor, e: Tensor, seen: Tensor | None) -> Tensor:
         """What the stack says of groups, told apart for each cell: (B, G, width) -> (B, A, width)."""
         h = h[:, self.group]
-        if not self.blocks:
+        if self.block is None:
             return h
         before = F.pad(e.float().cumsum(1), (0, 0, 1, 0))  # (B, A + 1, width)
         inside = before[:, :-1] - before[:, self.first]  # of the cells before within the group
@@ -100,13 +103,10 @@ class Cells(nn.Module):
 
     def inner(self, h: Tensor, kind: Tensor, inside: Tensor, seen: Tensor | None) -> Tensor:
         """The same where the cells before within the group are added up already: (.., width) -> same."""
-        if not self.blocks:
+        if self.block is None:
             return h
         x = h + self.which(kind).to(h.dtype) + inside.to(h.dtype)
-        x = x if seen is None else x + seen.to(h.dtype)
-        for block in self.blocks:
-            x = block(x)
-        return x
+        return self.block(x if seen is None else x + seen.to(h.dtype))
 
     def nats(self, h: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """-log p of those cells that are asked for, 0 for unknown ones: (B, A, width), (B, T) -> (B, A).
