@@ -348,7 +348,8 @@ class CellReader(Reader):
         if at not in cells.group_of:
             return self.table.new_zeros(self.rows, cells.sizes[at] if at < len(cells.sizes) else 1)
         self._reach()
-        h = cells.inner(self.h, cells.kind_of[at], self.inside, None if self.walk is None else self._seen())
+        kind, seen = cells.kind[cells.number_of[at]], None if self.walk is None else self._seen()
+        h = cells.inner(self.h, kind, self.inside, seen)
         return F.linear(h, self.model.head.weight[cells.begins[at] : cells.begins[at] + cells.sizes[at]])
 
 

@@ -46,7 +46,7 @@ class Cells(nn.Module):
         group, first = _grouped(steps)
         self.groups = group[-1] + 1
         self.group_of = dict(zip(places, group, strict=True))
-        self.kind_of = dict(zip(places, map(torch.tensor, kinds), strict=True))
+        self.number_of = {at: number for number, at in enumerate(places)}  # among those that are asked for
         self._keep(places, group, first, kinds)
         self.sight, self.block, self.blur = None, None, design.dropout
         if self.levels is not None:
