@@ -28,7 +28,7 @@ TOKENS_PER_STEP = 1024  # few: Muon learns more from two small steps than from o
 TOKENS_WANTED = 5_000_000  # what a run of three minutes should see before a wider net pays
 BEGINNING = 8  # batches from which it is seen how the numbers of series lie
 AS_IT_COMES = Manner()
-FEW_EPOCHS, MANY_EPOCHS = 4, 20  # passes over the data from which dropout is 0.1, and from which it is 0.2
+DROPOUT = {0: 0.0, 4: 0.1, 20: 0.2, 25: 0.3}  # by how many passes over the data there are at least
 
 
 @dataclass(frozen=True)
@@ -358,8 +358,8 @@ def suited(settings: Mapping[str, Any], epochs: float) -> dict[str, Any]:
 
     What is seen again and again is learnt by heart, and dropout is against that.
     """
-    usual = 0.0 if epochs < FEW_EPOCHS else 0.1 if epochs < MANY_EPOCHS else 0.2
-    return {"dropout": usual, **settings}
+    usual = [share for least, share in DROPOUT.items() if epochs >= least]
+    return {"dropout": usual[-1], **settings}
 
 
 def tiny(spec: Spec) -> Model:

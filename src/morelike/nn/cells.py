@@ -48,7 +48,7 @@ class Cells(nn.Module):
         self.group_of = dict(zip(places, group, strict=True))
         self.number_of = {at: number for number, at in enumerate(places)}  # among those that are asked for
         self._keep(places, group, first, kinds)
-        self.sight, self.block, self.blur = None, None, design.dropout
+        self.sight, self.block, self.blur = None, None, design.dropout**2
         if self.levels is not None:
             count, width = len(self.levels.starts), design.width
             self.sight = nn.Sequential(nn.Linear(count, width), nn.SiLU(), nn.Linear(width, width))
@@ -75,8 +75,8 @@ class Cells(nn.Module):
     def seen(self, x: Tensor) -> Tensor | None:
         """What the net sees of the numbers before each cell that it is asked for: (B, T) -> (B, A, width), or None.
 
-        In training they are blurred, by as much of their spread as is dropped elsewhere: by exact numbers, each window
-        of a short series would be known again.
+        In training they are blurred where much is dropped elsewhere, too, which is where rows are few: by exact numbers,
+        each window of a short series would be known again.
         """
         if self.levels is None or self.sight is None:
             return None
