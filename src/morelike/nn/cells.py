@@ -75,8 +75,8 @@ class Cells(nn.Module):
     def seen(self, x: Tensor) -> Tensor | None:
         """What the net sees of the numbers before each cell that it is asked for: (B, T) -> (B, A, width), or None.
 
-        In training they are blurred where much is dropped elsewhere, too, which is where rows are few: by exact numbers,
-        each window of a short series would be known again.
+        In training they are blurred where much is dropped elsewhere, too, which is where rows are few: by exact
+        numbers, each window of a short series would be known again.
         """
         if self.levels is None or self.sight is None:
             return None
