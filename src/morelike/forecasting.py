@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from morelike.run import Run
 
 PATHS, LEVEL = 200, 0.9  # continuations of each series; share of them between low and high
-TOGETHER = 400  # continuations that are drawn at once
+TOGETHER = 2_000  # continuations that are drawn at once
 FEWEST, NEW = 2, 4  # rows of a history; windows keep all but a quarter of their steps when they move on
 APART = 1_000_003  # between the seeds of two stretches of one continuation
 
@@ -77,7 +77,9 @@ def forecast(run: Run, source: str | Path, steps: int, *, paths: int = PATHS, se
         why = f": {skipped[0][0]} {skipped[0][1]}" if skipped else ""
         raise DataError(f"{source} holds no history that is long enough{why}", f"At least {FEWEST} rows",
                         "Name a longer one")  # fmt: skip
-    drawn = [_continued(run, one, steps, _seeds(seed, number, paths)) for number, one in enumerate(histories)]
+    drawn = list[tuple[np.ndarray, np.ndarray]]()
+    for some in _together(histories, codec.config.steps, paths):
+        drawn += _continued(run, [histories[at] for at in some], steps, [_seeds(seed, at, paths) for at in some])
     return Forecast([one.name for one in histories], np.stack([np.median(times, 0) for times, _ in drawn]),
                     np.stack([rows for _, rows in drawn]), codec, skipped)  # fmt: skip
 
@@ -86,28 +88,53 @@ def _seeds(seed: int, series: int, paths: int) -> list[int]:
     return [(seed + path + (series << 32)) % 2**62 for path in range(paths)]
 
 
-def _continued(run: Run, history: Any, steps: int, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Times (P, steps) and rows (P, steps, C) of the continuations of one series."""
-    parts = [_part(run, history, steps, seeds[at : at + TOGETHER]) for at in range(0, len(seeds), TOGETHER)]
-    return np.concatenate([times for times, _ in parts]), np.concatenate([rows for _, rows in parts])
+def _together(histories: Sequence[Any], length: int, paths: int) -> Iterator[list[int]]:
+    """Numbers of histories next to each other whose continuations are drawn at once: as much is known of each."""
+    known = [min(one.end - one.begin, _most(length)) for one in histories]
+    some = list[int]()
+    for at, one in enumerate(known):
+        if some and (one != known[some[0]] or (len(some) + 1) * paths > TOGETHER):
+            yield some
+            some = []
+        some.append(at)
+    yield some
 
 
-def _part(run: Run, history: Any, steps: int, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    codec, length = run.codec, run.codec.config.steps
-    new = max(1, length // NEW)
-    cells, state = codec.opened(history, length - new, len(seeds))
-    whole, done = codec.blank(len(seeds), steps), 0
+def _most(length: int) -> int:
+    """Steps of a window that may be known when it is gone on with."""
+    return length - max(1, length // NEW)
+
+
+def _continued(
+    run: Run, histories: Sequence[Any], steps: int, seeds: Sequence[Sequence[int]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Times (P, steps) and rows (P, steps, C) of the continuations of each of some series."""
+    parts, paths = list[tuple[np.ndarray, np.ndarray]](), len(seeds[0])
+    for at in range(0, paths, TOGETHER):  # of one series there may be more than are drawn at once
+        parts.append(_part(run, histories, steps, [one[at : at + TOGETHER] for one in seeds]))
+    times, rows = (np.concatenate(one, 1) for one in zip(*parts, strict=True))
+    return list(zip(times, rows, strict=True))
+
+
+def _part(
+    run: Run, histories: Sequence[Any], steps: int, seeds: Sequence[Sequence[int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    codec, length, every = run.codec, run.codec.config.steps, [seed for one in seeds for seed in one]
+    begun = [codec.opened(one, _most(length), len(own)) for one, own in zip(histories, seeds, strict=True)]
+    cells, state = np.concatenate([one for one, _ in begun]), codec.joined_states([one for _, one in begun])
+    whole, done = codec.blank(len(every), steps), 0
     while done < steps:
         if state.known == length:
-            cells, state = codec.slid(cells, state, new)
+            cells, state = codec.slid(cells, state, length - _most(length))
         begin, end = state.known, min(length, state.known + steps - done)
-        written = list(_written(run, cells, (begin, end), [one + APART * done for one in seeds]))
+        written = list(_written(run, cells, (begin, end), [one + APART * done for one in every]))
         at = codec.layout.ends
         cells[:, at[begin] : at[end]] = torch.stack(written, 1).cpu().numpy()
         state = codec.drawn(cells, state, end)
         whole.take(state, (begin, end), done)
         done += end - begin
-    return whole.times, codec.rows_of(whole)
+    shape = (len(histories), -1, steps)
+    return whole.times.reshape(shape), codec.rows_of(whole).reshape(*shape, len(codec.found))
 
 
 def _written(run: Run, cells: np.ndarray, steps: tuple[int, int], seeds: Sequence[int]) -> Iterator[torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,13 @@ class State:
         steps, tracks = steps or codec.config.steps, codec.config.tracks
         objects = {n: np.full((count, steps), None, object) for n, one in enumerate(tracks) if not one.plain}
         return cls(np.full((count, steps, len(tracks)), np.nan), objects, np.full((count, steps), np.nan))
+
+    @classmethod
+    def joined(cls, states: Sequence[State]) -> State:
+        """Windows of several states of which as much is known."""
+        objects = {n: np.concatenate([one.objects[n] for one in states]) for n in states[0].objects}
+        floats, times = (np.concatenate([getattr(one, name) for one in states]) for name in ("floats", "times"))
+        return cls(floats, objects, times, states[0].known)
 
     def take(self, other: State, steps: tuple[int, int], at: int) -> None:
         """Put some steps of another state at a place."""

@@ -291,6 +291,10 @@ class Codec:
         """The cells (count, T) and state of a window that begins with the last `most` rows of a history."""
         return _series_next.opened(self, history, most, count)
 
+    def joined_states(self, states: Sequence[State]) -> State:
+        """The windows of several states of which as much is known."""
+        return State.joined(states)
+
     def blank(self, count: int, steps: int) -> State:
         """Nothing drawn, of so many steps."""
         return State.empty(self, count, steps)
