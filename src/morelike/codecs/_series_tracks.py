@@ -21,9 +21,8 @@ TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure
 BEFORE = 4  # changes before that explain the next, in the test of a unit root
 LEVELS, CHANGES = 64, 32  # groups of numbers at least, of levels and of what is left beside a reference
 SINGLE, WITHIN = 256, 32  # most of them in one cell; parts of a group that are drawn
+SURE = 0.4  # of the spread of a level, below which others tell at the first step where it is
 GRID, OFTEN = 2_000, 10  # values of a grid at most; how often each is there at least, on average
-SETTLED, MANY = (0.4, 0.2), 10_000  # of the spread of a level that returns, below which what is left beside a reference
-# is told: of few rows, from which a line learns more than a net, and of this many
 
 
 @dataclass(frozen=True)
@@ -212,8 +211,8 @@ def tracks(
     bins    groups into which numbers are put at most; None: as many as the rows allow
     rules   of which orders such as a <= b decide what comes last: numbers that are never between others
 
-    A level that wanders, so that it may leave the range that was seen, and one that other numbers nearly settle are
-    told by how far they are from a reference.
+    A level that wanders, so that it may leave the range that was seen, and one of which other numbers tell something,
+    are told by how far they are from a reference.
     """
     orders = [rule for rule in rules if rule.kind == "order"]
     ends = {rule.of[0] for rule in orders} ^ {rule.to for rule in orders}
@@ -241,7 +240,7 @@ def tracks(
 def _settled(track: Track, values: np.ndarray, scales: Scales, at: int) -> Track:
     """The track with all that is known of its values (N,) beside their cells."""
     wander, first = at in scales.wander, track.told[0].reference
-    begun = scales.spread(at, first, 0) > SETTLED[0] * scales.spread(at, None, 0)
+    begun = scales.spread(at, first, 0) > SURE * scales.spread(at, None, 0)
     ends = (-math.inf, math.inf) if wander else (float(np.nanmin(values)), float(np.nanmax(values)))
     known = np.unique(values[~np.isnan(values)])
     grid = tuple(known.tolist()) if len(known) <= min(GRID, len(values) // OFTEN) else ()
@@ -311,7 +310,7 @@ def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bo
         bound = Reference(tuple((one, 0, 1.0) for one in under or over), bound=1 if under else -1)
         if scales.spread(at, bound, 0) <= LOOSE * least:
             return (bound,)
-    if at not in scales.wander and least > SETTLED[len(scales.within) >= MANY] * level:
+    if at not in scales.wander and least > CLOSER * level:
         return (None,)
     if scales.spread(at, steps[0], 0) > CLOSER * level:
         steps[0] = None
