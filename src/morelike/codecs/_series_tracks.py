@@ -221,8 +221,8 @@ def tracks(
     scales = scaled({number[place]: one for place, one in values.items()}, begins)
     kept = {(number[rule.of[0]], number[rule.to]) for rule in orders if {rule.of[0], rule.to} <= set(number)}
     plan = {at: references(scales, at, kept, lines=True) for at in scales.own}
-    wandering = {at: steps[-1] if at in scales.wander else None for at, steps in plan.items()}
-    if not steady(wandering, int(scales.within.max(initial=0)) + 1):
+    last = {at: steps[-1] for at, steps in plan.items()}
+    if not steady(last, int(scales.within.max(initial=0)) + 1):
         plan = {at: references(scales, at, kept, lines=False) for at in scales.own}
     most = (bins or max(4, len(begins) // 30), bins or max(6, round(len(begins) ** 0.5 / 5)))
     found, seen = list[Track](), list[np.ndarray]()
