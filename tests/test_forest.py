@@ -11,6 +11,7 @@ from torch import Tensor
 
 from morelike.core.spec import Batch, Spec
 from morelike.families import forest
+from morelike.nn import cart
 from morelike.nn.cart import Limits, grow
 from morelike.train.game import Game
 
@@ -70,6 +71,21 @@ def test_no_leaf_has_fewer_rows_and_no_tree_more_leaves_than_allowed() -> None:
         inner = tree.feature >= 0
         assert inner.sum() + 1 <= min(leaves, 900 // 20)
         np.testing.assert_allclose(tree.laws.sum(1), 1)
+
+
+def test_values_counted_and_rows_in_order_tell_the_same_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    x = random.integers(0, 30, (5, 900))
+    y = (x[0] // 10 + x[3] // 6 + random.integers(0, 3, 900)) % 7
+    trees = []
+    for dense, rows_ in ((1e9, 1), (0, 1), (0, 2**14)):  # counted, in order, and several cells together
+        monkeypatch.setattr(cart, "DENSE", dense)
+        monkeypatch.setattr(cart, "AT_ONCE", rows_)
+        trees.append(grow(x, y, 7, Limits(60, 5, 1.0, 1.0), np.random.default_rng(1)))
+    assert (trees[0].feature >= 0).sum() > 20
+    for one in trees[1:]:
+        for name in ("feature", "cut", "child", "laws"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(trees[0], name))
 
 
 def test_probabilities_of_all_rows_sum_to_one_and_are_those_of_the_data(known: forest.Model) -> None:

@@ -20,7 +20,7 @@ from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels, Tables
 
 PART, FEWEST, MOST = 0.8, 2_000, 20_000  # of the rows from which a tree grows: share of all, and how many
-WORK = 12_000_000  # cells that trees look at while they grow
+WORK = 4_000_000  # cells that trees look at while they grow
 ROOM = 2**24  # numbers in all laws
 AT_ONCE = 2**19  # cells of all trees that are looked at together
 
@@ -94,7 +94,7 @@ class Model(Family):
         kept, config = list(batches), self.config
         self.tables.rows.fill_(rows)
         x, y = torch.cat([one.x for one in kept]), torch.cat([self.labels(one.given, len(one.x)) for one in kept])
-        told = self.told(x, y.to(x.device)).T.cpu().numpy()  # (1 + T, n)
+        told = self.told(x, y.to(x.device)).T.to(torch.uint8).cpu().numpy()  # (1 + T, n)
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         work = config.trees * sum(len(one) for one in self.seen)
         each = min(max(1, round(PART * len(x))), MOST, max(FEWEST, round(WORK / (config.share * work))))
@@ -105,7 +105,7 @@ class Model(Family):
             known = np.flatnonzero(value >= 0)
             for m in range(config.trees if len(known) else 0):
                 some = random.permutation(known)[:each]
-                self._take(m, t, grow(told[own][:, some], value[some], size, limits, random))
+                self._take(m, t, grow(told[own].take(some, 1), value[some], size, limits, random))
 
     def _take(self, m: int, t: int, tree: Tree) -> None:
         """Keep tree m of a cell."""

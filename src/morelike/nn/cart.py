@@ -51,7 +51,7 @@ def grow(x: np.ndarray, y: np.ndarray, size: int, limits: Limits, random: np.ran
     """
     found = Tree(*(np.full(2 * limits.leaves, -1) for _ in range(3)),
                  *(np.full((limits.leaves, size), 1 / size) for _ in range(2)))  # fmt: skip
-    x, at, ids = x.astype(np.uint8), np.zeros_like(y), np.zeros(1, np.int64)  # node of each row, nodes
+    x, at, ids = x.astype(np.uint8, copy=False), np.zeros_like(y), np.zeros(1, np.int64)  # node of each row, nodes
     nodes, done = 1, 0
     behind = (np.bincount(y, minlength=size)[None] + 0.5) / (len(y) + 0.5 * size)
     while len(ids):
@@ -68,7 +68,7 @@ def grow(x: np.ndarray, y: np.ndarray, size: int, limits: Limits, random: np.ran
         found.feature[ids[split]], found.cut[ids[split]], found.child[ids[split]] = feature[split], cut[split], children
         nodes, done = nodes + 2 * len(children), done + len(ends)
         rows = np.flatnonzero(split[at])
-        x, y, at = x[:, rows], y[rows], at[rows]
+        x, y, at = x.take(rows, 1), y[rows], at[rows]
         right = x[feature[at], np.arange(len(at))] > cut[at]
         at = 2 * (split.cumsum() - 1)[at] + right
         behind, ids = law[split].repeat(2, 0), np.stack([children, children + 1], 1).ravel()
@@ -108,7 +108,7 @@ class _Level:
         most = gain[np.arange(len(gain)), where] - self.square / self.count
         return most.reshape(self.together, -1), where.reshape(self.together, -1)
 
-    def _counted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _counted(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """For rows left of each cut: how many, the sum over values of L_v^2 for L_v of a value, and that of L_v N_v
         for N_v in the node: (nodes, CODES) each."""
         place = self.place + np.multiply(x, self.shape[2], dtype=np.int64)
@@ -116,7 +116,7 @@ class _Level:
         both = (np.einsum("ncv,ncv->nc", left, left), np.einsum("ncv,nv->nc", left, left[:, -1]))
         return left.sum(2), *both
 
-    def _sorted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _sorted(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """The same for many nodes: in order, L_v^2 grows by 2 c + 1 with a row of whose value there were c; cuts behind
         which no row lies are left at 0."""
         key = _small(self.at * CODES + x)
@@ -151,13 +151,14 @@ def _best(
     rows, nodes = np.flatnonzero(able[at]), int(able.sum())
     at, y = (able.cumsum() - 1)[at[rows]], y[rows]
     looked = random.permutation(len(x))[: max(1, round(limits.share * len(x)))]
-    together = min(len(looked), max(1, min(AT_ONCE // len(rows), 2**16 // (nodes * CODES))))
+    room = min(AT_ONCE // len(rows), 2**16 // (nodes * max(CODES, size)))  # numbers of 16 bits
+    together = min(len(looked), max(1, room))
     gain, by, last = best[able], feature[able], cut[able]
     level = _Level(at, y, size, nodes, together)
     for some in (looked[i : i + together] for i in range(0, len(looked), together)):
         if len(some) < together:
             level = _Level(at, y, size, nodes, len(some))
-        most, where = level.split(x[some[:, None], rows].ravel(), limits.least)  # (cells, nodes)
+        most, where = level.split(x[some].take(rows, 1).ravel(), limits.least)  # (cells, nodes)
         first = most.argmax(0)
         most, where = (np.take_along_axis(one, first[None], 0)[0] for one in (most, where))
         better = most > gain
