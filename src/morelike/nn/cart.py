@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,19 @@ class Tree:
     child: np.ndarray
     laws: np.ndarray
     behind: np.ndarray
+
+    def leaf(self, x: np.ndarray) -> np.ndarray:
+        """The leaf that each row leads to: (F, N) -> (N,)."""
+        node, rows = np.zeros(x.shape[1], np.int64), np.arange(x.shape[1])
+        while len(rows := rows[self.feature[node[rows]] >= 0]):
+            at = node[rows]
+            node[rows] = self.child[at] + (x[self.feature[at], rows] > self.cut[at])
+        return self.child[node]
+
+
+def seen(x: Any, size: int) -> Any:
+    """The values of a cell, which takes so many, as trees see them: of many neighbouring ones together."""
+    return x if size <= CODES else x * CODES // size
 
 
 def grow(x: np.ndarray, y: np.ndarray, size: int, limits: Limits, random: np.random.Generator) -> Tree:
