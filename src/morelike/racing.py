@@ -103,16 +103,10 @@ class Standing:
         plain = {**asdict(self.request), "out": str(self.folder.path)}
         write_json(self.folder.path / PLACE / KEPT, {"request": plain, **self.told()})
 
-    def near(self, without: Sequence[str] = ()) -> list[Trial]:
-        """The last trial of each family but some that is near the likeliest of these, the likeliest first.
-
-        What learns rows by heart is not: on rows that it has not seen it falls behind.
-        """
-        longer = {*without, *(one.family for one in self.final)}
-        last = sorted([*self.final, *(one for one in self.heats if one.family not in longer)], key=lambda one: one.nats)
-        plain = next((one for one in last if one.family == RUNNERS[0]), last[-1] if last else None)
-        gained = plain.nats - last[0].nats if plain else 0.0
-        return [one for one in last if one.nats <= last[0].nats + max(NEAR, PART * gained)]
+    def last(self) -> list[Trial]:
+        """The last trial of each family."""
+        longer = {one.family for one in self.final}
+        return [*self.final, *(one for one in self.heats if one.family not in longer)]
 
     def judge(self, trial: Trial, found: Passing) -> Trial:
         """Keep how well the samples of a trial pass."""
@@ -124,6 +118,16 @@ class Standing:
 
     def told(self) -> dict[str, list[dict[str, Any]]]:
         return {"heats": [vars(one) for one in self.heats], "final": [vars(one) for one in self.final]}
+
+
+def near(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that are near the likeliest, the likeliest first.
+
+    What learns rows by heart is not: on rows that it has not seen it falls behind.
+    """
+    order = sorted(trials, key=lambda one: one.nats)
+    plain = next((one for one in order if one.family == RUNNERS[0]), order[-1])
+    return [one for one in order if one.nats <= order[0].nats + max(NEAR, PART * (plain.nats - order[0].nats))]
 
 
 def interrupted(path: Path) -> Request | None:
@@ -153,7 +157,8 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
             return
     if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
-    best, judged = standing.near(SOON)[:FINALISTS], _judged(ready.prepared)
+    growing, judged = [one for one in standing.heats if one.family not in SOON], _judged(ready.prepared)
+    best = near(growing)[:FINALISTS] if growing else []
     spare = SPARE * CONTENDERS if judged else 0.0
     for place, heat in enumerate(best):
         if all(one.family != heat.family for one in standing.final):
@@ -162,7 +167,7 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
                 yield from _heat(_long(ready, heat, clock, shares, spare), standing.final, standing, clock)
         if stop.is_set():
             return
-    won = standing.near()[0]
+    won = near(standing.last())[0]
     if judged:
         won = yield from _compared(ready, standing, clock)
     winner, seen = won.family, False
@@ -178,7 +183,7 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
 
 def _compared(ready: Ready, standing: Standing, clock: Clock) -> Generator[Progress, None, Trial]:
     """The one of the likeliest whose samples pass best for held-out rows; of those that pass as well, the likelier."""
-    found = standing.near()[:CONTENDERS]
+    found = near(standing.last())[:CONTENDERS]
     for place, one in enumerate(found if len(found) > 1 else ()):
         if one.passes is None:
             family = Run.load(standing.folder.path / PLACE / one.family).family
