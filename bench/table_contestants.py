@@ -76,8 +76,9 @@ def ours(train: Path, rows: int, minutes: float, made: Path, clean: bool) -> dic
     )
     draw = spent("-m", "morelike", "sample", run, "-n", rows, "--out", made)
     heats = json.loads((run / "race.json").read_text())
-    won = min(heats["final"] or heats["heats"], key=lambda one: one["nats"])
-    return _costs(fit, draw) | {"family": won["family"], "nats": round(won["nats"], 3)}
+    won = json.loads((run / "recipe.json").read_text())["family"]
+    nats = next(one["nats"] for one in [*heats["final"], *heats["heats"]] if one["family"] == won)
+    return _costs(fit, draw) | {"family": won, "nats": round(nats, 3)}
 
 
 def peer(python: Path, who: str, train: Path, rows: int, made: Path, *options: object) -> dict[str, Any]:

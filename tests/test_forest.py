@@ -11,6 +11,8 @@ from torch import Tensor
 
 from morelike.core.spec import Batch, Spec
 from morelike.families import forest
+from morelike.measure.table.passing import passing
+from morelike.nn import cart
 from morelike.nn.cart import Limits, grow
 from morelike.train.game import Game
 
@@ -72,6 +74,21 @@ def test_no_leaf_has_fewer_rows_and_no_tree_more_leaves_than_allowed() -> None:
         np.testing.assert_allclose(tree.laws.sum(1), 1)
 
 
+def test_values_counted_and_rows_in_order_tell_the_same_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    x = random.integers(0, 30, (5, 900))
+    y = (x[0] // 10 + x[3] // 6 + random.integers(0, 3, 900)) % 7
+    trees = []
+    for dense, rows_ in ((1e9, 1), (0, 1), (0, 2**14)):  # counted, in order, and several cells together
+        monkeypatch.setattr(cart, "DENSE", dense)
+        monkeypatch.setattr(cart, "AT_ONCE", rows_)
+        trees.append(grow(x, y, 7, Limits(60, 5, 1.0, 1.0), np.random.default_rng(1)))
+    assert (trees[0].feature >= 0).sum() > 20
+    for one in trees[1:]:
+        for name in ("feature", "cut", "child", "laws"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(trees[0], name))
+
+
 def test_probabilities_of_all_rows_sum_to_one_and_are_those_of_the_data(known: forest.Model) -> None:
     x = all_rows()
     with torch.no_grad():
@@ -119,3 +136,19 @@ def test_a_label_is_looked_at_like_a_cell() -> None:
 def test_a_numbers_second_cell_is_looked_at_by_its_own_column_alone() -> None:
     family = forest.tiny(Spec((4,), tokens=4, sizes=(4, 4, 4, 4), columns=(2, 2)))
     assert family.seen == [[0], [0, 1], [0, 1], [0, 1, 3]]
+
+
+def test_trees_tell_rows_apart_as_far_as_they_differ() -> None:
+    random = np.random.default_rng(0)
+    a, b, c = (rows(3000, seed).numpy() for seed in range(3))
+    mixed = np.where(random.random((3000, 1)) < 0.5, b, np.stack([random.permutation(one) for one in b.T], 1))
+    alone = np.stack([random.permutation(one) for one in b.T], 1)
+    same, half, none = (passing(one, a, 1000, (3, 2, 2)) for one in (c, mixed, alone))
+    assert same.score > 1 - 3 * same.error
+    assert none.score < half.score - 3 * half.error < same.score - 0.1
+    assert 0 < same.error < 0.1
+
+
+def test_unknown_cells_are_a_value_by_which_rows_are_told_apart() -> None:
+    a = rows(1000).numpy()
+    assert passing(np.where([True, False, False], -1, a), a, 400, (3, 2, 2)).score < 0.01

@@ -96,6 +96,37 @@ def test_a_race_that_was_interrupted_goes_on_with_what_is_left(table: Path, tmp_
     assert "regressions" in notes[0] and Run.load(out).sample(2).array.shape == (2, 4)
 
 
+def test_of_families_that_are_near_in_likelihood_samples_choose(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FEW": 0, "RUNNERS": ("independent", "circuit", "forest"), "ENOUGH": 100, "NEAR": 1e6}.items():
+        monkeypatch.setattr(racing, name, value)
+    asked = Request(str(table), steps=40, size="8", out=tmp_path / "run", held_out=0.3)
+    notes = [event.note for event in fit(asked) if event.note and "Race:" in event.note]
+    told = json.loads((tmp_path / "run" / "race.json").read_text())
+    last = {one["family"]: one for one in [*told["heats"], *told["final"]]}
+    assert set(last) == {"independent", "circuit", "forest"}
+    assert all(0 < one["error"] < 0.2 for one in last.values())
+    assert last["independent"]["passes"] < last["circuit"]["passes"] - 0.2
+    assert sum("its samples pass for" in note for note in notes) == 3
+    assert Run.load(tmp_path / "run").recipe["family"] in ("circuit", "forest")
+
+
+def test_samples_that_pass_as_well_are_no_reason_against_the_likelier() -> None:
+    a, b, c = (racing.Trial(name, nats, 1.0) for name, nats in (("a", 9.0), ("b", 9.5), ("c", 10.0)))
+    assert racing.best_of([a]) is a
+    a, b, c = (racing.replace(one, passes=p, error=0.02) for one, p in ((a, 0.5), (b, 0.69), (c, 0.7)))
+    assert racing.best_of([a, b, c]) is b and racing.best_of([a, c]) is c
+
+
+def test_what_learns_by_heart_is_not_near() -> None:
+    nats = {"independent": 30.0, "circuit": 20.0, "forest": 22.6, "x": 21.9}
+    heats = [racing.Trial(name, value, 1.0) for name, value in nats.items()]
+    assert [one.family for one in racing.near(heats)] == ["circuit", "x"]
+    standing = racing.Standing(SimpleNamespace(), Request("rows.csv"), heats, [racing.Trial("circuit", 20.2, 9.0)])
+    assert [one.nats for one in racing.near(standing.last())] == [20.2, 21.9, 22.6]
+
+
 def test_rows_are_drawn_with_columns_given_and_by_seed(run: Run) -> None:
     plums = run.sample(200, given={"fruit": "plum"}).array
     assert set(plums[:, 0]) == {"plum"} and (plums[:, 1] == "blue").mean() > 0.8

@@ -1,20 +1,23 @@
 """A race: several families get a part of the time, and the best of them all the rest.
 
-Held-out rows choose. Where rows are few the winner is then trained anew on these as well; what it was before that is
-kept in the folder `before` of the run, and the report goes by it: it has held-out rows that it never saw.
+Held-out rows choose: by their likelihood, and among families that are near in it by how well samples pass for them,
+since what is likeliest is not always what looks most like the data. Where rows are few the winner is then trained anew
+on these as well; what it was before that is kept in the folder `before` of the run, and the report goes by it: it has
+held-out rows that it never saw.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from morelike.collect import Prepared
 from morelike.core.errors import MorelikeError, RunError, TrainingError
@@ -23,20 +26,25 @@ from morelike.core.spec import Batch
 from morelike.data.ragged import take
 from morelike.data.sequences import chosen
 from morelike.fitting import Ready, begin_run, minutes_of
+from morelike.measure.table.passing import Passing, passing
 from morelike.recipes import FEW, Request
 from morelike.run import Run
 from morelike.train.folder import BEFORE, Folder, damaged, load_tensors, read_json, write_json
 from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
-RUNNERS = ("independent", "mixture", "circuit", "anyorder")  # the quickest first
+RUNNERS = ("independent", "mixture", "circuit", "forest", "anyorder")  # the quickest first
 OF_FEW = ("independent", "circuit", "regressions")  # of few rows
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 LEAST = 1.0  # second that a trial is given where there is no time
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best,
-PART = 0.2  # or within this part of what the best has gained on the worst: what grows longest is slow at first
+PART = 0.25  # or within this part of what the best has gained on the worst: what grows longest is slow at first
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
+SOON = ("forest",)  # of which more time makes no more: their trial is all there is
+GROWS, WIDE = 30.0, 200  # seconds that have to be left for a forest to race, which grows in some of them; cells at most
+CONTENDERS, ENOUGH = 3, 300  # how many of the best are judged by samples, and held-out rows from which they are
+LEARNT, SPARE = 8_000, 2.0  # rows that judges learn from, and seconds that are kept for each judgement
 WHOLE = "whole"  # place of the winner that has seen all rows
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
@@ -47,12 +55,15 @@ class Trial:
 
     nats     mean -log p of a held-out row: less is better
     seconds  that it took, and `given`, that it was to take
+    passes   how well its samples pass for held-out rows, of 1, where that was asked, and the standard error of this
     """
 
     family: str
     nats: float
     seconds: float
     given: float | None = None
+    passes: float | None = None
+    error: float = 0.0
 
     @property
     def beyond(self) -> float:
@@ -60,7 +71,8 @@ class Trial:
         return 0.0 if self.given is None else max(0.0, self.seconds - self.given)
 
     def __str__(self) -> str:
-        return f"{self.family} {self.nats:.2f} nats a row after {self.seconds:.0f} s"
+        said = f"{self.family} {self.nats:.2f} nats a row after {self.seconds:.0f} s"
+        return said if self.passes is None else f"{said}; its samples pass for {self.passes:.2f} of 1"
 
 
 @dataclass
@@ -91,8 +103,31 @@ class Standing:
         plain = {**asdict(self.request), "out": str(self.folder.path)}
         write_json(self.folder.path / PLACE / KEPT, {"request": plain, **self.told()})
 
+    def last(self) -> list[Trial]:
+        """The last trial of each family."""
+        longer = {one.family for one in self.final}
+        return [*self.final, *(one for one in self.heats if one.family not in longer)]
+
+    def judge(self, trial: Trial, found: Passing) -> Trial:
+        """Keep how well the samples of a trial pass."""
+        told = replace(trial, passes=found.score, error=found.error)
+        for trials in (self.heats, self.final):
+            trials[:] = [told if one is trial else one for one in trials]
+        self.write()
+        return told
+
     def told(self) -> dict[str, list[dict[str, Any]]]:
         return {"heats": [vars(one) for one in self.heats], "final": [vars(one) for one in self.final]}
+
+
+def near(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that are near the likeliest, the likeliest first.
+
+    What learns rows by heart is not: on rows that it has not seen it falls behind.
+    """
+    order = sorted(trials, key=lambda one: one.nats)
+    plain = next((one for one in order if one.family == RUNNERS[0]), order[-1])
+    return [one for one in order if one.nats <= order[0].nats + max(NEAR, PART * (plain.nats - order[0].nats))]
 
 
 def interrupted(path: Path) -> Request | None:
@@ -113,6 +148,8 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     again = _few(ready.prepared)
     runners = OF_FEW if again else RUNNERS
     for place, name in enumerate(runners):
+        if name == "forest" and (_left(ready, clock) < GROWS or not _grows(ready.prepared)):
+            continue
         if all(one.family != name for one in standing.heats):
             fair = _left(ready, clock) / (len(runners) - place + FINALISTS - 1 + again)
             yield from _heat(_short(ready, name, clock, fair), standing.heats, standing, clock, fair / 2)
@@ -120,19 +157,19 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
             return
     if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
-    order = sorted(standing.heats, key=lambda one: one.nats)
-    near = max(NEAR, PART * (order[-1].nats - order[0].nats))
-    best = [one.family for one in order[:FINALISTS] if one.nats <= order[0].nats + near]
-    for place, name in enumerate(best):
-        if all(one.family != name for one in standing.final):
-            shares, heat = len(best) - place + again, next(one for one in order if one.family == name)
-            if _left(ready, clock) / shares > heat.seconds:  # else it would come no further
-                yield from _heat(_long(ready, heat, clock, shares), standing.final, standing, clock)
+    growing, judged = [one for one in standing.heats if one.family not in SOON], _judged(ready.prepared)
+    best = near(growing)[:FINALISTS] if growing else []
+    spare = SPARE * CONTENDERS if judged else 0.0
+    for place, heat in enumerate(best):
+        if all(one.family != heat.family for one in standing.final):
+            shares = len(best) - place + again
+            if (_left(ready, clock) - spare) / shares > heat.seconds:  # else it would come no further
+                yield from _heat(_long(ready, heat, clock, shares, spare), standing.final, standing, clock)
         if stop.is_set():
             return
-    longer = {one.family for one in standing.final}
-    last = [*standing.final, *(one for one in standing.heats if one.family not in longer)]
-    won = min(last, key=lambda one: one.nats)
+    won = near(standing.last())[0]
+    if judged:
+        won = yield from _compared(ready, standing, clock)
     winner, seen = won.family, False
     yield Progress("finish", seconds=clock(), note=f"Race: won by {winner}", run=str(folder.path))
     if again and _left(ready, clock) > won.beyond:
@@ -142,6 +179,23 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     write_json(folder.path / "race.json", standing.told())
     _settle(folder.path, winner, seen)
     yield Progress("done", seconds=clock(), fraction=1.0, run=str(folder.path))
+
+
+def _compared(ready: Ready, standing: Standing, clock: Clock) -> Generator[Progress, None, Trial]:
+    """The one of the likeliest whose samples pass best for held-out rows; of those that pass as well, the likelier."""
+    found = near(standing.last())[:CONTENDERS]
+    for place, one in enumerate(found if len(found) > 1 else ()):
+        if one.passes is None:
+            family = Run.load(standing.folder.path / PLACE / one.family).family
+            found[place] = standing.judge(one, passes(family, ready.prepared))
+            yield Progress("plan", seconds=clock(), note=f"Race: {found[place]}", run=str(standing.folder.path))
+    return best_of(found)
+
+
+def best_of(found: Sequence[Trial]) -> Trial:
+    """Of trials that are judged, the likeliest first: the first one that passes as well as any, up to its error."""
+    least = max((one.passes or 0.0) - one.error for one in found)
+    return next(one for one in found if (one.passes or 0.0) >= least)
 
 
 def _settle(path: Path, winner: str, seen: bool) -> None:
@@ -210,18 +264,34 @@ def _short(ready: Ready, name: str, clock: Clock, fair: float) -> Ready:
     return replace(ready, request=replace(request, minutes=seconds / 60))
 
 
-def _long(ready: Ready, heat: Trial, clock: Clock, shares: int) -> Ready:
-    """For the family of an earlier trial and its share of what is left, less what it takes beyond its time."""
+def _long(ready: Ready, heat: Trial, clock: Clock, shares: int, spare: float = 0.0) -> Ready:
+    """For the family of an earlier trial and its share of what is left but what is kept, less what it takes beyond its
+    time."""
     request = replace(ready.request, family=heat.family)
     if minutes_of(request) is None:
         return replace(ready, request=request)
-    seconds = max(LEAST, _left(ready, clock) / shares - heat.beyond)
+    seconds = max(LEAST, (_left(ready, clock) - spare) / shares - heat.beyond)
     return replace(ready, request=replace(request, minutes=seconds / 60))
 
 
 def _few(prepared: Prepared) -> bool:
     """Whether so few rows are there that those held out are worth more in training."""
     return len(prepared.held) > 0 and len(prepared.kept) + len(prepared.held) < FEW
+
+
+def _judged(prepared: Prepared) -> bool:
+    """Whether enough rows are held out to judge samples by, all of whose cells are made."""
+    return len(prepared.held) >= ENOUGH and not _owned(prepared).any()
+
+
+def _grows(prepared: Prepared) -> bool:
+    """Whether a forest grows in seconds on such rows, and knows their likelihood without draws."""
+    return len(prepared.codec.sizes) <= WIDE and not _owned(prepared).any()
+
+
+def _owned(prepared: Prepared) -> Tensor:
+    """Which cells are only ever given: bool (T,), or a single no."""
+    return getattr(prepared.codec, "owner_cells", torch.zeros((), dtype=torch.bool))
 
 
 def _whole(ready: Ready, won: Trial, trial: Path, clock: Clock) -> Ready:
@@ -247,12 +317,33 @@ def held_out(family: Family, prepared: Prepared) -> float:
     are held out."""
     assert isinstance(family, HasLogProb)
     rows = (prepared.held if len(prepared.held) else prepared.kept)[:JUDGED]
-    total, known = 0.0, getattr(prepared.codec, "owner_cells", torch.zeros(()))
-    for part in np.array_split(rows, max(1, len(rows) // AT_ONCE)):
-        given = {name: chosen(value, part) for name, value in prepared.given.items()}
-        batch = Batch(prepared.codec.encode(take(prepared.data.x, part)), given)
+    total, known = 0.0, _owned(prepared)
+    for batch in _batches(prepared, rows):
         total -= float(family.log_prob(batch).double().sum())
         if known.any():
             owner = batch._replace(x=torch.where(known, batch.x, -1))
             total += float(family.log_prob(owner).double().sum())
     return total / len(rows)
+
+
+@torch.no_grad()
+def passes(family: Family, prepared: Prepared) -> Passing:
+    """How well samples pass for held-out rows, by trees that know training rows and other samples; conditions are drawn
+    as these rows have them."""
+    known = np.random.default_rng(0).permutation(prepared.kept)[:LEARNT]
+    held, pairs = prepared.held[:JUDGED], []
+    for number, batch in enumerate(_batches(prepared, np.concatenate([held, known]))):
+        begin = number * 2 * AT_ONCE  # so that no seed comes twice
+        drawn = family.sample(range(begin, begin + len(batch.x)), batch.given)
+        labels = [one[:, None] for one in batch.given.values() if one.dim() == 1]
+        pairs.append([torch.cat([one, *labels], 1) for one in (drawn, batch.x)])
+    made, found = (torch.cat(one).cpu().numpy() for one in zip(*pairs, strict=True))
+    kinds = [one.tokens or 0 for one in family.spec.given.values() if one.shape == ()]
+    return passing(made, found, len(held), (*(family.spec.sizes or ()), *kinds))
+
+
+def _batches(prepared: Prepared, rows: np.ndarray) -> Iterator[Batch]:
+    """Some rows in their order, encoded, with their conditions."""
+    for part in np.array_split(rows, max(1, len(rows) // AT_ONCE)):
+        given = {name: chosen(value, part) for name, value in prepared.given.items()}
+        yield Batch(prepared.codec.encode(take(prepared.data.x, part)), given)

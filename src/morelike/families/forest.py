@@ -15,12 +15,12 @@ from torch import Tensor
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.cart import CODES, Limits, Tree, grow
+from morelike.nn.cart import Limits, Tree, grow, seen
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels, Tables
 
 PART, FEWEST, MOST = 0.8, 2_000, 20_000  # of the rows from which a tree grows: share of all, and how many
-WORK = 12_000_000  # cells that trees look at while they grow
+WORK = 4_000_000  # cells that trees look at while they grow
 ROOM = 2**24  # numbers in all laws
 AT_ONCE = 2**19  # cells of all trees that are looked at together
 
@@ -45,7 +45,7 @@ class Config:
     least: Count = 20
     prior: Annotated[float, Field(gt=0)] = 10.0
     share: Annotated[float, Field(gt=0, le=1)] = 0.7
-    rate: Annotated[float, Field(gt=0, le=1)] = 0.3
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.05
     draws: Count = 32
 
 
@@ -94,28 +94,31 @@ class Model(Family):
         kept, config = list(batches), self.config
         self.tables.rows.fill_(rows)
         x, y = torch.cat([one.x for one in kept]), torch.cat([self.labels(one.given, len(one.x)) for one in kept])
-        told = self.told(x, y.to(x.device)).T.cpu().numpy()  # (1 + T, n)
+        told = self.told(x, y.to(x.device)).T.to(torch.uint8).cpu().numpy()  # (1 + T, n)
         random = np.random.default_rng(int(torch.randint(2**31, ())))
         work = config.trees * sum(len(one) for one in self.seen)
         each = min(max(1, round(PART * len(x))), MOST, max(FEWEST, round(WORK / (config.share * work))))
         least, share = max(1, round(config.least * each / len(x))), min(config.share, WORK / (each * work))
         limits = Limits(self.leaves, least, config.prior, share)
         for t, size in enumerate(self.sizes):
-            value, own = x[:, t].cpu().numpy(), np.array(self.seen[t])
-            known = np.flatnonzero(value >= 0)
+            known = np.flatnonzero((value := x[:, t].cpu().numpy()) >= 0)
+            value, own = value[known], told[self.seen[t]].take(known, 1)
             for m in range(config.trees if len(known) else 0):
-                some = random.permutation(known)[:each]
-                self._take(m, t, grow(told[own][:, some], value[some], size, limits, random))
+                some = random.permutation(len(known))[:each]
+                tree = grow(own.take(some, 1), value[some], size, limits, random)
+                held = np.bincount(tree.leaf(own) * size + value, minlength=tree.laws.size)
+                self._take(m, t, tree, held.reshape(-1, size))
 
-    def _take(self, m: int, t: int, tree: Tree) -> None:
-        """Keep tree m of a cell."""
+    def _take(self, m: int, t: int, tree: Tree, held: np.ndarray) -> None:
+        """Keep tree m of a cell, and in its leaves what they hold of all rows (leaves, V), smoothed."""
         own, (group, place) = np.array(self.seen[t]), self.place[t]
         feature = np.where(tree.feature >= 0, own[tree.feature], -1)
         for to, one in ((self.feature, feature), (self.cut, tree.cut), (self.child, tree.child)):
             to[m, t] = torch.from_numpy(one).short()
         states = slice(m * self.leaves, (m + 1) * self.leaves)
-        self.tables.laws[group][place, states] = torch.from_numpy(tree.laws).log().to(self.feature.device).float()
         self.behind(group)[place, states] = torch.from_numpy(tree.behind).half()
+        law = torch.from_numpy(held + self.config.prior * tree.behind)
+        self.tables.laws[group][place, states] = law.log().log_softmax(1).to(self.feature.device).float()
 
     def behind(self, group: int) -> Tensor:
         """The laws of what leaves were split from, of cells of one size: (cells, M leaves, size)."""
@@ -130,11 +133,7 @@ class Model(Family):
     def told(self, x: Tensor, y: Tensor) -> Tensor:
         """What trees look at, the class and all cells: (B, 1 + T)."""
         cells_ = zip((y, *x.unbind(1)), (self.labels.count, *self.sizes), strict=True)
-        return torch.stack([self._seen(*one) for one in cells_], 1)
-
-    def _seen(self, x: Tensor, size: int) -> Tensor:
-        """The values of a cell as trees see them: of many neighbouring ones together, (B,)."""
-        return (x if size <= CODES else x * CODES // size).clamp_min(0)
+        return torch.stack([seen(*one).clamp_min(0) for one in cells_], 1)
 
     def leaf(self, told: Tensor, m: Tensor, t: Tensor) -> Tensor:
         """Leaves of trees m and cells t, that go together and with (B, 1, 1) rows told (B, 1 + T), as states."""
@@ -223,7 +222,7 @@ class Model(Family):
                 heir = torch.where(known[:, None], heir, own)
                 made = made.gather(1, heir[:, :, None].expand(-1, -1, t))
                 told = told.view(b, k, -1).gather(1, heir[:, :, None].expand(-1, -1, t + 1)).flatten(0, 1)
-            told[:, 1 + at] = self._seen(made[:, :, at].flatten(), self.sizes[at])
+            told[:, 1 + at] = seen(made[:, :, at].flatten(), self.sizes[at])
         return made, total
 
 
