@@ -175,6 +175,11 @@ class Model(Family):
             segments = F.pad(there.long() - 1, (0, x.shape[1]))  # -1 where nothing is, 0 elsewhere
         return self.stack(torch.cat([c.to(x.dtype), x], 1), segments)[:, c.shape[1] :]
 
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Of texts, logits of every prediction (B, T, tokens), what is to be predicted, and which count (B, T)."""
+        h, after, counts = self.hidden(batch)
+        return self.head(h), after, counts
+
     def surprise(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """-log p of every token that is predicted in nats, 0 where it does not count, and which count: (B, T) each."""
         if self.cells is not None:
