@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Annotated, Any
 
@@ -20,7 +20,8 @@ from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels, Tables
 
 PART, FEWEST, MOST = 0.8, 2_000, 20_000  # of the rows from which a tree grows: share of all, and how many
-WORK = 4_000_000  # cells that trees look at while they grow
+WORK = 12_000_000  # cells that trees look at while they grow
+SELDOM = 3.0  # standard deviations by which splits of the second cell of a number have to beat chance
 ROOM = 2**24  # numbers in all laws
 AT_ONCE = 2**19  # cells of all trees that are looked at together
 
@@ -40,11 +41,11 @@ class Config:
     """
 
     width: Count = 32
-    trees: Count = 3
+    trees: Count = 2
     leaves: Count = 64
     least: Count = 20
     prior: Annotated[float, Field(gt=0)] = 10.0
-    share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
     rate: Annotated[float, Field(gt=0, le=1)] = 0.05
     draws: Count = 32
 
@@ -53,8 +54,9 @@ class Model(Family):
     """p(x) = prod_t 1/M sum_m p_m(x_t | leaf of tree m, t that x_1 .. x_t-1 lead to).
 
     Each tree is grown from most of the rows, and looks at some of the cells at each level (Breiman 2001); that tables
-    can be drawn from trees, column by column: Reiter 2005. Of a number's two cells, others look at the first. What its
-    leaves hold is learnt from all rows, and smoothed towards what they were split from.
+    can be drawn from trees, column by column: Reiter 2005. Of the two of a number, others look at the first; the second
+    is nearly even, and split no further than it gains. What leaves hold is learnt from all rows, and smoothed towards
+    what they were split from.
     """
 
     exact = True
@@ -80,6 +82,7 @@ class Model(Family):
             self.feature[:, :, 2 * c], self.cut[:, :, 2 * c], self.child[:, :, 2 * c] = 0, c, 2 * c + 1
             self.child[:, :, 2 * c + 1], self.child[:, :, 2 * c + 2] = c, c + 1
         begins = list(accumulate(spec.columns or (1,) * t, initial=0))
+        self.begins = begins
         first = [max(begin for begin in begins if begin <= one) for one in range(t)]  # first cell of its column
         self.seen = [[0, *(1 + s for s in range(one) if s in begins or s >= first[one])] for one in range(t)]
         groups = sorted(set(self.sizes))
@@ -103,6 +106,7 @@ class Model(Family):
         for t, size in enumerate(self.sizes):
             known = np.flatnonzero((value := x[:, t].cpu().numpy()) >= 0)
             value, own = value[known], told[self.seen[t]].take(known, 1)
+            limits = replace(limits, gain=0.0 if t in self.begins else by_chance(value, size))
             for m in range(config.trees if len(known) else 0):
                 some = random.permutation(len(known))[:each]
                 tree = grow(own.take(some, 1), value[some], size, limits, random)
@@ -224,6 +228,15 @@ class Model(Family):
                 told = told.view(b, k, -1).gather(1, heir[:, :, None].expand(-1, -1, t + 1)).flatten(0, 1)
             told[:, 1 + at] = seen(made[:, :, at].flatten(), self.sizes[at])
         return made, total
+
+
+def by_chance(y: np.ndarray, size: int) -> float:
+    """What a split gains that has nothing to do with y (N,) of `size` values, seldom more.
+
+    Of what two parts of the rows say apart, each value brings p (1 - p) in the mean and about 2 p^2 to the variance.
+    """
+    same = float(((np.bincount(y, minlength=size) / len(y)) ** 2).sum())
+    return 1 - same + SELDOM * math.sqrt(2 * same)
 
 
 def limited(settings: Mapping[str, Any], items: int) -> dict[str, Any]:

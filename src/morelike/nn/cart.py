@@ -9,8 +9,8 @@ import numpy as np
 
 CODES = 40  # values of a cell that splits tell apart: neighbouring ones of more go together
 DENSE = 8  # times as many numbers as rows, up to which values are counted and not sorted
-AT_ONCE = 2**14  # rows of all cells that are looked at together
 LEAST = 1e-6  # of what a split has to gain
+AT_ONCE = 2**14  # rows of all cells that are looked at together
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Limits:
     least   rows in each of them
     prior   rows, of the law of what a node was split from, that it has seen before
     share   of the cells, those that are looked at for the splits of a level
+    gain    that a split has at least, in rows: what the squared distances of one-hot y from their mean lose by it
     """
 
     leaves: int
     least: int
     prior: float
     share: float
+    gain: float = 0.0
 
 
 @dataclass
@@ -74,7 +76,7 @@ def grow(x: np.ndarray, y: np.ndarray, size: int, limits: Limits, random: np.ran
         gain, feature, cut = _best(x, at, y, size, len(ids), limits, random)
         split = np.zeros(len(ids), bool)
         split[np.argsort(-gain)[: max(0, limits.leaves - done - len(ids))]] = True
-        split &= gain > LEAST
+        split &= gain > max(limits.gain, LEAST)
         ends = done + np.arange((~split).sum())
         found.child[ids[~split]] = ends
         found.laws[ends], found.behind[ends] = law[~split], behind[~split]
