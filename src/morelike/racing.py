@@ -38,7 +38,8 @@ OF_FEW = ("independent", "circuit", "regressions")  # of few rows
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 LEAST = 1.0  # second that a trial is given where there is no time
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best,
-PART = 0.25  # or within this part of what the best has gained on the worst: what grows longest is slow at first
+GROWING, PART = 0.4, 0.25  # or within this part of what it has gained on independent columns, after short trials (what
+# grows longest is slow at first) and in the end
 STEPS = 0.1  # of the steps asked for that a trial takes, where no time is
 PLACE, KEPT = "race", "race.json"  # folder of the trials, and how far the race is, in it
 SOON = ("forest",)  # of which more time makes no more: their trial is all there is
@@ -120,14 +121,16 @@ class Standing:
         return {"heats": [vars(one) for one in self.heats], "final": [vars(one) for one in self.final]}
 
 
-def near(trials: Sequence[Trial]) -> list[Trial]:
+def near(trials: Sequence[Trial], part: float = PART) -> list[Trial]:
     """Those that are near the likeliest, the likeliest first.
+
+    part  of what that has gained on independent columns, which they may be behind it
 
     What learns rows by heart is not: on rows that it has not seen it falls behind.
     """
     order = sorted(trials, key=lambda one: one.nats)
     plain = next((one for one in order if one.family == RUNNERS[0]), order[-1])
-    return [one for one in order if one.nats <= order[0].nats + max(NEAR, PART * (plain.nats - order[0].nats))]
+    return [one for one in order if one.nats <= order[0].nats + max(NEAR, part * (plain.nats - order[0].nats))]
 
 
 def interrupted(path: Path) -> Request | None:
@@ -158,7 +161,7 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     if not standing.heats:
         raise TrainingError("No family could be trained on these rows", "At least one", "Name one with --family")
     growing, judged = [one for one in standing.heats if one.family not in SOON], _judged(ready.prepared)
-    best = near(growing)[:FINALISTS] if growing else []
+    best = near(growing, GROWING)[:FINALISTS] if growing else []
     spare = SPARE * CONTENDERS if judged else 0.0
     for place, heat in enumerate(best):
         if all(one.family != heat.family for one in standing.final):
