@@ -61,6 +61,8 @@ def links(child: Any, parent: Any, name: str, least: float = NEARLY) -> list[Lin
             first = as_keys(some(child[column])).drop_nulls().to_list()
             if not first or sum(one in known for one in first) < (least - LOOSE) * len(first):
                 continue
+            if plain and not _hint(column, key, name) and child[column].n_unique() < SPREAD * len(keys):
+                continue  # too few of the keys, whichever they are
             one = _link(as_keys(child[column]), keys, column, key, name)
             if one.share >= least and (one.hint or not plain or (one.reach >= SPREAD and len(keys) >= LEAST)):
                 found.append(one)
