@@ -82,7 +82,8 @@ class Model(Family):
 
     What the sequence is conditioned on stands before it as a prefix of embedded positions, which every token sees and
     which is not predicted. Documents that share a row do not see each other. Cells of a table's row or of a
-    window of a series are written in their order; those of each kind have tokens of their own.
+    window of a series are written in their order; those of each kind have tokens of their own, and those of one step of
+    a series are read at once (see `nn.cells`).
     """
 
     exact, watched = True, True

@@ -121,7 +121,7 @@ def _regression(train: Labelled, penalty: float) -> list[Tensor]:
 
     def closure() -> float:
         w, logit = weights[0], _logit(weights, x)
-        over = (logit.sigmoid() - y) / len(y)  # dL/dlogit, (n,): by hand, in a tenth of the time
+        over = (logit.sigmoid() - y) / len(y)  # dL/dlogit by hand, (n,)
         weights[0].grad, weights[1].grad = over @ x + penalty * w, over.sum().view(1)
         return float(loss_of(logit, y) + penalty / 2 * w.square().sum())
 
