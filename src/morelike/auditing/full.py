@@ -47,10 +47,11 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None, against: 
     classes = dict(Counter(label for label in labels if label))
     lost, _ = parted(data.problems)
     found = Audit(items.name, codec.shape, {}, classes, skipped=lost)
-    twins = Twins(equals(data.hashes), [], {})
     if isinstance(codec, Surveys):
         twins = Twins([], [], {})  # equal rows are told by the codec, which sees what is not learnt, too
         found.findings += surveyed(codec, items, data, watch)
+    else:
+        twins = Twins(equals(data.hashes), [], {})
     found.findings += moved(codec, items, against, request, watch)
     if isinstance(codec, Inspectable):
         found.findings += blemishes(codec, items, data, watch)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from morelike.codecs._columns import Column, missing, texts
+from morelike.codecs._each import each
 from morelike.codecs._personal import KINDS as PERSONAL
 from morelike.codecs._personal import personal
 from morelike.codecs._rules import Rule
@@ -46,8 +47,9 @@ def kinds(columns: Sequence[Column]) -> Iterator[Blemish]:
 def repeated(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
     """Rows that are there more than once, identifiers aside."""
     names = [column.name for column in columns if column.sizes]
-    first = table.select(names).with_row_index(INDEX).unique(names, keep="first")[INDEX].to_numpy()
-    again = np.setdiff1d(np.arange(table.height), first)
+    rows = table.select(names)
+    rows = rows.with_row_index(INDEX).filter(rows.hash_rows().is_duplicated())  # few: only these are compared
+    again = np.setdiff1d(rows[INDEX], rows.unique(names, keep="first")[INDEX])
     if len(again):
         share = len(again) / table.height
         with_key = len(names) < len(columns)
@@ -90,10 +92,8 @@ def gaps(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
 
 def outliers(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
     """Numbers far from all others: more than ten times the distance of the outermost 1 % from the middle."""
-    for column in columns:
-        if not column.low:
-            continue
-        values = column.floats(table[column.name])
+    numeric = [column for column in columns if column.low]
+    for column, values in zip(numeric, each(lambda one: one.floats(table[one.name]), numeric), strict=True):
         low, middle, high = np.nanquantile(values, [0.01, 0.5, 0.99])
         far = np.flatnonzero(
             (values > middle + FAR * max(high - middle, 1e-12)) | (values < middle - FAR * max(middle - low, 1e-12))

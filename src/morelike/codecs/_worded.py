@@ -54,8 +54,7 @@ def free_text(seen: Seen) -> Column:
 
 def identifier(seen: Seen) -> Column:
     """What names the rows: made up afresh in the same pattern."""
-    values = seen.text.to_list()
-    if all(one.isdigit() and (one[0] != "0" or len(one) == 1) for one in values):
+    if seen.text.str.contains("^(?:0|[1-9][0-9]*)$").all():
         numbers = seen.text.cast(library().Int64, strict=False)
         if numbers.null_count() == 0 and int(numbers.max()) < 2**53:
             order = texts(seen.cells).cast(library().Int64, strict=False).drop_nulls()
@@ -64,6 +63,7 @@ def identifier(seen: Seen) -> Column:
                            "Int64" if seen.written else "")  # fmt: skip
             kept = "row" if order.is_sorted() else "any"
             return replace(column, low=(float(low),), high=(float(high),), pattern=kept)
+    values = seen.text.to_list()
     pattern = pattern_of(values)
     shown = re.sub(r"=(.)", r"\1", pattern)
     said = f'{len(values):,} different ones, such as "{values[0][:24]}"; made up afresh as {shown[:40]}'

@@ -42,7 +42,9 @@ def as_keys(cells: Any) -> Any:
 
     if cells.dtype.is_float():
         cells = cells.fill_nan(None)
-    text = texts(cells.cast(polars.String)).str.replace(r"^(-?\d+)\.0+$", "$1")
+    text = texts(cells)
+    if text.str.contains(".0", literal=True).any():
+        text = text.str.replace(r"^(-?\d+)\.0+$", "$1")
     return text.to_frame("key").select(polars.when(~missing(text)).then(polars.col("key"))).to_series()
 
 
@@ -52,14 +54,22 @@ def links(child: Any, parent: Any, name: str, least: float = NEARLY) -> list[Lin
     name   of the parent's table: customer_id is likely to refer to customers
     least  share of the cells of a column that have to be keys
     """
+    import polars
+
     found = list[Link]()
-    for key in (one for one in parent.columns if is_key(parent[one])):
-        keys = as_keys(parent[key]).drop_nulls().unique()
-        known = set(keys.to_list())
+    named = [one for one in child.columns if _may_name(child[one])]
+    firsts = {one: as_keys(some(child[one])).drop_nulls() for one in named}
+    sought = polars.concat([polars.Series([], dtype=polars.String), *firsts.values()]).unique().implode()
+    for key in parent.columns:
+        keys = keys_of(parent[key])
+        if keys is None:
+            continue
+        known = set(keys.filter(keys.is_in(sought)).to_list())
         plain = all(_WHOLE.fullmatch(one) for one in keys.head(1_000).to_list())
-        for column in child.columns:
-            first = as_keys(some(child[column])).drop_nulls().to_list()
-            if not first or sum(one in known for one in first) < (least - LOOSE) * len(first):
+        for column, first in firsts.items():
+            if not len(first) or sum(one in known for one in first.to_list()) < (least - LOOSE) * len(first):
+                continue
+            if child is parent and column == key:
                 continue
             if plain and not _hint(column, key, name) and child[column].n_unique() < SPREAD * len(keys):
                 continue  # too few of the keys, whichever they are
@@ -94,11 +104,8 @@ def told(child: Any, parent: Any, column: str, key: str, names: tuple[str, str])
 
 def own(table: Any) -> list[Link]:
     """The columns of a table that refer to its own key, as manager_id does."""
-    return [
-        Link(one.column, one.key, one.share, one.reach)
-        for one in links(table, table, "")
-        if one.column != one.key and as_keys(table[one.column]).drop_nulls().n_unique() < table.height
-    ]
+    found = [Link(one.column, one.key, one.share, one.reach) for one in links(table, table, "")]
+    return [one for one in found if as_keys(table[one.column]).drop_nulls().n_unique() < table.height]
 
 
 def read(words: str) -> tuple[str, str]:
@@ -109,16 +116,23 @@ def read(words: str) -> tuple[str, str]:
     return column.strip(), key.strip()
 
 
-def is_key(cells: Any) -> bool:
-    """Whether a polars column has a value of its own for each row, and none that are measured."""
-    if cells.dtype.is_nested() or cells.dtype.is_temporal() or str(cells.dtype) in ("Boolean", "Binary", "Object"):
-        return False
+def keys_of(cells: Any) -> Any | None:
+    """The different keys in a polars column that has a value of its own for each row, and none that are measured; None
+    where it is no such column."""
+    if not _may_name(cells):
+        return None
     first = as_keys(some(cells)).drop_nulls()
     if any(_DECIMAL.fullmatch(one) for one in first.to_list()) or first.n_unique() < (1 - LOOSE) * len(first):
-        return False
-    keys = as_keys(cells)
-    there = keys.drop_nulls()
-    return len(there) >= max(2, (1 - ALIKE) * len(keys)) and there.n_unique() >= (1 - ALIKE) * len(there)
+        return None
+    there = as_keys(cells).drop_nulls()
+    keys = there.unique() if len(there) >= max(2, (1 - ALIKE) * len(cells)) else there.head(0)
+    return keys if len(keys) >= max(1, (1 - ALIKE) * len(there)) else None
+
+
+def _may_name(cells: Any) -> bool:
+    """Whether the cells of a polars column are of a type that names rows."""
+    kind = cells.dtype
+    return not (kind.is_nested() or kind.is_temporal() or str(kind) in ("Boolean", "Binary", "Object"))
 
 
 def some(cells: Any) -> Any:

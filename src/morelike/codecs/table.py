@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.codecs import _found, _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
+from morelike.codecs._each import each
 from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources
@@ -149,7 +150,7 @@ class Codec:
                 return guess(name, own[name], replace(coarse, kind=kind))
             return guess(name, table[name], replace(wish, kind=kind))
 
-        found = fitting([column(name) for name in names], wanted, column)
+        found = fitting(each(column, names), wanted, column)
         refuse(found, getattr(items, "name", "The table"))
         rules = settle(wanted, found, table)
         where = getattr(items, "where", lambda row: f"row {row + 1}")
@@ -192,8 +193,8 @@ class Codec:
         kind = np.min_scalar_type(max(self.sizes) - 1)
         for begin in range(0, table.height, _PART):
             part = table[begin : begin + _PART]
-            columns = [self.found[number].encode(part[self.found[number].name]) for number in self.places]
-            yield np.concatenate(columns, 1).astype(kind)
+            columns = (self.found[number] for number in self.places)
+            yield np.concatenate(each(lambda one: one.encode(part[one.name]), columns), 1).astype(kind)  # noqa: B023
 
     def encode(self, stored: Tensor) -> Tensor:
         return stored.long()  # (B, T)

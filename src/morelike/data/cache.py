@@ -51,7 +51,7 @@ class Dataset:
     @property
     def warnings(self) -> list[str]:
         """What is odd about the items as a whole."""
-        return ["all items are identical"] if len(np.unique(self.hashes)) == 1 else []
+        return ["all items are identical"] if (self.hashes == self.hashes[:1]).all() else []
 
 
 def default_root() -> Path:

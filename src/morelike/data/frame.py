@@ -41,12 +41,15 @@ class Frame(Lazy):
 
     def where(self, row: int) -> str:
         """Name of a row: "adult.csv, line 17"."""
-        return f"{self.name}, row {row + 1}" if self.lines is None else f"{self.name}, line {self.lines[row]}"
+        return self._named(row + 1 if self.lines is None else int(self.lines[row]))
 
     @property
     def names(self) -> list[str]:
         """Names of all rows."""
-        return [self.where(row) for row in range(len(self))]
+        return [*map(self._named, range(1, 1 + len(self)) if self.lines is None else self.lines.tolist())]
+
+    def _named(self, number: int) -> str:
+        return f"{self.name}, {'row' if self.lines is None else 'line'} {number}"
 
 
 def library() -> Any:

@@ -92,8 +92,10 @@ def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[
     with open(folder / ARRAY, "wb", buffering=_PIECE) as file:
         file.write(b"\0" * _HEADER)
         for part in codec.prepare_all(items):
-            file.write(part.tobytes())
-            digests = (blake2b(row.data, digest_size=8).digest() for row in np.ascontiguousarray(part))
+            data, size = part.tobytes(), max(1, part.nbytes // max(1, len(part)))
+            file.write(data)
+            rows = (data[begin : begin + size] for begin in range(0, len(data), size))
+            digests = [blake2b(row, digest_size=8).digest() for row in rows]
             hashes.append(np.frombuffer(b"".join(digests), "<u8"))
             done += len(part)
             progress(done, len(items))
@@ -140,7 +142,7 @@ def _write_table(folder: Path, table: dict[str, Any], rows: list[dict[str, str]]
     keys = sorted({key for row in rows for key in row})
     table["fields"] = {key: [row.get(key, "") for row in rows] for key in keys}
     with open(folder / TABLE, "w", encoding="ascii") as file:
-        json.dump(table, file)
+        file.write(json.dumps(table))  # at once: piece by piece takes five times as long
         _settle(file)
 
 

@@ -16,6 +16,7 @@ from morelike.data.text_cells import flat
 from morelike.data.text_files import File
 
 _ROWS = 2_000  # of a file of Parquet, where only its beginning is read
+_WIDEST = 4  # bytes of a character at most
 
 
 class Row(NamedTuple):
@@ -43,7 +44,7 @@ def read_table(file: File, most: int | None = None) -> Table:
     if file.kind == "shard":
         found = read_shard(file.place, None if most is None else _ROWS)
         return table((f"{file.name}, row {number}", row) for number, row in enumerate(found, start=1))
-    decoded = file.decoded()
+    decoded = file.decoded(None if most is None else _WIDEST * most)
     text = decoded.text if most is None else decoded.text[:most].rsplit("\n", 1)[0]
     problems = [(f"{file.name} (encoding)", decoded.problem)] if decoded.problem else []
     if file.kind in ("csv", "tsv"):

@@ -125,7 +125,7 @@ def _told(parent: Table, child: Table, words: str) -> Pair:
         parent, child = child, parent
     if not key:
         known = [one for one in keys.links(child.frame, parent.frame, parent.name) if one.column == column]
-        same = column in parent.frame.columns and keys.is_key(parent.frame[column])
+        same = column in parent.frame.columns and keys.keys_of(parent.frame[column]) is not None
         key = column if same or not known else known[0].key
     return _pair(parent, child, keys.told(child.frame, parent.frame, column, key, (child.source, parent.source)), ())
 

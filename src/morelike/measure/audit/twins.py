@@ -65,8 +65,10 @@ class Twins:
 def equals(hashes: np.ndarray) -> list[tuple[int, ...]]:
     """Groups of rows with the same hash (N,), largest first."""
     order = np.argsort(hashes, kind="stable")
-    cuts = np.flatnonzero(np.diff(hashes[order])) + 1
-    return _sorted(group.tolist() for group in np.split(order, cuts) if len(group) > 1)
+    begins = np.flatnonzero(np.diff(hashes[order], prepend=~hashes[order[:1]]))
+    sizes = np.diff(begins, append=len(order))
+    several = zip(begins[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True)
+    return _sorted(order[begin : begin + size].tolist() for begin, size in several)
 
 
 def find(
