@@ -116,6 +116,18 @@ def test_what_is_drawn_has_the_law_and_what_is_known_last_is_behind_what_comes_f
     assert float((a[:, 0] > 0).float().mean()) == pytest.approx(18 / 19, abs=0.04)  # p(a > 0 | b, both alike)
 
 
+def test_rows_behind_what_is_known_have_their_exact_law_whatever_the_number_of_draws(known: forest.Model) -> None:
+    x, n = all_rows(), 6000
+    x_known = torch.tensor([[-1, -1, 1]]).expand(n, -1)
+    few = forest.Model(SPEC, forest.Config(trees=2, leaves=16, draws=1))  # one draw chosen again would be none
+    few.load_state_dict(known.state_dict())
+    made = few.infill(x_known, x_known >= 0, range(n))
+    with torch.no_grad():
+        p = known.log_prob(Batch(x)).exp() * (x[:, 2] == 1)
+    counts = torch.stack([(made == one).all(1).float().mean() for one in x])
+    torch.testing.assert_close(counts, p / p.sum(), atol=0.02, rtol=0)
+
+
 def test_training_takes_in_all_rows_and_keeps_what_was_learnt() -> None:
     x = rows(3000)
     before, after = grown(x), grown(x, steps=30)

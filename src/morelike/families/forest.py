@@ -24,6 +24,7 @@ WORK = 12_000_000  # cells that trees look at while they grow
 SELDOM = 3.0  # standard deviations by which splits of the second cell of a number have to beat chance
 ROOM = 2**24  # numbers in all laws
 AT_ONCE = 2**19  # cells of all trees that are looked at together
+TRIES, CHANCE = (8, 32, 128), 1 / 256  # draws by which chance may make what is known, and how likely that has to be
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Model(Family):
             found[rows] = (each.logsumexp(1) - math.log(self.config.trees)).sum(1)
         for rows in (~whole).nonzero()[:, 0].split(self._together(self.config.draws)):
             u = self._numbers([0] * len(rows), self.config.draws, batch.x.device)
-            found[rows] = self._walk(batch.x[rows], y[rows], u)[1]
+            found[rows] = self._walk(batch.x[rows], y[rows], u)[1][:, 0]
         return found
 
     def play(self, batch: Batch) -> Iterator[Move]:
@@ -185,16 +186,41 @@ class Model(Family):
 
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
-        """x (B, T) where the mask is true, and drawn given that elsewhere: one of several draws, which are chosen
-        again at every cell that is known by how likely it is behind each."""
-        known, y, made = torch.where(mask, x, -1), self.labels(given, len(x)).to(x.device), x.clone()
-        free = ~mask.any(1)
-        for rows, draws in ((free, 1), (~free, self.config.draws)):
-            for part in rows.nonzero()[:, 0].split(self._together(draws)):
-                u = self._numbers([seeds[row] for row in part.tolist()], draws, x.device)
-                one = (u[:, -1, 0] * draws).long()
-                made[part] = self._walk(known[part], y[part], u)[0][torch.arange(len(part), device=x.device), one]
+        """x (B, T) where the mask is true, and drawn given that elsewhere.
+
+        What comes before the last known cell is that of the first of some draws by which chance would have made what is
+        known (rejection; von Neumann 1951), or, where that is too unlikely, of one of several, which are chosen again
+        at every known cell by how likely it is behind each. The rest is drawn after it.
+        """
+        made, y = torch.where(mask, x, -1), self.labels(given, len(x)).to(x.device)
+        left, rest = (made[:, 1:] >= 0).any(1).nonzero()[:, 0], list[Tensor]()
+        for turn, draws in enumerate(TRIES, 1):
+            left, p = self._tried(made, y, [seed + (turn << 56) for seed in seeds], left, draws)
+            rest.append(left[p < CHANCE])
+            left = left[p >= CHANCE]
+        draws = self.config.draws
+        for part in torch.cat([*rest, left]).split(self._together(draws)):
+            u = self._numbers([seeds[row] - (1 << 56) for row in part.tolist()], draws, x.device)
+            made[part] = _chosen(self._walk(made[part], y[part], u)[0], (u[:, -1, 0] * draws).long())
+        for part in torch.arange(len(x), device=x.device).split(self._together(1)):
+            u = self._numbers([seeds[row] for row in part.tolist()], 1, x.device)
+            made[part] = self._walk(made[part], y[part], u, choose=False, whole=True)[0][:, 0]
         return torch.where(mask, x, made)
+
+    def _tried(self, made: Tensor, y: Tensor, seeds: Sequence[int], rows: Tensor, draws: int) -> tuple[Tensor, Tensor]:
+        """Draw some rows (R,) of `made` until chance makes what is known, at most so many times; those in which it did
+        not, and how likely it was."""
+        left, likely = [rows[:0]], [y.new_zeros(0, dtype=torch.float32)]
+        for part in rows.split(self._together(draws)):
+            u = self._numbers([seeds[row] for row in part.tolist()], draws, made.device)
+            found, p = self._walk(made[part], y[part], u, choose=False)
+            p = p.exp().expand(-1, draws)
+            good = u[:, -1, :draws] < p
+            kept = good.any(1)
+            made[part[kept]] = _chosen(found, good.int().argmax(1))[kept]
+            left.append(part[~kept])
+            likely.append(p.mean(1)[~kept])
+        return torch.cat(left), torch.cat(likely)
 
     def _together(self, each: int) -> int:
         """How many rows are looked at together, each so many times."""
@@ -206,28 +232,43 @@ class Model(Family):
         return uniforms(seeds, count * 2 * draws, device).view(len(seeds), count, 2 * draws)
 
     @torch.no_grad()
-    def _walk(self, x: Tensor, y: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows drawn cell by cell within what is known, and the logarithm of how likely this is behind the draws (a
-        particle filter; Gordon et al. 1993): x (B, T), u (B, T + 1, 2 K) -> (B, K, T), (B,)."""
+    def _walk(self, x: Tensor, y: Tensor, u: Tensor, choose: bool = True, whole: bool = False) -> tuple[Tensor, Tensor]:
+        """Rows drawn cell by cell up to the last that is known, and the logarithm of how likely what is known is behind
+        the draws (a particle filter; Gordon et al. 1993): x (B, T), u (B, T + 1, 2 K) -> (B, K, T), (B, 1).
+
+        choose  draws again at what is known; if not, each goes its own way, and has its own likelihood of what is known
+                after the first cell that is not, (B, K)
+        whole   go on to the last cell
+        """
         (b, t), k, count = x.shape, u.shape[2] // 2, self.config.trees
         told = self.told(x, y)[:, None].repeat(1, k, 1).flatten(0, 1)  # (B K, 1 + T)
-        made, total, own = x[:, None].repeat(1, k, 1), u.new_zeros(b), torch.arange(k, device=x.device)
-        for at in range(t):
+        made, total, own = x[:, None].repeat(1, k, 1), u.new_zeros(b, 1), torch.arange(k, device=x.device)
+        known = x >= 0
+        counts = known if choose else known & ~known.cumprod(1).bool()  # known after what is not
+        for at in range(t if whole else 1 + max(known.any(0).nonzero()[:, 0].tolist(), default=-1)):
             group, place = self.place[at]
-            law, known = self.tables.laws[group][place], x[:, at] >= 0  # (M leaves, V)
-            which = (u[:, at, :k] * count).long().view(-1, 1, 1)
-            value = drawn(law[self.leaf(told, which, torch.tensor(at))[:, 0, 0]].softmax(1), u[:, at, k:].flatten())
-            made[:, :, at] = torch.where(known[:, None], x[:, at, None], value.view(b, k))
-            if bool(known.any()):
+            law = self.tables.laws[group][place]  # (M leaves, V)
+            if not bool(known[:, at].all()):
+                which = (u[:, at, :k] * count).long().view(-1, 1, 1)
+                value = drawn(law[self.leaf(told, which, torch.tensor(at))[:, 0, 0]].softmax(1), u[:, at, k:].flatten())
+                made[:, :, at] = torch.where(known[:, at, None], x[:, at, None], value.view(b, k))
+            if bool(counts[:, at].any()):
                 state = self.leaf(told, torch.arange(count, device=x.device)[:, None], torch.tensor(at))[:, :, 0]
                 p = law[state].softmax(2).mean(1).gather(1, made[:, :, at].reshape(-1, 1)).view(b, k)
-                total = total + torch.where(known, p.mean(1).log(), 0)
-                heir = drawn(p[:, None].expand(-1, k, -1), (own + u[:, at, :1]) / k).clamp_max(k - 1)
-                heir = torch.where(known[:, None], heir, own)
-                made = made.gather(1, heir[:, :, None].expand(-1, -1, t))
-                told = told.view(b, k, -1).gather(1, heir[:, :, None].expand(-1, -1, t + 1)).flatten(0, 1)
+                mean = p.mean(1, keepdim=True) if choose else p
+                total = total + torch.where(counts[:, at, None], mean.log(), 0)
+                if choose:
+                    heir = drawn(p[:, None].expand(-1, k, -1), (own + u[:, at, :1]) / k).clamp_max(k - 1)
+                    heir = torch.where(known[:, at, None], heir, own)
+                    made = made.gather(1, heir[:, :, None].expand(-1, -1, t))
+                    told = told.view(b, k, -1).gather(1, heir[:, :, None].expand(-1, -1, t + 1)).flatten(0, 1)
             told[:, 1 + at] = seen(made[:, :, at].flatten(), self.sizes[at])
         return made, total
+
+
+def _chosen(rows: Tensor, which: Tensor) -> Tensor:
+    """One of several rows: (B, K, T), (B,) -> (B, T)."""
+    return rows[torch.arange(len(rows), device=rows.device), which]
 
 
 def by_chance(y: np.ndarray, size: int) -> float:
