@@ -15,6 +15,8 @@ from morelike.codecs import baskets
 from morelike.core.codec import Codec, Item
 from morelike.core.errors import DataError, MorelikeError, OptionError
 from morelike.data.baskets import cells, is_baskets, open_baskets
+from morelike.data.listing import Reading
+from morelike.data.pairs import is_pairs
 from morelike.data.sources import open_source
 
 THINGS = ["milk", "bread", "tea", "rolls, white", 'the "best" salt', "café", "rice", "eggs", "soda", "jam"]
@@ -172,3 +174,62 @@ def test_a_header_and_the_number_of_things_are_no_things(tmp_path: Path) -> None
     source = open_source(written(tmp_path / "shop.csv", [["Item(s)", *(f"Item {n}" for n in range(1, 7))], *lines]))
     assert source.codec == "baskets" and [one.load() for one in source.items[:2]] == some[:2]
     assert source.items[0].name == "line 2"
+
+
+# --- tables of pairs and ratings
+
+
+def bought(n: int = 80) -> list[list[str]]:
+    return [[f"{1000 + order}", thing] for order, one in enumerate(shopping(n)) for thing in one]
+
+
+def test_a_table_of_orders_and_products_is_one_of_baskets(tmp_path: Path) -> None:
+    path = written(tmp_path / "sales.csv", [["order_id", "product"], *bought(), ["1000", "tea"], ["", "jam"]])
+    source = open_source(path)
+    assert source.codec == "baskets" and len(source.items) == 80 and source.items[3].name == "order_id 1003"
+    assert [set(one.load()) for one in source.items[1:]] == [set(one) for one in shopping(80)[1:]]
+    assert "1 rows lack" in source.problems[0][1]
+    codec = baskets.Codec().fit(source.items)
+    made = codec.decode(codec.encode(torch.stack([torch.from_numpy(codec.prepare(one)) for one in source.items])))
+    codec.write(made, tmp_path / "new.csv")
+    again = open_source(tmp_path / "new.csv")
+    assert [set(one.load()) for one in again.items] == [set(one.load()) for one in source.items]
+
+
+def test_ratings_become_cells_of_their_own_values(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    rows = [[f"U{u}", f"{m + 500}", f"{draw.choice([0.5, 3, 10])}", "99"] for u in range(40) for m in range(u % 7 + 1)]
+    path = written(tmp_path / "r.csv", [["userId", "movieId", "rating", "timestamp"], *rows])
+    assert open_source(path).codec == "table"
+    source = open_source(path, Reading(codec="baskets"))
+    codec = baskets.Codec().fit(source.items)
+    assert codec.config.ratings == ("0.5", "3", "10") and codec.spec("log_prob").tokens == 4
+    x = codec.encode(torch.stack([torch.from_numpy(codec.prepare(one)) for one in source.items]))
+    assert int(x.max()) == 3 and [dict(one) for one in codec.decode(x)] == [dict(one.load()) for one in source.items]
+    (path,) = codec.write(codec.decode(x), tmp_path / "new.csv")
+    assert path.read_text().splitlines()[:2] == ["userId,movieId,rating", f"1,500,{rows[0][2]}"]
+    assert "500 " in codec.html(codec.decode(x))[0]
+    one, two = torch.tensor([[1, 2, 0], [0, 2, 2]]), torch.tensor([[1, 1, 0], [0, 1, 2]])
+    assert baskets.ratings(one, two)["ratings"] == pytest.approx(0.5)
+    assert baskets.basket_size(one, two)["basket size"] == 0 == baskets.frequencies(one, two)["item frequencies"]
+
+
+def test_columns_of_pairs_can_be_named_and_others_are_no_pairs(tmp_path: Path) -> None:
+    rows = [[f"{n % 9}", f"t{n}", f"p{n % 20}"] for n in range(99)]
+    path = written(tmp_path / "x.csv", [["when", "what", "who"], *rows])
+    source = open_source(f"{path}::who,when", Reading(codec="baskets"))
+    assert len(source.items) == 20 and source.items.header == ("who", "when")  # type: ignore[attr-defined]
+    for words in ("who,what,when,who", "who,whom"):
+        with pytest.raises(MorelikeError):
+            open_source(f"{path}::{words}", Reading(codec="baskets"))
+    for name, header in {"a": ["customer_id", "order_id"], "b": ["order_date", "product"], "c": ["x", "y"]}.items():
+        assert not is_pairs(str(written(tmp_path / f"{name}.csv", [header, *bought()]))), header
+    assert not is_pairs(str(written(tmp_path / "d.csv", [["user", "item"], *([f"{n}", "t"] for n in range(99))])))
+    lines = written(tmp_path / "fixed.csv", [draw[:3] for draw in shopping(400) if len(draw) > 2])
+    assert len(open_source(lines, Reading(codec="baskets")).items[0].load()) == 3  # things stand in any column
+
+
+def test_equal_baskets_are_no_fault(tmp_path: Path) -> None:
+    source = written(tmp_path / "s.csv", [["tea"], ["milk", "tea"], ["jam", "milk", "tea"]] * 100)
+    (found,) = [one for one in morelike.check(source, codec="baskets").findings if one.kind == "duplicates"]
+    assert found.severity == "note" and found.count == 300

@@ -81,7 +81,7 @@ def plain_findings(
     train, held = enough(data, sides[0], SCARCE), enough(data, sides[1], FEW_HELD)
     found = [*skipped(data.problems, total), *amount(train, held, distinct, pictures),
              *balance(labels, data.names)]  # fmt: skip
-    return found if distinct == 1 else found + repeats(twins, data.names, labels, versions)
+    return found if distinct == 1 else found + repeats(twins, data.names, labels, versions, getattr(codec, "usual", ""))
 
 
 def enough(data: Dataset, rows: np.ndarray, wanted: int) -> int:

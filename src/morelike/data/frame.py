@@ -78,9 +78,8 @@ def is_frame(path: Path, text: bool = False) -> bool:
     text  whether it could be read as text as well: it is a table then where `_MANY` columns or more are beside those of
           text, and half of these hold numbers or dates
     """
-    try:
-        frame, _, _ = _read(path, "", _LOOK)
-    except (DataError, OSError):
+    frame = first_rows(path)
+    if frame is None:
         return False
     wordy = [one for one in frame.get_columns() if _is_text(one)]
     names = not set(named_text(frame.columns)) & {one.name for one in wordy} and all(map(_is_names, wordy))
@@ -88,6 +87,14 @@ def is_frame(path: Path, text: bool = False) -> bool:
         return frame.width > 1 and names
     numeric = sum(_is_numeric(one) for one in frame.get_columns())
     return names and frame.width - len(wordy) >= _MANY and numeric >= 0.5 * (frame.width - len(wordy))
+
+
+def first_rows(path: Path) -> Any | None:
+    """Some rows of a file, a polars frame; None where it is no table."""
+    try:
+        return _read(path, "", _LOOK)[0]
+    except (DataError, OSError):
+        return None
 
 
 def _is_text(column: Any) -> bool:

@@ -14,6 +14,7 @@ from morelike.data.folder import open_folder
 from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, is_url, open_frame
 from morelike.data.frame_ts import ENDING
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
+from morelike.data.pairs import is_pairs, open_pairs
 from morelike.data.shards import SHARDS, is_shard, laid_out
 from morelike.data.text import is_text, open_text
 
@@ -44,8 +45,9 @@ def open_source(source: str | Path, reading: Reading = AS_FOUND) -> Source:
     if reading.codec not in CODECS:
         raise unknown("kind of source", reading.codec, CODECS)
     path, free = Path(source).expanduser(), reading.codec == "auto" and reading.make is None
-    if reading.codec == "baskets" or (free and is_baskets(path)):
-        return open_baskets(path)
+    if reading.codec == "baskets" or (free and (is_baskets(path) or is_pairs(str(source)))):
+        pairs = open_pairs(str(source)) if has_polars() and not is_baskets(path) else None
+        return pairs or open_baskets(path)
     if reading.codec == "table" or (free and _is_table(str(source))):
         return open_frame(source)
     if reading.codec == "series" or (free and path.name.lower().endswith(ENDING) and path.is_file()):

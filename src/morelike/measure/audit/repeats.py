@@ -15,10 +15,13 @@ OFTEN = 5  # times that one item may be there before that matters by itself
 Groups = Sequence[Sequence[int]]
 
 
-def repeats(twins: Twins, names: Sequence[str], labels: Sequence[str], versions: str = "") -> list[Finding]:
+def repeats(
+    twins: Twins, names: Sequence[str], labels: Sequence[str], versions: str = "", usual: str = ""
+) -> list[Finding]:
     """Findings about everything that is there more than once; `names` and `labels` are those of all items.
 
     versions  how two versions of one item differ, in words: "resized or cropped"
+    usual     why equal items are no fault, in words; "" where they are one
 
     Rows that name one file, such as a picture with five captions, are that file and no copies of it.
     """
@@ -27,15 +30,24 @@ def repeats(twins: Twins, names: Sequence[str], labels: Sequence[str], versions:
     known = {row: index for index, group in enumerate(twins.equal) for row in group}
     differing = [group for group in twins.alike if len({known.get(row, -row - 1) for row in group}) > 1]
     return [
-        *repeated_rows(listed, len(names)), *duplicates(copied, names), *near_duplicates(differing, names, versions),
-        *disguised(twins.disguised, names), *conflicting(copied + differing, names, labels),
+        *repeated_rows(listed, len(names)), *duplicates(copied, names, usual),
+        *near_duplicates(differing, names, versions), *disguised(twins.disguised, names),
+        *conflicting(copied + differing, names, labels),
     ]  # fmt: skip
 
 
-def duplicates(groups: Groups, names: Sequence[str]) -> list[Finding]:
+def duplicates(groups: Groups, names: Sequence[str], usual: str = "") -> list[Finding]:
     """The finding about items with equal content."""
     if not groups:
         return []
+    if usual:
+        groups, total = sorted(groups, key=len, reverse=True), sum(map(len, groups))
+        title, said = (
+            some(total, "item equals", "items equal") + " others",
+            f"The commonest is there {len(groups[0])} times",
+        )
+        return [Finding("duplicates", "note", title, f"{said}, such as {names[groups[0][0]]}.", usual,
+                        "Nothing, unless the same one was written down twice.", count=total)]  # fmt: skip
     surplus, most = sum(len(group) - 1 for group in groups), max(groups, key=len)
     times = "twice" if len(most) == 2 else f"{len(most)} times"
     return [
