@@ -42,12 +42,10 @@ def duplicates(groups: Groups, names: Sequence[str], usual: str = "") -> list[Fi
         return []
     if usual:
         groups, total = sorted(groups, key=len, reverse=True), sum(map(len, groups))
-        title, said = (
-            some(total, "item equals", "items equal") + " others",
-            f"The commonest is there {len(groups[0])} times",
-        )
-        return [Finding("duplicates", "note", title, f"{said}, such as {names[groups[0][0]]}.", usual,
-                        "Nothing, unless the same one was written down twice.", count=total)]  # fmt: skip
+        title = some(total, "item equals", "items equal") + " others"
+        said = f"The commonest is there {len(groups[0])} times, such as {names[groups[0][0]]}."
+        action = "Nothing, unless the same one was written down twice."
+        return [Finding("duplicates", "note", title, said, usual, action, count=total)]
     surplus, most = sum(len(group) - 1 for group in groups), max(groups, key=len)
     times = "twice" if len(most) == 2 else f"{len(most)} times"
     return [
