@@ -75,6 +75,9 @@ def open_pairs(source: str) -> Source | None:
             raise unknown("column", name, table.columns)
     if len(header) not in (2, 3):
         raise DataError(f"{source} names {len(header)} columns", EXPECTED, "Write FILE::BASKET,THING or …,RATING")
+    if len(header) > 2 and not _is_rating(table[header[2]]):
+        said = f'"{header[2]}" holds {", ".join(map(str, table[header[2]].unique().head(3).to_list()))} …'
+        raise DataError(said, f"Up to {GRADES} different numbers, as ratings", "Name the basket and the thing alone")
     return _gathered(table, header, found)
 
 
@@ -92,8 +95,8 @@ def header_of(table: Any) -> list[str] | None:
     if not thing or numbers[owner] > AGAIN * table.height or numbers[thing] < 2:
         return None
     one, two = (set(_texts(table[name]).drop_nulls().unique().to_list()) for name in (owner, thing))
-    if len(one & two) > ALIKE * min(len(one), len(two)):
-        return None
+    if not (owners and things) and len(one & two) > ALIKE * min(len(one), len(two)):
+        return None  # lines of baskets, in which things stand in any column; numbers of users may be those of films
     rated = [name for name in table.columns if _words(name) & RATINGS and name not in (owner, thing)]
     return [owner, thing, *[name for name in rated if _is_rating(table[name])][:1]]
 
