@@ -30,8 +30,8 @@ class Config:
 
     width   the one dial of size, which changes nothing here
     orders  orders of the columns, of which the law is the mean
-    ridge   the prior of every weight is Cauchy's, of scale sqrt(2 / ridge): near 0 it bends as N(0, 1 / ridge) does, and
-            what tells much is hardly drawn to 0
+    ridge   the prior of every weight is Cauchy's, of scale sqrt(2 / ridge): near 0 it bends as N(0, 1 / ridge) does,
+            and what tells much is hardly drawn to 0
     draws   points for each order by which what is not known of a row is summed over
     """
 
