@@ -159,6 +159,9 @@ def test_trees_tell_rows_apart_as_far_as_they_differ() -> None:
     assert same.score > 1 - 3 * same.error
     assert none.score < half.score - 3 * half.error < same.score - 0.1
     assert 0 < same.error < 0.1
+    more = passing(c, a, 400, (3, 2, 2), drawn=1600)  # of which a quarter are the same rows
+    fewer = passing(c, a, 400, (3, 2, 2))
+    assert more.error < 0.9 * fewer.error and abs(more.score - fewer.score) < 3 * fewer.error
 
 
 def test_unknown_cells_are_a_value_by_which_rows_are_told_apart() -> None:

@@ -46,6 +46,7 @@ SOON = ("forest",)  # of which more time makes no more: their trial is all there
 GROWS, WIDE = 30.0, 200  # seconds that have to be left for a forest to race, which grows in some of them; cells at most
 CONTENDERS, ENOUGH = 3, 300  # how many of the best are judged by samples, and held-out rows from which they are
 LEARNT, SPARE = 8_000, 2.0  # rows that judges learn from, and seconds that are kept for each judgement
+AGAIN, DRAWN = 4, 8_000  # samples to judge by: for each held-out row, and how many at most, or one for each
 WHOLE = "whole"  # place of the winner that has seen all rows
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
@@ -332,17 +333,22 @@ def held_out(family: Family, prepared: Prepared) -> float:
 @torch.no_grad()
 def passes(family: Family, prepared: Prepared) -> Passing:
     """How well samples pass for held-out rows, by trees that know training rows and other samples; conditions are drawn
-    as these rows have them."""
+    as these rows have them.
+
+    There are more samples than held-out rows, which leaves less of the outcome to luck.
+    """
     known = np.random.default_rng(0).permutation(prepared.kept)[:LEARNT]
     held, pairs = prepared.held[:JUDGED], []
-    for number, batch in enumerate(_batches(prepared, np.concatenate([held, known]))):
+    again = min(AGAIN, max(1, DRAWN // len(held)))
+    for number, batch in enumerate(_batches(prepared, np.concatenate([*[held] * again, known]))):
         begin = number * 2 * AT_ONCE  # so that no seed comes twice
         drawn = family.sample(range(begin, begin + len(batch.x)), batch.given)
         labels = [one[:, None] for one in batch.given.values() if one.dim() == 1]
         pairs.append([torch.cat([one, *labels], 1) for one in (drawn, batch.x)])
     made, found = (torch.cat(one).cpu().numpy() for one in zip(*pairs, strict=True))
     kinds = [one.tokens or 0 for one in family.spec.given.values() if one.shape == ()]
-    return passing(made, found, len(held), (*(family.spec.sizes or ()), *kinds))
+    spare = (again - 1) * len(held)  # real rows that would come twice
+    return passing(made, found[spare:], len(held), (*(family.spec.sizes or ()), *kinds), drawn=spare + len(held))
 
 
 def _batches(prepared: Prepared, rows: np.ndarray) -> Iterator[Batch]:

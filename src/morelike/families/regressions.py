@@ -30,7 +30,8 @@ class Config:
 
     width   the one dial of size, which changes nothing here
     orders  orders of the columns, of which the law is the mean
-    ridge   the prior of every weight is N(0, 1 / ridge)
+    ridge   the prior of every weight is Cauchy's, of scale sqrt(2 / ridge): near 0 it bends as N(0, 1 / ridge) does,
+            and what tells much is hardly drawn to 0
     draws   points for each order by which what is not known of a row is summed over
     """
 
@@ -46,7 +47,7 @@ class Model(Family):
     A category is a softmax of traits of what comes before it. A number of many values is first one of its masses, such
     as missing or 0, or none of these, by a softmax, and then an interval of a normal score z ~ N(mu, sigma^2), mu
     linear in the traits (ordered probit; McCullagh 1980). Traits are those of `Variable`. Each order is learnt by
-    itself, with a ridge (Hoerl & Kennard 1970).
+    itself, its weights w with a penalty of sum log(1 + ridge w^2 / 2), a Cauchy prior (Gelman et al. 2008).
     """
 
     exact = True
@@ -156,10 +157,10 @@ class Model(Family):
 
     def play(self, batch: Batch) -> Iterator[Move]:
         log_p = self.each(batch.x, self.told(batch.given, len(batch.x)))
-        ridge = self.config.ridge / 2 * self.linear()[0].square().sum() / self.rows
+        prior = torch.log1p(self.config.ridge / 2 * self.linear()[0].square()).sum() / self.rows
         together = log_p.detach().logsumexp(0) - math.log(len(log_p))
-        # each order has the gradient of its own likelihood and ridge, and the loss told is that of their mean
-        yield Move("model", (-together - (log_p - log_p.detach()).sum(0) + ridge - ridge.detach()).float())
+        # each order has the gradient of its own likelihood and prior, and the loss told is that of their mean
+        yield Move("model", (-together - (log_p - log_p.detach()).sum(0) + prior - prior.detach()).float())
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact; where cells of -1 are to be summed over, by points that are the same for all rows."""
