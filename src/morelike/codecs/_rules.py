@@ -99,7 +99,7 @@ def lookups(facts: Facts) -> Iterator[Rule]:
     """Columns whose value is settled by that of another: education and its number, a town and its country."""
     places = sorted(facts.codes)[:MOST]
     rows = np.linspace(0, len(next(iter(facts.codes.values()), [])) - 1, SHOWN).astype(int)
-    for a in places:
+    for a in sorted(places, key=lambda place: -int(facts.codes[place].max())):  # a town before its state
         for b in places:
             if a == b or not _settles(facts.codes[a][rows], facts.codes[b][rows]):
                 continue

@@ -83,7 +83,7 @@ def _free(names: Sequence[str]) -> str:
 def write(codec: Codec, items: Sequence[Piece], target: Path) -> list[Path]:
     """Write windows one after another into one file, whole or not at all."""
     columns, rows = laid_out(codec, items)
-    with _tables.Writer(columns, target) as out:
+    with _tables.Writer(columns, target, mark=codec.config.mark) as out:
         for at in range(0, len(rows), ROWS):
             out.add(rows[at : at + ROWS])
     return [target]

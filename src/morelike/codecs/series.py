@@ -46,7 +46,7 @@ class Config:
     rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept
 
     Found by `fit`: found (the columns), kept (the rules), clock, tracks, parts (of the calendar), steps, least, shape,
-    still (columns that stay as they are within a series).
+    still (columns that stay as they are within a series), mark (what stands between the cells of a .csv).
     """
 
     columns: str = ""
@@ -64,6 +64,7 @@ class Config:
     parts: tuple[tuple[int, ...], ...] = ()
     steps: int = 0
     least: int = 0
+    mark: str = ""
 
     def __post_init__(self) -> None:
         for name, least, most in (("bins", 4, 4096), ("length", 2, 4096)):

@@ -13,7 +13,8 @@ import numpy as np
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
-from morelike.data.frame_csv import is_value, read_csv
+from morelike.data.frame_csv import is_value, read_csv, separator_of
+from morelike.data.frame_json import RECORDS, read_json
 from morelike.data.frame_ts import ENDING, read_ts
 from morelike.data.listing import Lazy, Source, fingerprint, has_signature, mark, printable, why
 from morelike.data.text_columns import is_molecules, is_short, is_wordy, named_text
@@ -21,7 +22,7 @@ from morelike.data.text_columns import is_molecules, is_short, is_wordy, named_t
 FORMAT = 1  # raised when the same files come to give other rows
 WRITTEN = (".csv", ".tsv", ".txt", ".tab", ".data", ".dat")
 BOOKS, BASES = (".xlsx", ".xlsm", ".xls", ".ods"), (".db", ".sqlite", ".sqlite3", ".db3")
-EXPECTED = "A table: .csv, .tsv, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
+EXPECTED = "A table: .csv, .tsv, .jsonl, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
 PART = "::"  # between a file or database, and the table, sheet or query in it
 _MANY = 3  # columns beside text from which a file that could be read as text is a table
 _LOOK = 2_000  # rows by which it is told whether a file is a table of numbers and categories
@@ -33,7 +34,10 @@ class Frame(Lazy):
     table  polars frame, in which cells are text or of the types that the file has
     name   of the file, for the names of the rows
     lines  (N,) line of the file in which each row begins; None where a file has no lines
+    mark   what stands between its cells, with which new rows are written too; "" where nothing does
     """
+
+    mark = ""
 
     def __init__(self, table: Any, name: str, lines: np.ndarray | None = None) -> None:
         super().__init__(table.height, lambda row: Item(self.where(row), partial(self.table.row, row, named=True)))
@@ -135,14 +139,17 @@ def open_frame(source: str | Path) -> Source:
             raise DataError(f"There is no file {printable(path)}", EXPECTED, "Check the name")
         table, problems, lines = _read(path, part)
         stamp = fingerprint("frame", (FORMAT, path.name, part, *mark(os.stat(path))))
-    name = printable(source)
+    name, path = printable(source), Path(place)
     if table.height < 2:
         rows = "one row" if table.height else "no rows"
         more = f" ({len(problems):,} left out: {problems[0][1]})" if problems else ""
         raise DataError(f"{name} holds {rows}{more}", "At least two, and better a thousand", "Name another table")
     table, renamed = unique_names(table)
     problems += [(f"{name} (header)", said) for said in renamed]
-    return Source(name, Frame(table, printable(Path(place).name), lines), stamp, problems, codec="table")
+    frame = Frame(table, printable(path.name), lines)
+    if lines is not None and not path.name.lower().removesuffix(".gz").endswith(RECORDS):
+        frame.mark = separator_of(path.expanduser())
+    return Source(name, frame, stamp, problems, codec="table")
 
 
 def unique_names(table: Any) -> tuple[Any, list[str]]:
@@ -187,4 +194,6 @@ def _read(path: Path, part: str, most: int | None = None) -> tuple[Any, list[tup
         return *read_book(path, part, most), None
     if name.endswith(ENDING):
         return read_ts(path, most)
+    if name.removesuffix(".gz").endswith(RECORDS):
+        return read_json(path, most)
     return read_csv(path, most)

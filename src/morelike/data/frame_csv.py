@@ -22,7 +22,7 @@ _UNIT = b"\x1f"
 MOST = 4 << 30  # bytes of a table once it is unpacked
 _HEAD = 1 << 18  # bytes by which the separator is told
 _PIECE = 1 << 22  # bytes that are scanned at once
-_NUMBER = re.compile(r"^\s*[-+]?[^\w\s]?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s*%?\s*$")
+_NUMBER = re.compile(r"^\s*[-+\u2212(<>]?[^\w\s]?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s*[-%)]?\s*$")
 _DATE = re.compile(r"^\s*\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}")
 
 
@@ -77,6 +77,12 @@ def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, 
     kept = kept[1:] if dialect.headed else kept
     kept = kept if most is None else kept[:most]
     return _frame(data, found, kept, dialect, names), problems, found.lines[kept]
+
+
+def separator_of(path: Path) -> str:
+    """What stands between the cells of a table: one of , ; tab | or space."""
+    dialect, _ = _dialect(_text(path, _HEAD)[0], path)
+    return dialect.separator
 
 
 def _text(path: Path, most: int | None) -> tuple[bytes, list[tuple[str, str]]]:
