@@ -53,6 +53,7 @@ class Style:
                 short = self.places - len(body.partition(".")[2])
                 body = (body + "0" * max(0, short)).rstrip(".")
         sign, body = ("-", body[1:]) if body.startswith("-") else ("", body)
+        sign = sign if body.strip("0.") else ""  # no -0.0
         whole, point, rest = body.partition(".")
         if self.thousands:
             whole = f"{int(whole):,}".replace(",", self.thousands)

@@ -182,7 +182,8 @@ class Codec:
 
         Raises `DataError` where there is nothing to learn, and `OptionError` for a setting that does not fit.
         """
-        config, said = _series_fit.fitted(self.config, as_table(items), getattr(items, "name", "The table"))
+        config = replace(self.config, mark=getattr(items, "mark", ""))
+        config, said = _series_fit.fitted(config, as_table(items), getattr(items, "name", "The table"))
         return Codec(config, said)
 
     def rows(self, items: Sequence[Item]) -> Ordered:
@@ -194,7 +195,8 @@ class Codec:
             raise DataError(found, expected, "Add what is missing")
         if clock.entity and not len(table):
             raise DataError("There are no rows", "Some, in the order of time", "Name another file")
-        return ordered(table, self.when, clock.entity, None if self.layout.gap else (clock.step, clock.months))
+        step = None if self.layout.gap else (clock.step, clock.months)
+        return ordered(table, self.when, clock.entity, step, clock.week)
 
     @property
     def own(self) -> tuple[Track, ...]:
@@ -246,7 +248,7 @@ class Codec:
         """The values float64 (N,) of each track of numbers, None for categories."""
         found = list[np.ndarray | None]()
         if self.layout.gap:
-            found.append(np.concatenate([[np.nan], np.diff(rows.times)]))
+            found.append(np.concatenate([[np.nan], rows.ahead]))
         for track in self.own:
             column = self.found[track.column]
             found.append(column.floats(rows.table[column.name]) if track.plain else None)
