@@ -294,3 +294,39 @@ def test_rows_of_separators_alone_are_counted_and_left_out(tmp_path: Path) -> No
     body = rows(20, lambda i: f"{i};{i % 3},5;") + ";;\n" * 5
     source = open_source(write(tmp_path / "a.csv", ("a;b;c\n" + body).replace("\n", "\r\n")), TABLE)
     assert len(source.items) == 20 and any("4 more" in where for where, _ in source.problems)
+
+
+def test_records_of_json_are_a_table(tmp_path: Path) -> None:
+    lines = [f'{{"id": {i}, "user": {{"age": {20 + i % 9}}}, "ok": {str(i % 2 == 0).lower()}, "at": "2024-01-0{1 + i % 9}"'
+             + (f', "paid": {i}.5' if i % 4 else "") + ', "tags": ["a"]}' for i in range(60)]  # fmt: skip
+    write(tmp_path / "a.jsonl", "\n".join([*lines[:3], "{broken", *lines[3:]]))
+    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    write(tmp_path / "a.json", f"[{', '.join(lines)}]")
+    sources = [open_source(tmp_path / name) for name in ("a.jsonl", "a.ndjson.gz", "a.json")]
+    for source in sources:
+        assert source.codec == "table" and source.items.table.columns == ["id", "user.age", "ok", "at", "tags", "paid"]
+        assert [str(one) for one in source.items.table.dtypes] == [
+            "Int64",
+            "Int64",
+            "Boolean",
+            "String",
+            "String",
+            "Float64",
+        ]
+        assert source.items.table["paid"].null_count() == 15 and source.items.table["tags"][0] == '["a"]'
+    assert sources[0].problems[0][0] == "a.jsonl, line 4" and sources[0].items.where(3) == "a.jsonl, line 5"
+    with pytest.raises(DataError, match="holds no records"):
+        open_source(write(tmp_path / "b.jsonl", "nothing\n"), TABLE)
+
+
+def test_notes_beside_many_columns_of_numbers_are_no_text_to_learn(tmp_path: Path) -> None:
+    rows = [f'{i},{i % 9},{i * 1.5},2020-01-0{1 + i % 9},{i % 4},x{i % 3},"She came back {i} times and was very ill"'
+            for i in range(60)]  # fmt: skip
+    assert open_source(write(tmp_path / "a.csv", "\n".join(["no,a,b,c,d,e,notes", *rows]))).codec == "table"
+    assert open_source(write(tmp_path / "b.csv", "\n".join(["no,a,b,c,d,e,text", *rows]))).codec == "text"
+
+
+def test_the_separator_is_kept_for_what_is_written(tmp_path: Path) -> None:
+    for mark in ",;\t|":
+        source = open_source(write(tmp_path / "a.csv", PLAIN.replace(",", mark)))
+        assert source.items.mark == mark

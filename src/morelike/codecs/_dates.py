@@ -11,8 +11,8 @@ from typing import Any
 from morelike.codecs._months import in_english, month_names, say_month
 
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y",
-        "%d%b%Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y",
-        "%d.%m.%y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%y", "%b-%Y", "%Y年%m月",
+        "%d%b%Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d", "%d/%m/%y", "%m/%d/%y",
+        "%d-%b-%y", "%d.%m.%y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%y", "%b-%Y", "%Y年%m月",
         "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%G-W%V", "%GW%V")  # fmt: skip
 CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H.%M.%S", "%H.%M")
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",

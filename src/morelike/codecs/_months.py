@@ -63,7 +63,7 @@ def _english() -> set[str]:
 
 
 def in_english(column: Any, pattern: str) -> tuple[Any, str]:
-    """A polars column of dates, and their pattern, with names of months in English and quarters as their first month."""
+    """A polars column of dates, and their pattern, with months in English, and quarters as their first month."""
     if found := _NAMED.search(pattern):
         language, names = found[1].split(":", 1)
         number = {one: month - 1 for one, month in spellings(language).items()}

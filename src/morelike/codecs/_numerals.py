@@ -26,7 +26,8 @@ class Style:
     before, after  what stands around it, such as "$" or " %"
     thousands      between groups of three digits, "" for nothing
     point          before the decimals
-    minus          how one below 0 is told: - before its digits | first, before all: -$5 | last: 5- | round: (5) | long, U+2212
+    minus          how one below 0 is told: - before its digits | first, before all: -$5 | last: 5- | round: (5) |
+                   long, the sign of typographers before its digits
     decimals       decimals that mean something, to which new numbers are rounded; None for binary fractions
     places         decimals that are written at least: 2 for 12.50; of those with an exponent, of each
     exponent       the e or E of numbers that are all written like 1.25E-03

@@ -15,9 +15,9 @@ from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
 from morelike.codecs._series_shape import SERIES, STEP, Shape, shape_of, still
 from morelike.codecs._series_time import Clock, Ordered, calendar, found_time, ordered, pace
+from morelike.codecs._series_tracks import Told, Track, shifted, tracks
 from morelike.codecs._series_week import DAY, opened
 from morelike.codecs._series_week import said as week_said
-from morelike.codecs._series_tracks import Told, Track, shifted, tracks
 from morelike.codecs._worded import identifier
 from morelike.core.errors import DataError, unknown
 

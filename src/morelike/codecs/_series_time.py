@@ -66,7 +66,6 @@ class Clock:
         later = months[:, None] + self.months * np.arange(steps)
         return later.astype("datetime64[s]").astype(float) + rest[:, None]
 
-
     def later(self, times: np.ndarray, ahead: np.ndarray) -> np.ndarray:
         """Some times (B,), each by a drawn step later."""
         if self.week:

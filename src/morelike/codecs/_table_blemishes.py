@@ -134,7 +134,8 @@ def private(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
             yield Blemish("personal_data", "note" if made_up else "warn", f'"{column.name}" holds personal data',
                           evidence=f"{said} in {len(some):,} different cells.",
                           consequence="It is made up afresh." if made_up else "New rows can hold the same ones.",
-                          action="Drop it: --set columns=NAME=drop, or have it made up: NAME=identifier.")  # fmt: skip
+                          action="Drop it, if its pattern tells too much: --set columns=NAME=drop." if made_up else
+                          "Drop it: --set columns=NAME=drop, or have it made up: NAME=identifier.")  # fmt: skip
 
 
 def _told(

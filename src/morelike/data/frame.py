@@ -25,6 +25,7 @@ BOOKS, BASES = (".xlsx", ".xlsm", ".xls", ".ods"), (".db", ".sqlite", ".sqlite3"
 EXPECTED = "A table: .csv, .tsv, .jsonl, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
 PART = "::"  # between a file or database, and the table, sheet or query in it
 _MANY = 3  # columns beside text from which a file that could be read as text is a table
+_WIDE = 6  # such columns from which notes in whole sentences beside them are no more what the table is about
 _LOOK = 2_000  # rows by which it is told whether a file is a table of numbers and categories
 
 
@@ -84,11 +85,13 @@ def is_frame(path: Path, text: bool = False) -> bool:
     except (DataError, OSError):
         return False
     wordy = [one for one in frame.get_columns() if _is_text(one)]
-    names = not set(named_text(frame.columns)) & {one.name for one in wordy} and all(map(_is_names, wordy))
+    others = frame.width - len(wordy)
+    names = not set(named_text(frame.columns)) & {one.name for one in wordy}
+    names &= all(_is_names(one) or (others >= _WIDE and _is_prose(one)) for one in wordy)
     if not text:
         return frame.width > 1 and names
     numeric = sum(_is_numeric(one) for one in frame.get_columns())
-    return names and frame.width - len(wordy) >= _MANY and numeric >= 0.5 * (frame.width - len(wordy))
+    return names and others >= _MANY and numeric >= 0.5 * others
 
 
 def _is_text(column: Any) -> bool:
@@ -109,6 +112,10 @@ def _is_names(column: Any) -> bool:
         return False
     cells = column.drop_nulls().to_list()
     return is_short(cells) and not is_molecules(cells)
+
+
+def _is_prose(column: Any) -> bool:
+    return column.dtype == library().String and not is_molecules(column.drop_nulls().to_list())
 
 
 def _is_numeric(column: Any) -> bool:

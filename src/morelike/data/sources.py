@@ -76,7 +76,8 @@ def _is_table(source: str) -> bool:
         return False
     if name.endswith((*WRITTEN, *SHARDS, *RECORDS)):
         written = name.endswith((*WRITTEN, *RECORDS))
-        return not (name.endswith(WRITTEN) and tablefile.picture_column(path)) and is_frame(path, written and is_text(path))
+        pictures = name.endswith(WRITTEN) and tablefile.picture_column(path)
+        return not pictures and is_frame(path, written and is_text(path))
     return False
 
 

@@ -100,6 +100,7 @@ def _json(text: str, file: File) -> Iterator[tuple[str, Any]]:
 
 
 def rows_of(value: Mapping[str, Any]) -> Any:
+    """The rows of an object: its only list of records, its columns, or its only list; None where it has none."""
     lists = {key: one for key, one in value.items() if isinstance(one, list) and one}
     records = [one for one in lists.values() if isinstance(one[0], dict)]
     if len(records) == 1:
