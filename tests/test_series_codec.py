@@ -383,10 +383,11 @@ def test_series_keep_to_the_days_and_hours_that_have_rows() -> None:
 
 
 def test_a_holiday_is_a_longer_step_and_no_gap() -> None:
-    draw, day, rows = random.Random(1), datetime.date(2021, 1, 4), []
-    for i in range(400):
-        if (day + datetime.timedelta(days=i)).weekday() < 5 and i % 31:
-            rows.append({"day": str(day + datetime.timedelta(days=i)), "price": f"{draw.gauss(50, 5):.2f}"})
+    draw, days = (
+        random.Random(1),
+        [datetime.date(2021, 1, 4) + datetime.timedelta(days=i) for i in range(400) if i % 31],
+    )
+    rows = [{"day": str(one), "price": f"{draw.gauss(50, 5):.2f}"} for one in days if one.weekday() < 5]
     codec = Codec().fit([Item(f"row {i}", lambda row=row: row) for i, row in enumerate(rows)])
     assert "Mon to Fri, with days or hours left out" in codec.said and "gaps" not in codec.said
     cut = codec.cut([Item(f"row {i}", lambda row=row: row) for i, row in enumerate(rows)])

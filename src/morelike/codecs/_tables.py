@@ -152,12 +152,15 @@ class Shards:
 
 
 def stored(series: Any, kind: str) -> Any:
-    """A polars column of the type that its table had: a time zone, decimals, categories."""
+    """A polars column of the type that its table had: a time zone, decimals, spans of time, categories."""
     import polars
 
     if parts := re.match(r"Datetime\(time_unit='(\w+)', time_zone=(?:None|'(.*)')\)", kind):
         series = series.cast(polars.Datetime(cast(Any, parts[1])))
         return series.dt.replace_time_zone(parts[2], ambiguous="earliest", non_existent="null") if parts[2] else series
+    if parts := re.match(r"Duration\(time_unit='(\w+)'\)", kind):
+        return (series * 1e6).round().cast(polars.Int64).cast(polars.Duration("us")).cast(
+            polars.Duration(cast(Any, parts[1])))  # fmt: skip
     if parts := re.match(r"Decimal\(precision=(\d+), scale=(\d+)\)", kind):
         return series.cast(polars.Decimal(int(parts[1]), int(parts[2])), strict=False)
     if parts := re.match(r"Enum\(categories=(\[.*\])\)", kind):

@@ -151,12 +151,27 @@ def open_frame(source: str | Path) -> Source:
         rows = "one row" if table.height else "no rows"
         more = f" ({len(problems):,} left out: {problems[0][1]})" if problems else ""
         raise DataError(f"{name} holds {rows}{more}", "At least two, and better a thousand", "Name another table")
-    table, renamed = unique_names(table)
+    table, renamed = unique_names(unfolded(table))
     problems += [(f"{name} (header)", said) for said in renamed]
     frame = Frame(table, printable(path.name), lines)
     if lines is not None and not path.name.lower().removesuffix(".gz").endswith(RECORDS):
         frame.mark = separator_of(path.expanduser())
     return Source(name, frame, stamp, problems, codec="table")
+
+
+def unfolded(table: Any) -> Any:
+    """The table with a column for each field of a record: "user.age"."""
+    pl = library()
+    while folded := [one.name for one in table.get_columns() if one.dtype == pl.Struct]:
+        for name in folded:
+            fields = [(field.name, f"{name}.{field.name}") for field in table[name].dtype.fields]
+            place = table.columns.index(name)
+            for at, (inner, outer) in enumerate(fields, start=place + 1):
+                while outer in table.columns:
+                    outer += "\0"  # told apart by `unique_names`
+                table.insert_column(at, table[name].struct.field(inner).alias(outer))
+            table = table.drop(name)
+    return table
 
 
 def unique_names(table: Any) -> tuple[Any, list[str]]:
