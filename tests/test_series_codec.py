@@ -382,6 +382,13 @@ def test_series_keep_to_the_days_and_hours_that_have_rows() -> None:
     assert (ahead == market[[14, 27, 28]]).all()
 
 
+def test_curves_of_a_page_are_drawn_to_scale() -> None:
+    """Without a viewBox a style sheet that sets their width cuts them off."""
+    from morelike.codecs._series_files import HIGH, WIDE, curve
+
+    assert f'viewBox="0 0 {WIDE} {HIGH}"' in curve(np.array([1.0, np.nan, 3.0]))
+
+
 def test_a_holiday_is_a_longer_step_and_no_gap() -> None:
     draw, days = (
         random.Random(1),
