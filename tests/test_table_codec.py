@@ -520,6 +520,13 @@ def test_spans_of_time_are_numbers_of_seconds() -> None:
     assert found.kind == "number" and found.stored.startswith("Duration") and set(back) <= set(range(50))
 
 
+def test_a_value_that_hardly_a_row_has_is_told() -> None:
+    items = Rows(pl.DataFrame({"fraud": [int(i % 200 == 7) for i in range(1000)], "sum": [i % 97 for i in range(1000)],
+                               "even": [i % 2 for i in range(1000)]}))  # fmt: skip
+    (found,) = [one for one in Codec().fit(items).survey(items) if one.kind == "rare_value"]
+    assert found.title == '"fraud" is 1 in 5 of 1,000 rows' and "--balance fraud" in found.action
+
+
 # --- how people write numbers and dates -------------------------------------------------------------------------------
 
 
