@@ -98,9 +98,9 @@ def rare(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
             least, total = int(counts["count"][-1]), int(counts["count"].sum())
             if len(counts) == 2 and least < RARE * total:
                 said = f'"{column.name}" is {counts[column.name][-1]} in {least:,} of {total:,} rows'
-                yield Blemish("rare_value", "note", said, consequence="What goes with it is learnt from these alone, and "
-                              "new rows have as few.", action=f"Have as many of each made: sample --balance "
-                              f"{column.name}; and look at those by themselves.")  # fmt: skip
+                action = f"Have as many of each made: sample --balance {column.name}; and look at those by themselves."
+                consequence = "What goes with it is learnt from these alone, and new rows have as few."
+                yield Blemish("rare_value", "note", said, consequence=consequence, action=action)
 
 
 def outliers(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:

@@ -108,8 +108,11 @@ def _header(names: Sequence[Any], above: Sequence[Any]) -> list[str]:
     return found
 
 
-def keep_frame(frame: Any) -> Path:
-    """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed."""
+def keep_frame(frame: Any, name: str = "frame") -> Path:
+    """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed.
+
+    name  with which that of the file begins, and by which a report calls it; what it ends with tells the content
+    """
     from morelike.data.cache import default_root
     from morelike.data.frame import library
 
@@ -123,7 +126,7 @@ def keep_frame(frame: Any) -> Path:
     buffer = BytesIO()
     frame.write_parquet(buffer, compression="lz4")
     folder = default_root() / "frames"
-    path = folder / f"frame-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
+    path = folder / f"{name}-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")

@@ -99,7 +99,7 @@ mark { background: color-mix(in srgb, var(--c4) 30%, transparent); color: inheri
 .maps figure { margin: 0; } .map { background: var(--panel); } .map .more { fill: var(--c0); } .map .less { fill: var(--c1); }
 .map .blank { fill: none; } i.more { background: var(--c0); } i.less { background: var(--c1); }
 .spread { overflow-x: auto; width: max-content; min-width: 100%; max-width: min(100vw - 2rem, 92rem); margin-left: 50%; transform: translateX(-50%); } table.rows { font-size: .77rem; margin: .4rem 0; } .rows td, .rows thead th { padding: .18rem .55rem .18rem 0; white-space: nowrap; min-width: 0; font-size: inherit; }
-.rows thead th { white-space: normal; overflow-wrap: normal; max-width: 6rem; } .rows th[scope=row] { white-space: nowrap; padding-right: .55rem; }
+.rows thead th { white-space: normal; overflow-wrap: anywhere; max-width: 8rem; min-width: 3rem; } .rows th[scope=row] { white-space: nowrap; padding-right: .55rem; }
 .rows td.number { text-align: right; } .rows .part { padding-top: .6rem; white-space: nowrap; } .gone { color: var(--soft); font-style: italic; }
 @media (max-width: 46rem) {
   .figures, .figures tbody, .figures tr, .figures th, .figures td { display: block; border: 0; padding: 0; }
