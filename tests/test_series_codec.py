@@ -362,3 +362,43 @@ def test_series_of_the_uea_archive_are_read(tmp_path: Path) -> None:
     (tmp_path / "b.ts").write_text("@data\n")
     with pytest.raises(DataError, match="no series"):
         open_source(tmp_path / "b.ts")
+
+
+def test_series_keep_to_the_days_and_hours_that_have_rows() -> None:
+    from morelike.codecs._series_week import counted, moment, opened, said
+
+    day = np.datetime64("2022-01-03T00:00:00")
+    every = (day + np.arange(300).astype("timedelta64[D]")).astype("datetime64[s]").astype(float)
+    times = every[np.arange(300) % 7 < 5]
+    begins = np.arange(len(times)) == 0
+    week = opened(times, begins)
+    assert said(week) == "Mon to Fri" and (np.diff(counted(times, week)) == 1).all()
+    assert (moment(counted(times, week), week) == times).all()
+    assert opened(every, np.arange(300) == 0) == () and opened(every[::7], np.arange(43) == 0) == ()
+    market = np.concatenate([one + 1800.0 * np.arange(19, 33) for one in times])
+    hours = opened(market, np.arange(len(market)) == 0)
+    assert said(hours) == "Mon to Fri, 09:30 to 16:00"
+    ahead = moment(counted(market[[13]], hours) + [1, 14, 15], hours)
+    assert (ahead == market[[14, 27, 28]]).all()
+
+
+def test_curves_of_a_page_are_drawn_to_scale() -> None:
+    """Without a viewBox a style sheet that sets their width cuts them off."""
+    from morelike.codecs._series_files import HIGH, WIDE, curve
+
+    assert f'viewBox="0 0 {WIDE} {HIGH}"' in curve(np.array([1.0, np.nan, 3.0]))
+
+
+def test_a_holiday_is_a_longer_step_and_no_gap() -> None:
+    draw, days = (
+        random.Random(1),
+        [datetime.date(2021, 1, 4) + datetime.timedelta(days=i) for i in range(400) if i % 31],
+    )
+    rows = [{"day": str(one), "price": f"{draw.gauss(50, 5):.2f}"} for one in days if one.weekday() < 5]
+    codec = Codec().fit([Item(f"row {i}", lambda row=row: row) for i, row in enumerate(rows)])
+    assert "Mon to Fri, with days or hours left out" in codec.said and "gaps" not in codec.said
+    cut = codec.cut([Item(f"row {i}", lambda row=row: row) for i, row in enumerate(rows)])
+    assert len(cut) == len(rows) - codec.config.steps + 1
+    cells = np.concatenate(list(codec.prepare_all(cut)))
+    for window in codec.decode(torch.from_numpy(cells[:40].astype(np.int64))):
+        assert all(row[0].weekday() < 5 for row in window.rows) and (np.diff(window.times) > 0).all()

@@ -515,6 +515,113 @@ def test_codes_that_are_mostly_digits_stay_codes() -> None:
     assert found.kind == "category" and sum(str(one).startswith("C") for one in found.rare) == 50
 
 
-def test_spans_of_time_in_parquet_are_left_out() -> None:
+def test_spans_of_time_are_numbers_of_seconds() -> None:
     found, back = column([datetime.timedelta(seconds=i) for i in range(50)])
-    assert found.kind == "constant" and "not learnt" in found.said and set(back) == {None}
+    assert found.kind == "number" and found.stored.startswith("Duration") and set(back) <= set(range(50))
+
+
+def test_a_value_that_hardly_a_row_has_is_told() -> None:
+    items = Rows(pl.DataFrame({"fraud": [int(i % 200 == 7) for i in range(1000)], "sum": [i % 97 for i in range(1000)],
+                               "even": [i % 2 for i in range(1000)]}))  # fmt: skip
+    (found,) = [one for one in Codec().fit(items).survey(items) if one.kind == "rare_value"]
+    assert found.title == '"fraud" is 1 in 5 of 1,000 rows' and "--balance fraud" in found.action
+
+
+# --- how people write numbers and dates -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "minus"),
+    [("({:,.2f})", "round"), ("{:.2f}-", "last"), ("-${:,.2f}", "first"), ("\u2212{:.2f}", "long")],
+)
+def test_numbers_below_zero_are_told_in_many_ways(way: str, minus: str) -> None:
+    plain = "$" * minus.startswith("first") + ("{:,.2f}" if "," in way else "{:.2f}")
+    values = np.random.default_rng(3).normal(0, 900, 200).round(2).tolist()
+    cells = [way.format(-one) if one < 0 else plain.format(one) for one in values]
+    found, back = column(cells)
+    assert found.kind == "number" and found.style.minus == minus and min(back) < 0 < max(back)
+    assert [found.say(one) for one in values] == cells
+    assert np.allclose(found.floats(pl.Series(cells)), values)
+
+
+def test_a_sign_in_another_way_is_no_number_of_the_column() -> None:
+    assert style_of([*map(str, range(-40, 40)), "(5)", "7-"]) == Style()
+    assert Style(decimals=1, places=1).say(-0.02) == "0.0"
+
+
+def test_exponents_come_back() -> None:
+    found, back = column([f"{one:.3E}" for one in np.random.default_rng(0).lognormal(0, 4, 300)])
+    assert found.style.exponent == "E" and all(re.fullmatch(r"\d\.\d{3}E[-+]\d\d", found.say(one)) for one in back)
+
+
+def test_bounds_of_what_can_be_measured_stay_words_among_numbers() -> None:
+    """However many cells lie below it: a category of hundreds of numbers would know nothing of their order."""
+    values = np.random.default_rng(0).lognormal(0, 1.5, 600)
+    found, back = column(["<0.5" if one < 0.5 else ">9" if one > 9 else f"{one:.2f}" for one in values])
+    assert found.kind == "number" and set(found.values) == {"<0.5", ">9"}
+    assert sum(one == "<0.5" for one in back) == (values < 0.5).sum()
+
+
+def test_the_dot_of_sas_is_written_as_it_was() -> None:
+    found, back = column([f"{i % 89}.5" if i % 7 else "." for i in range(300)])
+    assert found.hole == "." and {found.say(one) for one in back[::7]} == {"."}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["3 mars 2020", "14 août 2021", "1 févr. 2020"][:2] * 30,
+        ["03. März 2020", "14. Dezember 2021"] * 30,
+        ["03-ene-2020", "14-dic-2021"] * 30,
+        ["Mär 2020", "Okt 2021", "Mai 2021"] * 20,
+        ["1 de enero de 2020", "13 de marzo de 2021"] * 30,
+        ["9 aprile 2021", "29 luglio 2021"] * 30,
+        ["2020Q1", "2021Q4"] * 30,
+        ["Q3 2020", "Q4 2021"] * 30,
+        ["2020-W53", "2021-W07"] * 30,
+        ["28FEB2020", "01MAR2021"] * 30,
+        ["28FEB2020:13:30:00", "01MAR2021:00:15:59"] * 30,
+    ],
+)
+def test_dates_of_other_languages_and_programs(cells: list[str]) -> None:
+    found, back = column([*cells, cells[0]])
+    assert found.kind == "date" and [found.say(one) for one in back[:60]] == cells[:60]
+
+
+def test_months_that_were_not_seen_are_named_like_those_that_were() -> None:
+    found, _ = column(["3 janv. 2020", "4 sept. 2020", "5 avr. 2020"] * 20)
+    assert found.say(datetime.date(2020, 12, 9)) == "9 déc. 2020"
+
+
+def test_days_are_compared_with_moments() -> None:
+    """A date of death beside the hour of discharge."""
+    days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(hours=31 * i) for i in range(400)]
+    cells = {"in": [str(one) for one in days], "day": [str(one.date()) for one in days[3:]] + ["2025-01-01"] * 3}
+    cells["out"] = [str(one + datetime.timedelta(hours=5 + i % 9)) for i, one in enumerate(days)]
+    cells["last"] = [str((one + datetime.timedelta(days=2)).date()) for one in days]
+    codec, _, rows = fitted(cells)
+    assert any("last" in rule.said for rule in codec.config.kept)
+    assert (rows[:, 2] <= [datetime.datetime.combine(one, datetime.time()) for one in rows[:, 3]]).all()
+
+
+def test_a_town_settles_both_state_and_country() -> None:
+    towns = [("US", "CA", "Fresno"), ("US", "NY", "Albany"), ("US", "CA", "San Diego"), ("FR", "ARA", "Lyon")] * 60
+    codec, _, _ = fitted(dict(zip(("country", "state", "town"), map(list, zip(*towns, strict=True)), strict=True)))
+    assert {rule.said for rule in codec.config.kept} == {'"town" settles "country"', '"town" settles "state"'}
+
+
+def test_rows_are_written_as_they_were_separated(tmp_path: Path) -> None:
+    items = Rows(pl.DataFrame({"wert": ["1,5", "2,25", "3,0"] * 20, "art": ["a", "b", "c"] * 20}))
+    items.mark = ";"
+    codec = Codec().fit(items)
+    rows = codec.decode(torch.from_numpy(next(codec.prepare_all(items))))
+    codec.write(rows[:2], tmp_path / "new.csv")
+    codec.write(rows[:2], tmp_path / "new.tsv")
+    assert (tmp_path / "new.csv").read_text() == "wert;art\n1,5;a\n2,25;b\n"
+    assert (tmp_path / "new.tsv").read_text() == "wert\tart\n1,5\ta\n2,25\tb\n"
+
+
+def test_a_telephone_number_is_no_formula() -> None:
+    from morelike.codecs._tables import defused
+
+    assert [defused(one)[0] for one in ("+1 (625) 687-3349", "-5", "+SUM(A1)", "-2+3|cmd", "=1")] == [*"+-'''"]

@@ -213,3 +213,11 @@ def test_what_leads_to_a_rare_value_is_drawn_and_not_waited_for(tmp_path: Path) 
     found = run.sample(900, given={"flag": "yes"})
     assert set(found.array[:, 1]) == {"yes"} and 0.65 < (found.array[:, 0] == "x").mean() < 0.85
     assert np.array_equal(run.sample(5, seed=40, given={"flag": "yes"}).array, found.array[40:45])
+
+
+def test_a_tax_that_was_rounded_is_a_rule() -> None:
+    """Half a cent is rounded up by one program, and to the even cent by another."""
+    net = np.random.default_rng(0).integers(100, 99_999, 500) / 100
+    gross = [f"{np.floor(100 * one * 1.25 + 0.5 + 1e-9) / 100:.2f}" for one in net]
+    codec = Codec().fit(Frame(pl.DataFrame({"net": [f"{one:.2f}" for one in net], "gross": gross}), "tax.csv"))
+    assert [rule.said for rule in codec.config.kept] == ['"gross" = 1.25 "net"']

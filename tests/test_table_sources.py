@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import json
 import sqlite3
 from pathlib import Path
 
@@ -294,3 +295,80 @@ def test_rows_of_separators_alone_are_counted_and_left_out(tmp_path: Path) -> No
     body = rows(20, lambda i: f"{i};{i % 3},5;") + ";;\n" * 5
     source = open_source(write(tmp_path / "a.csv", ("a;b;c\n" + body).replace("\n", "\r\n")), TABLE)
     assert len(source.items) == 20 and any("4 more" in where for where, _ in source.problems)
+
+
+def test_records_of_json_are_a_table(tmp_path: Path) -> None:
+    records = [
+        {"id": i, "user": {"age": 20 + i % 9}, "ok": i % 2 == 0, "at": f"2024-01-0{1 + i % 9}"} for i in range(60)
+    ]
+    more = [{"paid": i + 0.5, "tags": ["a"]} if i % 4 else {"tags": ["a"]} for i in range(60)]
+    lines = [json.dumps(one | two) for one, two in zip(records, more, strict=True)]
+    write(tmp_path / "a.jsonl", "\n".join([*lines[:3], "{broken", *lines[3:]]))
+    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    write(tmp_path / "a.json", f"[{', '.join(lines)}]")
+    sources = [open_source(tmp_path / name) for name in ("a.jsonl", "a.ndjson.gz", "a.json")]
+    for source in sources:
+        assert source.codec == "table" and source.items.table.columns == ["id", "user.age", "ok", "at", "tags", "paid"]
+        assert [str(one) for one in source.items.table.dtypes] == [
+            "Int64",
+            "Int64",
+            "Boolean",
+            "String",
+            "String",
+            "Float64",
+        ]
+        assert source.items.table["paid"].null_count() == 15 and source.items.table["tags"][0] == '["a"]'
+    assert sources[0].problems[0][0] == "a.jsonl, line 4" and sources[0].items.where(3) == "a.jsonl, line 5"
+    with pytest.raises(DataError, match="holds no records"):
+        open_source(write(tmp_path / "b.jsonl", "nothing\n"), TABLE)
+
+
+def test_notes_beside_many_columns_of_numbers_are_no_text_to_learn(tmp_path: Path) -> None:
+    rows = [f'{i},{i % 9},{i * 1.5},2020-01-0{1 + i % 9},{i % 4},x{i % 3},"She came back {i} times and was very ill"'
+            for i in range(60)]  # fmt: skip
+    assert open_source(write(tmp_path / "a.csv", "\n".join(["no,a,b,c,d,e,notes", *rows]))).codec == "table"
+    assert open_source(write(tmp_path / "b.csv", "\n".join(["no,a,b,c,d,e,text", *rows]))).codec == "text"
+
+
+def test_the_separator_is_kept_for_what_is_written(tmp_path: Path) -> None:
+    for mark in ",;\t|":
+        source = open_source(write(tmp_path / "a.csv", PLAIN.replace(",", mark)))
+        assert source.items.mark == mark
+
+
+def test_records_and_spans_of_time_in_parquet_are_learnt(tmp_path: Path) -> None:
+    from morelike.codecs.table import Codec
+
+    took = [datetime.timedelta(seconds=7 * i) for i in range(80)]
+    frame = pl.DataFrame({"took": took, "user": [{"age": i % 7, "at": {"town": "ab"[i % 2]}} for i in range(80)]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    source = open_source(tmp_path / "a.parquet")
+    assert source.items.table.columns == ["took", "user.age", "user.at.town"]
+    codec = Codec().fit(source.items)
+    codec.write(np.array([[63.0, 3, "a"]], dtype=object), tmp_path / "b.parquet")
+    back = pl.read_parquet(tmp_path / "b.parquet")
+    assert back.dtypes == source.items.table.dtypes and back["took"][0] == took[9]
+
+
+def test_sheets_as_people_make_them(tmp_path: Path) -> None:
+    """A first sheet of words, a title, names below merged cells, and a total at the end."""
+    writer = pytest.importorskip("xlsxwriter")
+    with writer.Workbook(str(tmp_path / "book.xlsx")) as book:
+        book.add_worksheet("Read me").write(0, 0, "Confidential")
+        sheet = book.add_worksheet("Data")
+        sheet.merge_range(0, 0, 0, 4, "Sales and cost")
+        sheet.merge_range(1, 1, 1, 2, "Sales")
+        sheet.merge_range(1, 3, 1, 4, "Cost")
+        for place, row in enumerate(
+            [["Region", "Net", "Gross", "Net", "Gross"], *(["N", i, i, i, i] for i in range(9))]
+        ):
+            sheet.write_row(2 + place, 0, row)
+        sheet.write_row(12, 0, ["Total", 36, 36, 36, 36])
+    source = open_source(tmp_path / "book.xlsx")
+    assert source.items.table.columns == ["Region", "Sales Net", "Sales Gross", "Cost Net", "Cost Gross"]
+    assert source.items.table.height == 9 and source.problems == [("book.xlsx (last row)", "a row of totals")]
+    lines = ["region,count", *(f"r{i % 5},{i}" for i in range(40)), "Total,780"]
+    source = open_source(write(tmp_path / "a.csv", "\n".join(lines)))
+    assert len(source.items) == 40 and source.problems == [("a.csv, line 42", "a row of totals")]
+    source = open_source(write(tmp_path / "b.csv", "\n".join([*lines[:-1], "Total,words"])))
+    assert len(source.items) == 41

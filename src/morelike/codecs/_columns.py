@@ -126,7 +126,7 @@ class Column:
         """A polars column -> float64 (N,), NaN for what is missing or no number."""
         import polars
 
-        found = numbers(cells, self.style) if cells.dtype == polars.String else cells.cast(polars.Float64)
+        found = numbers(cells, self.style) if cells.dtype == polars.String else in_seconds(cells).cast(polars.Float64)
         plain = found.fill_null(float("nan")).to_numpy()
         return np.where(np.isfinite(plain), plain, np.nan)
 
@@ -269,6 +269,11 @@ class Column:
         if isinstance(value, datetime.date | datetime.time):
             return say_date(value, self.pattern) if is_pattern(self.pattern) else str(value)
         return str(value)
+
+
+def in_seconds(cells: Any) -> Any:
+    """A polars column, one of spans of time as seconds."""
+    return cells.dt.total_microseconds() / 1e6 if str(cells.dtype).startswith("Duration") else cells
 
 
 def key(value: Value) -> str:

@@ -8,17 +8,22 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from morelike.codecs._months import in_english, month_names, say_month
+
 DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y",
-        "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y",
-        "%d.%m.%y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%y", "%b-%Y", "%Y年%m月")  # fmt: skip
+        "%d%b%Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d", "%d/%m/%y", "%m/%d/%y",
+        "%d-%b-%y", "%d.%m.%y", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%y", "%b-%Y", "%Y年%m月",
+        "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%G-W%V", "%GW%V")  # fmt: skip
 CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H.%M.%S", "%H.%M")
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December"]  # fmt: skip
-_CLOCK = re.compile(r"([T ])\d{1,2}[:.]\d{2}")
+_CLOCK = re.compile(r"([T ]|(?<=\d{4}):)\d{1,2}[:.]\d{2}")
 _ZONE = re.compile(r"[:.]\d{2,9}( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
 _FRACTION = re.compile(r":\d{2}\.(\d+)")
 _SPELT = (("%m", "%-m"), ("%d", "%-d"), ("%H", "%-H"), ("%I", "%-I"), ("%b", "%^b"), ("%p", "%P"))
-_PART = re.compile(r"%[-^:]?\.?\d?[A-Za-z]")
+_ABROAD = ("%d. %B %Y", "%d %B %Y", "%d-%B-%Y", "%d de %B de %Y", "%d.%B.%Y", "%d/%B/%Y", "%d %B, %Y", "%B %Y",
+           "%B de %Y", "%B-%Y", "%B. %Y", "%d-%B-%y", "%d %B %y", "%B-%y", "%B %y", "%d%B%Y")  # fmt: skip
+_PART = re.compile(r"%B\{.*?\}|%[-^:]?\.?\d?[A-Za-z]")
 MOST = 0.02  # share of cells that may be no dates
 _FIRST, _LOOK = 20, 200  # cells by which patterns are sifted; by which it is told how parts are spelt
 
@@ -26,9 +31,9 @@ _FIRST, _LOOK = 20, 200  # cells by which patterns are sifted; by which it is to
 def date_format(column: Any) -> tuple[str, bool] | None:
     """How a polars column of different texts writes dates, and whether with a day; None where it holds none."""
     first = column[0]
-    if not any(char.isdigit() for char in first) or not 4 <= len(first) <= 36:
+    if not any(char.isdigit() for char in first) or not 4 <= len(first) <= 40:
         return None
-    some = column.head(2_000)
+    some, second = column.head(2_000), None
     for pattern in _candidates(some):
         if pattern == "%Y%m%d" and not all(len(one) == 8 and "1850" < one[:4] < "2101" for one in some.to_list()):
             continue
@@ -39,13 +44,19 @@ def date_format(column: Any) -> tuple[str, bool] | None:
         if "%Y" in pattern and read.dt.year().median() < 100:
             continue  # "30-Oct-21" is not of the year 21
         if read.null_count() <= MOST * len(some):
-            return _spelt(pattern, some.to_list()[:_LOOK], read.to_list()[:_LOOK]), "%Y" in pattern or "%y" in pattern
-    return None
+            spelt, same = _spelt(pattern, some.to_list()[:_LOOK], read.to_list()[:_LOOK])
+            second = second or (spelt, bool(re.search("%[YyG]", pattern)))
+            if same:
+                return spelt, bool(re.search("%[YyG]", pattern))
+    return second  # one that reads all, and writes them in another way
 
 
 def _candidates(some: Any) -> Iterator[str]:
     """Patterns that cells may have, by the look of the first one."""
     texts = some.to_list()
+    if names := month_names(texts):
+        yield from (day.replace("%B", names) for day in _ABROAD)
+        return
     clock, zone = _CLOCK.search(texts[0]), _zone(texts)
     if clock:
         yield from (f"{day}{clock[1]}{time}{zone}" for day in DAYS for time in CLOCKS)
@@ -61,8 +72,9 @@ def _zone(texts: list[str]) -> str:
     return ("%:z" if any(":" in one for one in found) else "%z") if all(one.strip("Z UTCGM") for one in found) else ""
 
 
-def _spelt(pattern: str, texts: list[str], read: list[Any]) -> str:
-    """The pattern with leading zeros, capitals and decimals of a second as most cells have them."""
+def _spelt(pattern: str, texts: list[str], read: list[Any]) -> tuple[str, bool]:
+    """The pattern with leading zeros, capitals and decimals of a second as most cells have them, and whether it writes
+    half of them as they are."""
     digits = {sum(map(len, _FRACTION.findall(text))) for text in texts}
     if "%.f" in pattern and digits in ({3}, {6}):
         pattern = pattern.replace("%.f", f"%.{digits.pop()}f")
@@ -73,7 +85,9 @@ def _spelt(pattern: str, texts: list[str], read: list[Any]) -> str:
         for pair, one in zip(choices, which, strict=True):
             patterns[-1] = patterns[-1].replace(pair[0], pair[one])
     both = [(text, one) for text, one in zip(texts, read, strict=True) if one is not None]
-    return max(patterns, key=lambda way: sum(say_date(one, way) == text for text, one in both))
+    same = {way: sum(say_date(one, way) == text for text, one in both) for way in patterns}
+    best = max(patterns, key=lambda way: same[way])
+    return best, same[best] >= len(both) / 2
 
 
 def is_pattern(pattern: str) -> bool:
@@ -90,9 +104,12 @@ def dates(column: Any, pattern: str) -> Any:
     """A polars column of texts as datetimes, those with zones that vary in UTC; what is none is null."""
     import polars
 
+    column, pattern = in_english(column, pattern)
     plain = pattern.replace("%-", "%").replace("%^", "%").replace("%P", "%p")
     column = column.str.strip_chars()
-    if not re.search("%[YyBbm]", plain):
+    if "%V" in plain:
+        column, plain = column + "-1", plain + "-%u"
+    elif not re.search("%[YyBbm]", plain):
         column, plain = polars.Series(["1970-01-01 "]).new_from_index(0, len(column)) + column, "%Y-%m-%d " + plain
     elif "%d" not in plain:
         column, plain = column + " 01", plain + " %d"
@@ -110,6 +127,9 @@ def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
         "%H": f"{of['hour']:02}", "%-H": str(of["hour"]), "%I": f"{half:02}", "%-I": str(half),
         "%p": "AM" if of["hour"] < 12 else "PM", "%P": "am" if of["hour"] < 12 else "pm", "%M": f"{of['minute']:02}",
         "%S": f"{of['second']:02}", "%.f": f".{micro}".rstrip("0").rstrip("."), "%.3f": f".{micro[:3]}",
-        "%.6f": f".{micro}", "%z": "+0000", "%:z": "+00:00",
+        "%.6f": f".{micro}", "%z": "+0000", "%:z": "+00:00", "%q": str((of["month"] + 2) // 3),
     }  # fmt: skip
-    return _PART.sub(lambda one: parts[one[0]], pattern)
+    if "%V" in pattern and isinstance(value, datetime.date):
+        year, week, _ = value.isocalendar()
+        parts |= {"%G": f"{year:04}", "%V": f"{week:02}"}
+    return _PART.sub(lambda one: parts.get(one[0]) or say_month(one[0], of["month"]), pattern)

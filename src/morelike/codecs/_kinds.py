@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from morelike.codecs._columns import EPOCH, KINDS, UNITS, Column
+from morelike.codecs._columns import EPOCH, KINDS, UNITS, Column, in_seconds
 from morelike.codecs._dates import date_format, dates, has_clock
 from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
@@ -27,11 +27,15 @@ def guess(name: str, cells: Any, wish: Wish) -> Column:
     if whole.startswith("Enum"):  # of which polars shows only the first ones
         whole = f"Enum(categories={cells.dtype.categories.to_list()!r})"
     found = _guess(name, cells, wish)
-    return replace(found, stored=whole) if whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum")) else found
+    return (
+        replace(found, stored=whole)
+        if whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum", "Duration"))
+        else found
+    )
 
 
 def _guess(name: str, cells: Any, wish: Wish) -> Column:
-    if cells.dtype.is_nested() or str(cells.dtype).startswith(("Binary", "Object", "Duration", "Null")):
+    if cells.dtype.is_nested() or str(cells.dtype).startswith(("Binary", "Object", "Null")):
         empty = library().Series(name, [None] * len(cells), dtype=library().String)
         what = (
             "empty: every cell is missing" if cells.null_count() == len(cells) else f"of type {cells.dtype}, not learnt"
@@ -41,7 +45,7 @@ def _guess(name: str, cells: Any, wish: Wish) -> Column:
         cells = cells.cast(library().String)
     if str(cells.dtype).startswith("Decimal"):
         cells = cells.cast(library().Float64)
-    seen = see(name, cells)
+    seen = see(name, in_seconds(cells))
     if not len(seen.text):
         return replace(base(seen, "constant", ""), said="empty: every cell is missing; written back so")
     if wish.kind:

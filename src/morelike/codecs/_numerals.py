@@ -15,6 +15,7 @@ _BODY = re.compile(
 )
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.' \u00a0"}
+LONG = "\u2212"  # the minus sign of typographers
 _PLAIN = 15  # decimals from which a number is a binary fraction written out
 
 
@@ -25,8 +26,11 @@ class Style:
     before, after  what stands around it, such as "$" or " %"
     thousands      between groups of three digits, "" for nothing
     point          before the decimals
+    minus          how one below 0 is told: - before its digits | first, before all: -$5 | last: 5- | round: (5) |
+                   long, the sign of typographers before its digits
     decimals       decimals that mean something, to which new numbers are rounded; None for binary fractions
-    places         decimals that are written at least: 2 for 12.50
+    places         decimals that are written at least: 2 for 12.50; of those with an exponent, of each
+    exponent       the e or E of numbers that are all written like 1.25E-03
     """
 
     before: str = ""
@@ -35,11 +39,13 @@ class Style:
     point: str = "."
     decimals: int | None = 0
     places: int = 0
+    minus: str = "-"
+    exponent: str = ""
 
     def say(self, value: float) -> str:
         """The number as it is written in the table."""
         if self.decimals is None:
-            body = repr(float(value))
+            body = f"{value:.{self.places}{self.exponent}}" if self.exponent else repr(float(value))
         else:
             digits = max(self.decimals, self.places)
             body = f"{value:.{digits}f}" if digits else str(round(value))
@@ -48,16 +54,24 @@ class Style:
                 short = self.places - len(body.partition(".")[2])
                 body = (body + "0" * max(0, short)).rstrip(".")
         sign, body = ("-", body[1:]) if body.startswith("-") else ("", body)
+        sign = sign if body.strip("0.") else ""  # no -0.0
         whole, point, rest = body.partition(".")
         if self.thousands:
             whole = f"{int(whole):,}".replace(",", self.thousands)
-        return f"{self.before}{sign}{whole}{self.point if point else ''}{rest}{self.after}"
+        if sign and self.minus in ("-", "long"):
+            whole, sign = ("-" if self.minus == "-" else LONG) + whole, ""
+        told = f"{self.before}{whole}{self.point if point else ''}{rest}{self.after}"
+        return {"first": f"-{told}", "last": f"{told}-", "round": f"({told})"}[self.minus] if sign else told
 
 
 def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
     """How most of some different texts write a number; None where fewer than `share` of them are numbers, or where
     some begin with 0 as codes do."""
-    found = [one for text in texts if (one := _BODY.match(text))]
+    told = [(one, minus) for text, minus in map(_unsigned, texts) if (one := _BODY.match(text))]
+    told = [(one, minus or one[2].replace("+", "")) for one, minus in told]
+    ways = Counter(minus for _, minus in told if minus)
+    minus = ways.most_common(1)[0][0] if ways else "-"
+    found = [one for one, way in told if way in ("", minus)]
     if not found or len(found) < share * len(texts):
         return None
     (before, after), most = Counter((one[1], one[5]) for one in found).most_common(1)[0]
@@ -74,9 +88,23 @@ def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
     longest, shortest = max(map(len, tails)), min(map(len, tails))
     exponents = any(power for _, power in bodies)
     if exponents or longest > _PLAIN - 5:
-        return Style(before, after, thousands, point, None)
+        marks = {power[:1] for _, power in bodies}
+        mark = marks.pop() if len(marks) == 1 and longest == shortest else ""
+        return Style(before, after, thousands, point, None, longest if mark else 0, minus, mark)
     need = max(len(tail.rstrip("0")) for tail in tails)
-    return Style(before, after, thousands, point, need, shortest)
+    return Style(before, after, thousands, point, need, shortest, minus)
+
+
+def _unsigned(text: str) -> tuple[str, str]:
+    """A number without its sign, and how that was told; "" for one that is not below 0, or has it before its digits."""
+    if text.startswith("(") and text.endswith(")"):
+        return text[1:-1], "round"
+    if text.endswith("-") and text[-2:-1].isdigit():
+        return text[:-1], "last"
+    if LONG in text:
+        return text.replace(LONG, "", 1), "long"
+    first = text[:1] == "-" and not text[1:2].isdigit() and text[1:2] not in ".,"
+    return (text[1:], "first") if first else (text, "")
 
 
 def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
@@ -110,6 +138,10 @@ def numbers(column: Any, style: Style) -> Any:
     import polars
 
     column = column.str.strip_chars()
+    if style.minus == "long":
+        column = column.str.replace(LONG, "-", literal=True)
+    elif style.minus != "-":
+        below, column = _below(column, style.minus)
     if style.before:
         column = column.str.strip_prefix(style.before)
     if style.after:
@@ -118,7 +150,18 @@ def numbers(column: Any, style: Style) -> Any:
         column = column.str.replace_all(style.thousands, "", literal=True)
     if style.point != ".":
         column = column.str.replace(style.point, ".", literal=True)
-    return column.cast(polars.Float64, strict=False)
+    found = column.cast(polars.Float64, strict=False)
+    return found if style.minus in ("-", "long") else found * (1 - 2 * below.cast(polars.Float64))
+
+
+def _below(column: Any, minus: str) -> tuple[Any, Any]:
+    """Which cells of a polars column are told to be below 0, and the column without what tells it."""
+    if minus == "round":
+        below = column.str.starts_with("(") & column.str.ends_with(")")
+        return below, column.str.strip_prefix("(").str.strip_suffix(")")
+    if minus == "last":
+        return column.str.ends_with("-"), column.str.strip_suffix("-")
+    return column.str.starts_with("-"), column.str.strip_prefix("-")
 
 
 def decimals_of(values: np.ndarray) -> int | None:

@@ -17,6 +17,7 @@ from morelike.codecs._worded import LEAST, category, identifier
 SOFT = ("-", "--", "---", ".", "none", "None", "NONE", "missing", "unknown", "inf", "-inf", "Infinity", "-Infinity")
 LOOK = 1_500  # different cells by which it is told how numbers are written
 WORDS, NUMERIC = 8, 0.9  # words among numbers at most; share of numbers from which they are numbers
+MANY = 30  # different numbers beside which a few words are not most of what there is, however often they come
 # what numbers do that only name things: often, and where all of them differ
 _NAMES = re.compile(r"(?:^|[\W_])(?:id|uid|zip|zipcode|plz|postcode|编号)$|[a-z]I[dD]$", re.I)
 _ID = re.compile(
@@ -56,6 +57,8 @@ def number(seen: Seen, wish: Wish) -> Column | None:
         return identifier(seen) if len(known) == seen.rows else category(seen, wish)
     column = replace(base(seen, "number", told(known, counts, style, whole, words, gone), dtype),
                      style=style, holes=seen.holes + gone > 0)  # fmt: skip
+    if gone and not seen.holes and seen.written:
+        column = replace(column, hole=next((one for one in seen.text.to_list() if one in SOFT), ""))  # "." of SAS
     few = tuple(int(one) if whole else float(one) for one in known) if len(known) <= wish.resolution.few else ()
     if few:
         return replace(column, values=(*words, *few))
@@ -75,7 +78,8 @@ def style_in(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str]
     sound = np.isfinite(values)
     others = seen.text.filter(library().Series(~sound))
     words = [one for one in others.to_list()[: 2 * WORDS] if one not in SOFT]
-    if not wish.kind and seen.counts[~sound].sum() > (1 - NUMERIC) * seen.rows and words:
+    few = len(words) <= WORDS and sound.sum() > MANY  # such as <0.5 in half of the cells: below what can be measured
+    if not wish.kind and seen.counts[~sound].sum() > (1 - NUMERIC) * seen.rows and words and not few:
         return None
     if len(words) > WORDS:
         if not wish.kind and sum(any(char.isdigit() for char in one) for one in words) > 0.9 * len(words):

@@ -106,7 +106,7 @@ def lookups(facts: Facts) -> Iterator[Rule]:
     """Columns whose value is settled by that of another: education and its number, a town and its country."""
     places = sorted(facts.codes)[:MOST]
     rows = np.linspace(0, len(next(iter(facts.codes.values()), [])) - 1, SHOWN).astype(int)
-    for a in places:
+    for a in sorted(places, key=lambda place: -int(facts.codes[place].max())):  # a town before its state
         for b in places:
             if a == b or not _settles(facts.codes[a][rows], facts.codes[b][rows]):
                 continue
@@ -152,9 +152,11 @@ def lines(facts: Facts) -> Iterator[Rule]:
             if _r2(x[::step], y[::step]) < LINEAR or x.max() == x.min() or y.max() == y.min():
                 continue
             scale = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-            offset = float(y.mean() - scale * x.mean())
             for digits in (3, 6, 12):  # a factor such as 1.8 is rather a round one than one that fits as well
-                slope, shift = round(scale, digits), round(offset, digits)
+                slope = round(scale, digits)
+                rest = y - slope * x
+                middle, places = (float(rest.max()) + float(rest.min())) / 2, facts.columns[b].style.decimals
+                shift = round(middle, digits if places is None or digits > 3 else min(digits, places))
                 if all(
                     _equal(slope * x[part] + shift, y[part], facts.columns[b]) for part in (slice(SHOWN), slice(None))
                 ):
@@ -246,7 +248,8 @@ def _equal(made: np.ndarray, real: np.ndarray, column: Column) -> bool:
     digits = column.style.decimals
     if digits is None:
         return bool(np.allclose(made, real, rtol=1e-9, atol=1e-12))
-    return bool((np.abs(np.round(made, digits) - real) < 0.1 * 10.0**-digits).all())
+    rest = 0.5 * 10.0**-digits + 1e-9 * (1 + np.abs(real))  # half a cent may have been rounded up or down
+    return bool((np.abs(made - real) <= rest).all())
 
 
 def _equation(facts: Facts, to: int, of: Sequence[int], scales: Sequence[float], offset: float) -> str:

@@ -100,7 +100,7 @@ def drawn(codec: Codec, cells: np.ndarray, state: State, until: int | None = Non
                 state.floats[:, step, number] = _number(codec, state, (step, number), at, salt)
         if step:
             ahead = state.floats[:, step, 0] if layout.gap else None
-            state.times[:, step] = state.times[:, step - 1] + ahead if ahead is not None else np.nan
+            state.times[:, step] = clock.later(state.times[:, step - 1], ahead) if ahead is not None else np.nan
     if not layout.gap:
         state.times = clock.after(state.times[:, 0], state.times.shape[1])
     state.known = until or layout.steps

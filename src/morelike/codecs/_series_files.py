@@ -83,7 +83,7 @@ def _free(names: Sequence[str]) -> str:
 def write(codec: Codec, items: Sequence[Piece], target: Path) -> list[Path]:
     """Write windows one after another into one file, whole or not at all."""
     columns, rows = laid_out(codec, items)
-    with _tables.Writer(columns, target) as out:
+    with _tables.Writer(columns, target, mark=codec.config.mark) as out:
         for at in range(0, len(rows), ROWS):
             out.add(rows[at : at + ROWS])
     return [target]
@@ -123,8 +123,9 @@ def curve(values: np.ndarray) -> str:
         if np.isfinite(value):
             path += f"{pen}{at:.1f} {HIGH - 3 - (value - low) / span * (HIGH - 6):.1f}"
         pen = "L" if np.isfinite(value) else "M"
-    return (f'<svg width="{WIDE}" height="{HIGH}"><path d="{path}" fill="none" stroke="currentColor"/></svg>'
-            f" {low:.6g} … {low + span if len(known) > 1 and np.ptp(known) else low:.6g}")  # fmt: skip
+    ends = " … ".join(f"{one:.5g}" if abs(one) < 1e5 else f"{one:,.0f}" for one in (low, float(known.max())))
+    return (f'<svg width="{WIDE}" height="{HIGH}" viewBox="0 0 {WIDE} {HIGH}">'
+            f'<path d="{path}" fill="none" stroke="currentColor"/></svg> {ends}')  # fmt: skip
 
 
 def survey(codec: Codec, rows: Ordered) -> list[Blemish]:

@@ -14,8 +14,10 @@ from morelike.codecs._kinds import DROP, asked, guess
 from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
 from morelike.codecs._series_shape import SERIES, STEP, Shape, shape_of, still
-from morelike.codecs._series_time import DAY, Clock, Ordered, calendar, found_time, ordered, pace
+from morelike.codecs._series_time import Clock, Ordered, calendar, found_time, ordered, pace
 from morelike.codecs._series_tracks import Told, Track, shifted, tracks
+from morelike.codecs._series_week import DAY, opened
+from morelike.codecs._series_week import said as week_said
 from morelike.codecs._worded import identifier
 from morelike.core.errors import DataError, unknown
 
@@ -43,9 +45,12 @@ def fitted(config: Config, table: Any, name: str) -> tuple[Config, str]:
     rows = ordered(table, when, entity)
     dated = bool(when) and when[0].kind == "date"
     even = pace(rows, dated) if when else (1.0, 0)
+    if dated and even is None and (week := opened(rows.times, rows.begins)):
+        rows = replace(rows, week=week)  # without holidays steps are even; with some, cutting there would leave little
+        even = (1.0, 0) if np.isclose(rows.ahead[~rows.begins[1:]], 1).all() else None
     time, hour, *_ = (*(one.name for one in when), "", "")
-    clock = Clock(time, entity, dated, *(even or (0.0, 0)), hour=hour)
-    rows = ordered(table, when, entity, even)
+    clock = Clock(time, entity, dated, *(even or (0.0, 0)), hour=hour, week=rows.week)
+    rows = ordered(table, when, entity, even, rows.week)
     if not len(rows.times):
         raise DataError(f"{name} has no row whose time can be read", "Dates or numbers", "Name another: --set time=…")
     own = _columns(rows, (when, entity), kinds, config.bins)
@@ -118,7 +123,7 @@ def _tracked(config: Config, rows: Ordered, gaps: bool) -> Config:
 
 
 def _gap(rows: Ordered, clock: Clock) -> Track:
-    ahead = np.diff(rows.times)[~rows.begins[1:]]
+    ahead = rows.ahead[~rows.begins[1:]]
     known, counts = np.unique(ahead, return_counts=True)
     wanted = Resolution(FEW_SERIES * 3, 8, 0)
     low, high, groups = places(known, counts, wanted)
@@ -272,6 +277,8 @@ def _how(config: Config, track: Track) -> str:
 
 def stepped(clock: Clock) -> str:
     """The step of time in words."""
+    if clock.week:
+        return f"{week_said(clock.week)}{'' if clock.step else ', with days or hours left out'}"
     if clock.months:
         return f"every {clock.months} months" if clock.months > 1 else "every month"
     if not clock.step:

@@ -90,7 +90,7 @@ def write(codec: Codec, found: Any, target: Path, level: float) -> Path:
             best, share = _usual(found.paths[..., number])
             columns += [column, Column(f"{column.name} share", "number", "Float64", False)]
             cells += [best, share]
-    with _tables.Writer(columns, target) as out:
+    with _tables.Writer(columns, target, mark=codec.config.mark) as out:
         out.add(np.stack([np.asarray(one, object) for one in cells], 1).reshape(count * steps, len(columns)))
     return target
 
@@ -98,7 +98,7 @@ def write(codec: Codec, found: Any, target: Path, level: float) -> Path:
 def write_paths(codec: Codec, found: Any, target: Path) -> Path:
     """All continuations (E, P, steps, C) in the columns of the table, with the number of each before them."""
     columns = [Column(PATH, "number", "Int64", False), *(_written(one) for one in codec.found)]
-    with _tables.Writer(columns, target) as out:
+    with _tables.Writer(columns, target, mark=codec.config.mark) as out:
         for name, paths in zip(found.names, found.paths, strict=True):
             count, steps, width = paths.shape
             rows = np.concatenate([np.repeat(np.arange(1, count + 1), steps).astype(object)[:, None],

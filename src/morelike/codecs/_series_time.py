@@ -14,6 +14,7 @@ from morelike.codecs._bins import Resolution
 from morelike.codecs._columns import Column, as_date, texts
 from morelike.codecs._kinds import guess
 from morelike.codecs._seen import Wish
+from morelike.codecs._series_week import DAY, Open, counted, moment
 from morelike.core.errors import DataError, unknown
 
 NONE = "none"
@@ -25,7 +26,6 @@ CALLED = re.compile(r"(?:^|[\W_])(?:series|unit|id|entity|name|run|编号)(?:$|[
 FEWEST = 4  # blocks of rows that name series where there is no time
 UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
 BACK = 0.3  # share of steps, of a counter, that may be jumps back
-DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Clock:
     step          time between two rows; 0 where it varies
     months        the same in months, where these are what is equal; 0 elsewhere
     starts        times at which windows began, at most some thousand
+    week          the moments of a week that have rows, in seconds since Monday: steps are counted in them; () for all
     """
 
     time: str = ""
@@ -47,6 +48,7 @@ class Clock:
     months: int = 0
     starts: tuple[float, ...] = ()
     hour: str = ""
+    week: Open = ()
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -55,12 +57,20 @@ class Clock:
 
     def after(self, start: np.ndarray, steps: int) -> np.ndarray:
         """Times (B, steps) that go on evenly from some starts (B,)."""
+        if self.week:
+            return moment(counted(start, self.week)[:, None] + self.step * np.arange(steps), self.week)
         if not self.months:
             return start[:, None] + self.step * np.arange(steps)
         months = start.astype("datetime64[s]").astype("datetime64[M]")
         rest = start - months.astype("datetime64[s]").astype(float)
         later = months[:, None] + self.months * np.arange(steps)
         return later.astype("datetime64[s]").astype(float) + rest[:, None]
+
+    def later(self, times: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+        """Some times (B,), each by a drawn step later."""
+        if self.week:
+            return moment(counted(times, self.week) + np.maximum(np.rint(ahead), 1), self.week)
+        return times + ahead
 
 
 @dataclass
@@ -72,6 +82,7 @@ class Ordered:
     series  (N,) number of the series, from 0
     begins  bool (N,) where a piece begins in which time goes on without a hole
     notes   what was found on the way, in words by kind
+    week    as in `Clock`
     """
 
     table: Any
@@ -79,6 +90,12 @@ class Ordered:
     series: np.ndarray
     begins: np.ndarray
     notes: dict[str, str] = field(default_factory=dict)
+    week: Open = ()
+
+    @property
+    def ahead(self) -> np.ndarray:
+        """The steps (N - 1,) from each row to the next, across pieces as well."""
+        return np.diff(counted(self.times, self.week) if self.week else self.times)
 
     @property
     def pieces(self) -> Iterator[tuple[int, int]]:
@@ -281,10 +298,13 @@ def blocks(table: Any) -> str:
     return ""
 
 
-def ordered(table: Any, when: Sequence[Column], entity: str, step: tuple[float, int] | None = None) -> Ordered:
+def ordered(
+    table: Any, when: Sequence[Column], entity: str, step: tuple[float, int] | None = None, week: Open = ()
+) -> Ordered:
     """Rows sorted by series and time, those of equal time and those without one left out, and counted.
 
     step  what `pace` found before; None to leave out no hole
+    week  the moments in which steps are counted
     """
     notes = dict[str, str]()
     if entity:
@@ -307,7 +327,7 @@ def ordered(table: Any, when: Sequence[Column], entity: str, step: tuple[float, 
     if not new.all():
         notes["duplicate times"] = f"{int((~new).sum()):,} rows have the time of another one and are left out"
     order = order[new]
-    found = Ordered(table[order], times[order], series[order], np.ones(len(order), bool), notes)
+    found = Ordered(table[order], times[order], series[order], np.ones(len(order), bool), notes, week)
     found.begins[1:] = np.diff(found.series) != 0
     if step is not None:
         holes = ~_even(found, *step) & ~found.begins
@@ -319,7 +339,7 @@ def ordered(table: Any, when: Sequence[Column], entity: str, step: tuple[float, 
 
 def pace(rows: Ordered, dated: bool) -> tuple[float, int] | None:
     """Time between two rows and the same in months, one of them 0; None where steps are not nearly all equal."""
-    ahead = np.diff(rows.times)[~rows.begins[1:]]
+    ahead = rows.ahead[~rows.begins[1:]]
     if not len(ahead):
         return 1.0, 0
     sizes, count = np.unique(ahead, return_counts=True)
@@ -341,7 +361,7 @@ def _months(times: np.ndarray) -> np.ndarray:
 def _even(rows: Ordered, step: float, months: int) -> np.ndarray:
     """Which rows come one step after the one before, bool (N,)."""
     found = np.ones(len(rows.times), bool)
-    ahead = np.diff(_months(rows.times)) == months if months else np.isclose(np.diff(rows.times), step, rtol=1e-6)
+    ahead = np.diff(_months(rows.times)) == months if months else np.isclose(rows.ahead, step, rtol=1e-6)
     found[1:] = ahead
     return found
 

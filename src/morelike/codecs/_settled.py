@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from morelike.codecs._columns import Column
+from morelike.codecs._columns import Column, seconds_of
 from morelike.codecs._found import natural
 from morelike.codecs._rules import Rule
 from morelike.codecs._told_rules import Told
@@ -189,6 +189,8 @@ def keeps(rule: Rule, columns: Sequence[Column], rows: Mapping[int, np.ndarray],
             there &= [not isinstance(one, str) for one in rows[place].tolist()]
     if rule.kind in ("order", "below"):
         a = rows[rule.of[0]]
+        if columns[rule.of[0]].dtype != columns[rule.to].dtype and columns[rule.to].kind == "date":
+            a, b = _in_seconds(a), _in_seconds(b)  # days beside moments
         good[there] = ((a[there] <= b[there]) if rule.kind == "order" else (a[there] < b[there])).astype(bool)
     elif rule.kind == "range":
         low, high = (bound(columns[rule.to], end) for end in rule.ends)
@@ -196,6 +198,12 @@ def keeps(rule: Rule, columns: Sequence[Column], rows: Mapping[int, np.ndarray],
         good[there] &= True if low is None else above(b[there], low).astype(bool)
         good[there] &= True if high is None else below(b[there], high).astype(bool)
     return good
+
+
+def _in_seconds(cells: np.ndarray) -> np.ndarray:
+    found = np.empty(len(cells), object)
+    found[:] = [None if one is None else seconds_of(one) for one in cells.tolist()]
+    return found
 
 
 def bound(column: Column, end: str) -> Any:

@@ -16,6 +16,7 @@ from morelike.codecs._settled import broken
 from morelike.codecs.keys import own
 from morelike.core.codec import Blemish
 
+RARE = 0.01  # share of the rows that have one of two values, below which it is told
 GAPS, FAR, LOOK = 0.3, 10.0, 5_000  # share of missing cells that is told; spreads of an outlier; cells that are read
 INDEX = "\0row"  # no column is called so
 NAMED = 100  # rows that are named of a finding
@@ -24,7 +25,7 @@ NAMED = 100  # rows that are named of a finding
 def survey(columns: Sequence[Column], rules: Sequence[Rule], table: Any) -> list[Blemish]:
     """What is wrong with a table, a polars frame, whose columns have been fitted."""
     return [*kinds(columns), *repeated(columns, table), *followed(rules), *untrue(columns, rules, table),
-            *references(columns, table), *gaps(columns, table), *outliers(columns, table),
+            *references(columns, table), *gaps(columns, table), *rare(columns, table), *outliers(columns, table),
             *private(columns, table)]  # fmt: skip
 
 
@@ -90,6 +91,20 @@ def gaps(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
                       action="Drop what is nearly empty: --set columns=NAME=drop.")  # fmt: skip
 
 
+def rare(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
+    """Columns of two values, one of which is in less than 1 % of the rows: frauds, failures, deaths."""
+    for column in columns:
+        if column.single and len(column.values) == 2 and not column.rare:
+            text = texts(table[column.name])
+            counts = text.filter(~missing(text)).value_counts(sort=True)
+            least, total = int(counts["count"][-1]), int(counts["count"].sum())
+            if len(counts) == 2 and least < RARE * total:
+                said = f'"{column.name}" is {counts[column.name][-1]} in {least:,} of {total:,} rows'
+                action = f"Have as many of each made: sample --balance {column.name}; and look at those by themselves."
+                consequence = "What goes with it is learnt from these alone, and new rows have as few."
+                yield Blemish("rare_value", "note", said, consequence=consequence, action=action)
+
+
 def outliers(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
     """Numbers far from all others: more than ten times the distance of the outermost 1 % from the middle."""
     numeric = [column for column in columns if column.low]
@@ -134,7 +149,8 @@ def private(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
             yield Blemish("personal_data", "note" if made_up else "warn", f'"{column.name}" holds personal data',
                           evidence=f"{said} in {len(some):,} different cells.",
                           consequence="It is made up afresh." if made_up else "New rows can hold the same ones.",
-                          action="Drop it: --set columns=NAME=drop, or have it made up: NAME=identifier.")  # fmt: skip
+                          action="Drop it, if its pattern tells too much: --set columns=NAME=drop." if made_up else
+                          "Drop it: --set columns=NAME=drop, or have it made up: NAME=identifier.")  # fmt: skip
 
 
 def _told(

@@ -22,18 +22,21 @@ from morelike.core.errors import OptionError, missing_extra
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
 MOST_XLSX = 1_048_575  # rows of a sheet below its header
+MARKS = ",;\t|"  # what may stand between the cells of a .csv
 SHOWN = 40  # columns of a row that is shown
-_FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?=.*[(|!]))")
+_FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?=.*(?:[^\W\d_][\w.]*\s*\(|[|!])))")  # a phone number is none
 
 
 class Writer:
     """Writes rows into one file, as many as there come, in constant memory; nothing is left behind when it fails.
 
     Identifiers are numbered through, so that no two rows of a file have the same, unless `renamed` is false.
+    mark  what stands between the cells of a .csv, one of `MARKS`, else a comma
     """
 
-    def __init__(self, columns: Sequence[Column], target: Path, renamed: bool = True) -> None:
+    def __init__(self, columns: Sequence[Column], target: Path, renamed: bool = True, mark: str = "") -> None:
         self.columns, self.target, self.rows, self.renamed = columns, target, 0, renamed
+        self.mark = mark if mark in MARKS else ""
         self.kind = target.suffix.lower()
         if self.kind not in SUFFIXES:
             found, expected = f'Rows cannot be written as "{target.name}"', f"A name that ends in {', '.join(SUFFIXES)}"
@@ -45,7 +48,11 @@ class Writer:
             self.folder = tempfile.TemporaryDirectory(dir=self.target.parent, prefix=".writing-")
             self.part = Path(self.folder.name) / f"rows{self.kind}"
             makers = {".parquet": Shards, ".xlsx": Sheet, ".jsonl": Records}
-            self.out: Any = makers.get(self.kind, Lines)(self.columns, self.part)
+            self.out: Any = (
+                Lines(self.columns, self.part, self.mark if self.kind == ".csv" else "")
+                if self.kind not in makers
+                else makers[self.kind](self.columns, self.part)
+            )
         except OSError as error:
             expected, action = "A folder that can be written to", "Choose another place"
             raise OptionError(f"{self.target} cannot be written: {error.strerror}", expected, action) from None
@@ -145,12 +152,15 @@ class Shards:
 
 
 def stored(series: Any, kind: str) -> Any:
-    """A polars column of the type that its table had: a time zone, decimals, categories."""
+    """A polars column of the type that its table had: a time zone, decimals, spans of time, categories."""
     import polars
 
     if parts := re.match(r"Datetime\(time_unit='(\w+)', time_zone=(?:None|'(.*)')\)", kind):
         series = series.cast(polars.Datetime(cast(Any, parts[1])))
         return series.dt.replace_time_zone(parts[2], ambiguous="earliest", non_existent="null") if parts[2] else series
+    if parts := re.match(r"Duration\(time_unit='(\w+)'\)", kind):
+        return (series * 1e6).round().cast(polars.Int64).cast(polars.Duration("us")).cast(
+            polars.Duration(cast(Any, parts[1])))  # fmt: skip
     if parts := re.match(r"Decimal\(precision=(\d+), scale=(\d+)\)", kind):
         return series.cast(polars.Decimal(int(parts[1]), int(parts[2])), strict=False)
     if parts := re.match(r"Enum\(categories=(\[.*\])\)", kind):

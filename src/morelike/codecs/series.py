@@ -46,7 +46,7 @@ class Config:
     rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept
 
     Found by `fit`: found (the columns), kept (the rules), clock, tracks, parts (of the calendar), steps, least, shape,
-    still (columns that stay as they are within a series).
+    still (columns that stay as they are within a series), mark (what stands between the cells of a .csv).
     """
 
     columns: str = ""
@@ -64,6 +64,7 @@ class Config:
     parts: tuple[tuple[int, ...], ...] = ()
     steps: int = 0
     least: int = 0
+    mark: str = ""
 
     def __post_init__(self) -> None:
         for name, least, most in (("bins", 4, 4096), ("length", 2, 4096)):
@@ -181,7 +182,8 @@ class Codec:
 
         Raises `DataError` where there is nothing to learn, and `OptionError` for a setting that does not fit.
         """
-        config, said = _series_fit.fitted(self.config, as_table(items), getattr(items, "name", "The table"))
+        config = replace(self.config, mark=getattr(items, "mark", ""))
+        config, said = _series_fit.fitted(config, as_table(items), getattr(items, "name", "The table"))
         return Codec(config, said)
 
     def rows(self, items: Sequence[Item]) -> Ordered:
@@ -193,7 +195,8 @@ class Codec:
             raise DataError(found, expected, "Add what is missing")
         if clock.entity and not len(table):
             raise DataError("There are no rows", "Some, in the order of time", "Name another file")
-        return ordered(table, self.when, clock.entity, None if self.layout.gap else (clock.step, clock.months))
+        step = None if self.layout.gap else (clock.step, clock.months)
+        return ordered(table, self.when, clock.entity, step, clock.week)
 
     @property
     def own(self) -> tuple[Track, ...]:
@@ -245,7 +248,7 @@ class Codec:
         """The values float64 (N,) of each track of numbers, None for categories."""
         found = list[np.ndarray | None]()
         if self.layout.gap:
-            found.append(np.concatenate([[np.nan], np.diff(rows.times)]))
+            found.append(np.concatenate([[np.nan], rows.ahead]))
         for track in self.own:
             column = self.found[track.column]
             found.append(column.floats(rows.table[column.name]) if track.plain else None)

@@ -49,7 +49,7 @@ class Config:
     together a column, rows with the same value of which stay on one side when some are held out: visits of a patient
     owner    how names of columns begin that are only ever given, never drawn: what a row belongs to, in another table
 
-    Found by `fit`: found (the columns), kept (the rules).
+    Found by `fit`: found (the columns), kept (the rules), mark (what stands between the cells of a .csv).
     """
 
     columns: str = ""
@@ -61,6 +61,7 @@ class Config:
     owner: str = ""
     found: tuple[Column, ...] = ()
     kept: tuple[Rule, ...] = ()
+    mark: str = ""
 
     def __post_init__(self) -> None:
         for name, least in (("bins", 2), ("fine", 1), ("rare", 1)):
@@ -158,7 +159,8 @@ class Codec:
         if looks(self.config.rules):
             rules = (*rules, *beside(rules, find(gather(found, table), owned(found, self.config.owner))))
         lines, series = said(found, rules, faults), hint(found, table)
-        return Codec(replace(self.config, found=found, kept=rules), lines + (f"\n  hint: {series}" if series else ""))
+        config = replace(self.config, found=found, kept=rules, mark=getattr(items, "mark", ""))
+        return Codec(config, lines + (f"\n  hint: {series}" if series else ""))
 
     @cached_property
     def owner_cells(self) -> Tensor:
@@ -366,13 +368,13 @@ class Codec:
 
         renamed  whether identifiers are made up afresh, so that all differ
         """
-        with _tables.Writer(self.found, Path(target), renamed) as out:
+        with self.writer(Path(target), renamed) as out:
             out.add(items)
         return [Path(target)]
 
     def writer(self, target: Path, renamed: bool = True) -> _tables.Writer:
         """A context in which rows are added piece by piece, so that any number of them can be written."""
-        return _tables.Writer(self.found, target, renamed)
+        return _tables.Writer(self.found, target, renamed, self.config.mark)
 
 
 def _nothing() -> Any:

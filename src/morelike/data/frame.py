@@ -13,7 +13,8 @@ import numpy as np
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
-from morelike.data.frame_csv import is_value, read_csv
+from morelike.data.frame_csv import is_value, read_csv, separator_of
+from morelike.data.frame_json import RECORDS, read_json
 from morelike.data.frame_ts import ENDING, read_ts
 from morelike.data.listing import Lazy, Source, fingerprint, has_signature, mark, printable, why
 from morelike.data.text_columns import is_molecules, is_short, is_wordy, named_text
@@ -21,9 +22,10 @@ from morelike.data.text_columns import is_molecules, is_short, is_wordy, named_t
 FORMAT = 1  # raised when the same files come to give other rows
 WRITTEN = (".csv", ".tsv", ".txt", ".tab", ".data", ".dat")
 BOOKS, BASES = (".xlsx", ".xlsm", ".xls", ".ods"), (".db", ".sqlite", ".sqlite3", ".db3")
-EXPECTED = "A table: .csv, .tsv, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
+EXPECTED = "A table: .csv, .tsv, .jsonl, .parquet, .xlsx, a SQLite file, or a database's URL and a query: URL::QUERY"
 PART = "::"  # between a file or database, and the table, sheet or query in it
 _MANY = 3  # columns beside text from which a file that could be read as text is a table
+_WIDE = 6  # such columns from which notes in whole sentences beside them are no more what the table is about
 _LOOK = 2_000  # rows by which it is told whether a file is a table of numbers and categories
 
 
@@ -33,7 +35,10 @@ class Frame(Lazy):
     table  polars frame, in which cells are text or of the types that the file has
     name   of the file, for the names of the rows
     lines  (N,) line of the file in which each row begins; None where a file has no lines
+    mark   what stands between its cells, with which new rows are written too; "" where nothing does
     """
+
+    mark = ""
 
     def __init__(self, table: Any, name: str, lines: np.ndarray | None = None) -> None:
         super().__init__(table.height, lambda row: Item(self.where(row), partial(self.table.row, row, named=True)))
@@ -82,11 +87,13 @@ def is_frame(path: Path, text: bool = False) -> bool:
     if frame is None:
         return False
     wordy = [one for one in frame.get_columns() if _is_text(one)]
-    names = not set(named_text(frame.columns)) & {one.name for one in wordy} and all(map(_is_names, wordy))
+    others = frame.width - len(wordy)
+    names = not set(named_text(frame.columns)) & {one.name for one in wordy}
+    names &= all(_is_names(one) or (others >= _WIDE and _is_prose(one)) for one in wordy)
     if not text:
         return frame.width > 1 and names
     numeric = sum(_is_numeric(one) for one in frame.get_columns())
-    return names and frame.width - len(wordy) >= _MANY and numeric >= 0.5 * (frame.width - len(wordy))
+    return names and others >= _MANY and numeric >= 0.5 * others
 
 
 def first_rows(path: Path) -> Any | None:
@@ -117,6 +124,10 @@ def _is_names(column: Any) -> bool:
     return is_short(cells) and not is_molecules(cells)
 
 
+def _is_prose(column: Any) -> bool:
+    return column.dtype == library().String and not is_molecules(column.drop_nulls().to_list())
+
+
 def _is_numeric(column: Any) -> bool:
     """Whether the cells of a column are numbers, dates or times."""
     pl = library()
@@ -145,14 +156,32 @@ def open_frame(source: str | Path) -> Source:
             raise DataError(f"There is no file {printable(path)}", EXPECTED, "Check the name")
         table, problems, lines = _read(path, part)
         stamp = fingerprint("frame", (FORMAT, path.name, part, *mark(os.stat(path))))
-    name = printable(source)
+    name, path = printable(source), Path(place)
     if table.height < 2:
         rows = "one row" if table.height else "no rows"
         more = f" ({len(problems):,} left out: {problems[0][1]})" if problems else ""
         raise DataError(f"{name} holds {rows}{more}", "At least two, and better a thousand", "Name another table")
-    table, renamed = unique_names(table)
+    table, renamed = unique_names(unfolded(table))
     problems += [(f"{name} (header)", said) for said in renamed]
-    return Source(name, Frame(table, printable(Path(place).name), lines), stamp, problems, codec="table")
+    frame = Frame(table, printable(path.name), lines)
+    if lines is not None and not path.name.lower().removesuffix(".gz").endswith(RECORDS):
+        frame.mark = separator_of(path.expanduser())
+    return Source(name, frame, stamp, problems, codec="table")
+
+
+def unfolded(table: Any) -> Any:
+    """The table with a column for each field of a record: "user.age"."""
+    pl = library()
+    while folded := [one.name for one in table.get_columns() if one.dtype == pl.Struct]:
+        for name in folded:
+            fields = [(field.name, f"{name}.{field.name}") for field in table[name].dtype.fields]
+            place = table.columns.index(name)
+            for at, (inner, outer) in enumerate(fields, start=place + 1):
+                while outer in table.columns:
+                    outer += "\0"  # told apart by `unique_names`
+                table.insert_column(at, table[name].struct.field(inner).alias(outer))
+            table = table.drop(name)
+    return table
 
 
 def unique_names(table: Any) -> tuple[Any, list[str]]:
@@ -197,4 +226,6 @@ def _read(path: Path, part: str, most: int | None = None) -> tuple[Any, list[tup
         return *read_book(path, part, most), None
     if name.endswith(ENDING):
         return read_ts(path, most)
+    if name.removesuffix(".gz").endswith(RECORDS):
+        return read_json(path, most)
     return read_csv(path, most)

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from morelike.core.errors import DataError, missing_extra, unknown
+from morelike.data.frame_csv import is_total
 from morelike.data.listing import printable, why
 
 Read = tuple[Any, list[tuple[str, str]]]
+_LOOK = 50  # rows of a sheet among which the widest tells how wide a header is
 _PART = 50_000  # rows that are fetched at once
 
 
@@ -57,7 +59,8 @@ def read_url(url: str, part: str) -> Read:
 
 
 def read_book(path: Path, part: str, most: int | None = None) -> Read:
-    """A sheet of a workbook: its first row with two cells or more is the header.
+    """A sheet of a workbook: the header is its first row that has half as many cells as its widest one, two at least;
+    where names are there twice, with what stands above them in merged cells. A row of totals at the end is left out.
 
     part  name of the sheet; "" for the first that has rows
     """
@@ -70,18 +73,46 @@ def read_book(path: Path, part: str, most: int | None = None) -> Read:
             if part and part not in book.sheet_names:
                 raise unknown("sheet", part, book.sheet_names)
             sheets = [part] if part else book.sheet_names
-            rows = next((body for name in sheets if (body := book.get_sheet_by_name(name).to_python())), [])
+            bodies = (book.get_sheet_by_name(name).to_python() for name in sheets)
+            rows = max((body for body in bodies if body), key=lambda body: min(3, sum(map(_several, body))), default=[])
     except python_calamine.CalamineError as error:
         found = f"{printable(path)} cannot be read: {why(error)}"
         raise DataError(found, "A workbook of Excel or LibreOffice", "Save it again as .xlsx") from None
-    begin = next((place for place, row in enumerate(rows) if sum(cell not in ("", None) for cell in row) > 1), 0)
-    header = [str(cell) for cell in rows[begin]] if rows else []
-    below = [row for row in rows[begin + 1 :] if any(cell not in ("", None) for cell in row)]
-    return _rows(below, header, most, True), []
+    least = max(2, max(map(_filled, rows[:_LOOK]), default=0) / 2)
+    begin = next((place for place, row in enumerate(rows) if _filled(row) >= least), 0)
+    header = _header(rows[begin], rows[begin - 1] if begin else []) if rows else []
+    below = [row for row in rows[begin + 1 :] if _filled(row)]
+    problems = []
+    if below and is_total(below[-1]):
+        below, problems = below[:-1], [(f"{printable(path.name)} (last row)", "a row of totals")]
+    return _rows(below, header, most, True), problems
 
 
-def keep_frame(frame: Any) -> Path:
-    """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed."""
+def _filled(row: Sequence[Any]) -> int:
+    return sum(cell not in ("", None) for cell in row)
+
+
+def _several(row: Sequence[Any]) -> bool:
+    return _filled(row) > 1
+
+
+def _header(names: Sequence[Any], above: Sequence[Any]) -> list[str]:
+    """Names of columns; where one is there twice, each with the last text above or before it: "Sales Net"."""
+    plain = [str(name).strip() for name in names]
+    if len(set(filter(None, plain))) == sum(map(bool, plain)) or not _filled(above):
+        return plain
+    group, found = "", list[str]()
+    for name, over in zip(plain, above, strict=False):
+        group = str(over).strip() if over not in ("", None) else group
+        found.append(f"{group} {name}".strip())
+    return found
+
+
+def keep_frame(frame: Any, name: str = "frame") -> Path:
+    """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed.
+
+    name  with which that of the file begins, and by which a report calls it; what it ends with tells the content
+    """
     from morelike.data.cache import default_root
     from morelike.data.frame import library
 
@@ -95,7 +126,7 @@ def keep_frame(frame: Any) -> Path:
     buffer = BytesIO()
     frame.write_parquet(buffer, compression="lz4")
     folder = default_root() / "frames"
-    path = folder / f"frame-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
+    path = folder / f"{name}-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")

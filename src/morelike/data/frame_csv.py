@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,12 @@ SEPARATORS = ",;\t|\x1f"
 DOUBLE = "::"  # the separator of MovieLens, which is two signs; read as the unit separator of ASCII, which is one
 _UNIT = b"\x1f"
 MOST = 4 << 30  # bytes of a table once it is unpacked
+TOTALS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totale", "total general",
+          "suma", "合计", "总计")  # fmt: skip
+WORD = re.compile(r"[^\W\d_]{2,}")
 _HEAD = 1 << 18  # bytes by which the separator is told
 _PIECE = 1 << 22  # bytes that are scanned at once
-_NUMBER = re.compile(r"^\s*[-+]?[^\w\s]?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s*%?\s*$")
+_NUMBER = re.compile(r"^\s*[-+\u2212(<>]?[^\w\s]?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s*[-%)]?\s*$")
 _DATE = re.compile(r"^\s*\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}")
 
 
@@ -75,8 +79,23 @@ def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, 
     kept = np.flatnonzero(full & right)
     names = dialect.first if dialect.headed else [f"column {number}" for number in range(1, size + 1)]
     kept = kept[1:] if dialect.headed else kept
+    if most is None and len(kept) > 2 and is_total(_row(data, found, int(kept[-1]), dialect)):
+        problems.append((f"{printable(path.name)}, line {found.lines[kept[-1]]}", "a row of totals"))
+        kept = kept[:-1]
     kept = kept if most is None else kept[:most]
     return _frame(data, found, kept, dialect, names), problems, found.lines[kept]
+
+
+def separator_of(path: Path) -> str:
+    """What stands between the cells of a table: one of , ; tab | or space."""
+    dialect, _ = _dialect(_text(path, _HEAD)[0], path)
+    return dialect.separator
+
+
+def _row(data: bytes, found: Lines, row: int, dialect: Dialect) -> list[str]:
+    """The cells of one row."""
+    text = data[found.begins[row] : found.ends[row]].decode("utf-8", "replace")
+    return next(_cells(text, dialect.separator, dialect.quoted), [])
 
 
 def _text(path: Path, most: int | None) -> tuple[bytes, list[tuple[str, str]]]:
@@ -162,6 +181,17 @@ def has_header(rows: list[list[str]]) -> bool:
 def is_value(cell: str) -> bool:
     """Whether a cell looks like a number or a date."""
     return bool(_NUMBER.match(cell) or _DATE.match(cell))
+
+
+def is_total(row: Sequence[Any]) -> bool:
+    """Whether the cells of the last row of a table are sums of those above: its first one says so, others are
+    numbers."""
+    filled = [cell for cell in row if cell not in ("", None)]
+    if len(filled) < 2 or not isinstance(filled[0], str) or filled[0].strip(" :").casefold() not in TOTALS:
+        return False
+    return all(
+        isinstance(cell, int | float) or is_value(str(cell)) or not WORD.search(str(cell)) for cell in filled[1:]
+    )
 
 
 def scan(data: bytes, separator: str, quoted: bool) -> Lines:

@@ -12,6 +12,7 @@ from morelike.data import archive, arrays, idx, tablefile
 from morelike.data.baskets import is_baskets, open_baskets
 from morelike.data.folder import open_folder
 from morelike.data.frame import BASES, BOOKS, PART, WRITTEN, has_polars, is_frame, is_url, open_frame
+from morelike.data.frame_json import RECORDS
 from morelike.data.frame_ts import ENDING
 from morelike.data.listing import AS_FOUND, Entry, Reading, Source, has_signature, is_companion, printable, walk, why
 from morelike.data.pairs import is_pairs, open_pairs
@@ -73,11 +74,12 @@ def _is_table(source: str) -> bool:
         return False
     if name.endswith((*BOOKS, *BASES)):
         return True
-    if name.endswith(SHARDS) and not has_polars():
+    if name.endswith((*SHARDS, *RECORDS)) and not has_polars():
         return False
-    if name.endswith((*WRITTEN, *SHARDS)):
-        written = name.endswith(WRITTEN)
-        return not (written and tablefile.picture_column(path)) and is_frame(path, written and is_text(path))
+    if name.endswith((*WRITTEN, *SHARDS, *RECORDS)):
+        written = name.endswith((*WRITTEN, *RECORDS))
+        pictures = name.endswith(WRITTEN) and tablefile.picture_column(path)
+        return not pictures and is_frame(path, written and is_text(path))
     return False
 
 

@@ -93,14 +93,15 @@ def _json(text: str, file: File) -> Iterator[tuple[str, Any]]:
             return
         raise DataError(f"not JSON: {error}", "a list of records, or one on each line", "Write it again") from None
     if isinstance(value, dict):
-        value = _rows_of(value)
+        value = rows_of(value)
     if not isinstance(value, list):
         raise DataError("no list of records", 'a list such as [{"text": "..."}, ...]', "Put the records into a list")
     for number, one in enumerate(value, start=1):
         yield f"{file.name}, record {number}", one if isinstance(one, dict | str) else _bad(_ROW)
 
 
-def _rows_of(value: Mapping[str, Any]) -> Any:
+def rows_of(value: Mapping[str, Any]) -> Any:
+    """The rows of an object: its only list of records, its columns, or its only list; None where it has none."""
     lists = {key: one for key, one in value.items() if isinstance(one, list) and one}
     records = [one for one in lists.values() if isinstance(one[0], dict)]
     if len(records) == 1:

@@ -81,8 +81,8 @@ def report(found: Linked, asked: Asked, tell: Callable[[str, float], None] = lam
     manifest = found.manifest
     pair = manifest.pair()
     for which, run in (("parent", found.parent), ("child", found.child)):
-        kept = keep_frame(frame_of(pair, found.path, manifest, which))
-        if str(kept) != str(run.recipe["source"]):
+        kept = keep_frame(frame_of(pair, found.path, manifest, which), getattr(manifest, which)["name"])
+        if kept.name.rpartition("-")[2] != str(run.recipe["source"]).rpartition("-")[2]:
             raise RunError(f"{getattr(manifest, which)['source']} has changed since this run began", "The rows of then",
                            "Restore them, or train a new run on what is there now")  # fmt: skip
     judged = replace(found, parent=unseen(found.parent), child=unseen(found.child))

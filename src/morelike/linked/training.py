@@ -155,7 +155,7 @@ def frame_of(pair: Pair, out: Path, manifest: Manifest, which: str) -> Any:
 
 
 def _keep(pair: Pair, out: Path, manifest: Manifest, which: str) -> Path:
-    return keep_frame(frame_of(pair, out, manifest, which))
+    return keep_frame(frame_of(pair, out, manifest, which), getattr(manifest, which)["name"])
 
 
 def _context(out: Path, manifest: Manifest) -> list[Any]:

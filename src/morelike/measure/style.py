@@ -81,6 +81,10 @@ pre.item { white-space: pre-wrap; overflow-wrap: anywhere; font: .86rem/1.45 sys
   "Noto Sans CJK SC", sans-serif; max-height: 13rem; overflow: auto; margin: 0; padding: .45rem .6rem; background: var(--page); }
 .strip .items.row:has(> pre), .items.row:has(> pre) { grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: .5rem; }
 .pairs:has(pre) { grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); }
+.items.row:has(> table) { grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: .5rem; }
+.pairs:has(table.item) { grid-template-columns: repeat(auto-fill, minmax(min(32rem, 100%), 1fr)); }
+table.item { font-size: .8rem; } table.item th, table.item td { padding: .1rem .5rem; white-space: nowrap; } table.item th { max-width: 8rem;
+  overflow: hidden; text-overflow: ellipsis; } table.item { overflow: hidden; } table.item svg { width: 6.5rem; vertical-align: middle; }
 .answers { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem .5rem; margin: .8rem 0; }
 mark { background: color-mix(in srgb, var(--c4) 30%, transparent); color: inherit; border-radius: 2px; }
 .columns { list-style: none; padding: 0; display: grid; gap: .8rem; margin: .6rem 0;
@@ -95,14 +99,14 @@ mark { background: color-mix(in srgb, var(--c4) 30%, transparent); color: inheri
 .maps figure { margin: 0; } .map { background: var(--panel); } .map .more { fill: var(--c0); } .map .less { fill: var(--c1); }
 .map .blank { fill: none; } i.more { background: var(--c0); } i.less { background: var(--c1); }
 .spread { overflow-x: auto; width: max-content; min-width: 100%; max-width: min(100vw - 2rem, 92rem); margin-left: 50%; transform: translateX(-50%); } table.rows { font-size: .77rem; margin: .4rem 0; } .rows td, .rows thead th { padding: .18rem .55rem .18rem 0; white-space: nowrap; min-width: 0; font-size: inherit; }
-.rows thead th { white-space: normal; overflow-wrap: normal; max-width: 6rem; } .rows th[scope=row] { white-space: nowrap; padding-right: .55rem; }
+.rows thead th { white-space: normal; overflow-wrap: anywhere; max-width: 8rem; min-width: 3rem; } .rows th[scope=row] { white-space: nowrap; padding-right: .55rem; }
 .rows td.number { text-align: right; } .rows .part { padding-top: .6rem; white-space: nowrap; } .gone { color: var(--soft); font-style: italic; }
 @media (max-width: 46rem) {
   .figures, .figures tbody, .figures tr, .figures th, .figures td { display: block; border: 0; padding: 0; }
   .figures thead { display: none; } .figures tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
   .figures td::before { content: attr(data-label) ": "; color: var(--soft); font-size: .85rem; }
   .figures td small { display: inline; } .ladder { font-size: .62rem; } svg.scale { display: block; width: 100%; max-width: 22rem; }
-  .items.row:not(:has(> pre)) { grid-template-columns: repeat(6, 1fr); }
+  .items.row:not(:has(> pre, > table)) { grid-template-columns: repeat(6, 1fr); }
 }
 @media print { body { max-width: none; margin: 0; font-size: 11px; } .dials { grid-template-columns: repeat(4, 1fr); }
   h2, h3, .says { break-after: avoid; } .figures th[scope=row] { min-width: 16rem; } svg.scale { width: 11rem; }
