@@ -43,6 +43,9 @@ class Levels(nn.Module):
     starts  (K,) each number before anything is said
     steps   how many the series has
     free    (T,) whether all values of each are equally likely, so that nothing of them is learnt
+    dates   int64 (values of each of the first cells .., steps, D): what these cells, which tell when a window begins,
+            say of when each step is, such as hour and weekday, each a number below `dates.max() + 1`; u has a 1 for
+            each behind the numbers, so that no net has to count the hours
 
     All z that there ever are of a window, K at first and one for each cell that says something, are in one list. Of
     each cell, `_before` tells what was known of its number, `_after` which of them (K,) are known behind it, `_terms`
@@ -56,20 +59,31 @@ class Levels(nn.Module):
     _known: Tensor
     _sight: Tensor
     _fresh: Tensor
+    _step: Tensor
 
-    def __init__(self, cells: Sequence[Cell], starts: Sequence[float], steps: int, free: Sequence[bool] = ()) -> None:
+    dates: Tensor
+
+    def __init__(
+        self, cells: Sequence[Cell], starts: Sequence[float], steps: int, free: Sequence[bool] = (),
+        dates: Tensor | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.free = tuple(free) or (False,) * len(cells)
         self.cells, self.starts, self.steps = tuple(cells), tuple(starts), steps
         self.back = min(BACK, steps - 1)
-        self.count = (self.back + 1) * len(starts)  # of u
+        size = (self.back + 1) * len(starts)
+        dates = torch.zeros(steps, 0, dtype=torch.long) if dates is None else dates
+        self.begin, self.kinds = dates.dim() - 2, int(dates.max()) + 1 if dates.numel() else 0
+        self.count = size + self.kinds  # of u
         self.missing = tuple(bool(one.values.isnan().any()) for one in cells)
         self._terms, self._before, self._after = list[list[int]](), list[int](), list[list[int]]()
         self._seen, self._told, self._ends = list[list[int]](), list[list[bool]](), list[list[int]]()
         self._settle()
         self.register_buffer("mean", torch.tensor(self.starts).repeat(self.back + 1))
-        self.register_buffer("whiten", torch.eye(self.count))
-        for name, kept in (("_known", self._after), ("_sight", self._seen), ("_fresh", self._told)):
+        self.register_buffer("whiten", torch.eye(size))
+        at = [one.step % steps for one in cells]
+        self.register_buffer("dates", dates, persistent=False)
+        for name, kept in (("_known", self._after), ("_sight", self._seen), ("_fresh", self._told), ("_step", at)):
             self.register_buffer(name, torch.tensor(kept), persistent=False)
         for place, one in enumerate(cells):
             self.register_buffer(f"values{place}", one.values.float(), persistent=False)
@@ -87,7 +101,7 @@ class Levels(nn.Module):
                 now, told = first if at == self.steps else now, [at == self.steps] * len(now)
             older = past[:at] if at < self.steps else []
             self._seen.append(self._row(older, now))
-            self._told.append([True] * (self.count - len(now)) + told)
+            self._told.append([True] * (self.back * len(now)) + told)
             self._terms.append([past[min(back, len(past)) - 1][n] if back else now[n] for n, back, _ in one.terms])
             self._before.append(now[one.number])
             if one.number >= 0:
@@ -127,12 +141,20 @@ class Levels(nn.Module):
         """u (.., S K) of numbers z (.., S K), where they are told (S K,)."""
         return ((z - self.mean) @ self.whiten.T).clamp(-FAR, FAR) * told
 
+    def dated(self, begun: Tensor, steps: Tensor) -> Tensor:
+        """A 1 for all that is told of when some steps are, by the first cells: (B, cells), (A,) -> (B, A, kinds)."""
+        own = self.dates[tuple(begun.clamp_min(0).unbind(1))] if self.begin else self.dates.expand(len(begun), -1, -1)
+        own = own[:, steps]  # (B, A, D)
+        return self.mean.new_zeros(*own.shape[:2], self.kinds).scatter_(2, own, 1.0)
+
     @torch.no_grad()
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
-        """u before some cells of windows, zeros before the first: (B, T), (A,) -> (B, A, S K)."""
+        """u before some cells of windows, zeros before the first that tell when they begin: (B, T), (A,) -> (B, A, u).
+        """
         with torch.autocast(x.device.type, enabled=False):
             u = self.seen(self._list(x[:, :-1])[:, self._sight[places]], self._fresh[places])
-            return u * (places > 0)[:, None]
+            u = torch.cat([u, self.dated(x[:, : self.begin], self._step[places])], 2)
+            return u * (places >= max(1, self.begin))[:, None]
 
     def walk(self, rows: int) -> Walk:
         """A walk through so many windows, cell by cell."""
@@ -144,6 +166,7 @@ class Walk:
 
     def __init__(self, levels: Levels, rows: int) -> None:
         self.levels, self.place, self.last = levels, 0, torch.zeros(0)
+        self.begun = list[Tensor]()
         self.list = [levels.mean.new_full((rows,), start) for start in levels.starts]
 
     def read(self, cell: Tensor) -> None:
@@ -151,6 +174,8 @@ class Walk:
         place, levels, own = self.place, self.levels, cell.clamp_min(0)
         one, last = levels.cells[place], self.last
         self.place, self.last = place + 1, own
+        if place < levels.begin:
+            self.begun.append(own)
         if one.number < 0:
             return
         values = getattr(levels, f"values{place}")
@@ -166,7 +191,11 @@ class Walk:
         self.list.append(value)
 
     def seen(self) -> Tensor:
-        """u before the next cell, zeros before the first: (B, S K)."""
-        levels = self.levels
-        z = torch.stack([self.list[at] for at in levels._seen[self.place]], 1)
-        return levels.seen(z, levels._fresh[self.place]) if self.place else torch.zeros_like(z)
+        """u before the next cell, zeros before the first that tell when windows begin: (B, u)."""
+        levels, place = self.levels, self.place
+        z = torch.stack([self.list[at] for at in levels._seen[place]], 1)
+        if place < max(1, levels.begin):
+            return z.new_zeros(len(z), levels.count)
+        begun = torch.stack(self.begun, 1) if self.begun else z.new_zeros(len(z), 0, dtype=torch.long)
+        dated = levels.dated(begun, levels._step[place : place + 1])[:, 0]
+        return torch.cat([levels.seen(z, levels._fresh[place]), dated], 1)
