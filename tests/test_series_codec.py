@@ -80,6 +80,15 @@ def test_a_date_is_the_time_and_the_calendar_is_learnt(tmp_path: Path) -> None:
     assert len(lines[1].split(",")[2].split(".")[1]) == 2
 
 
+def test_windows_begin_when_their_cells_tell(tmp_path: Path) -> None:
+    source, codec = opened(written(tmp_path / "load.csv", ["when", "load", "state"], hourly(10_000)))
+    cells = torch.from_numpy(np.concatenate(list(codec.prepare_all(source.items)))[::7]).long()
+    begun = codec.begun(np.array([one.times[0] for one in codec.decode(cells)]))
+    told = cells[:, : begun.shape[1]].numpy()
+    assert np.array_equal(begun[:, -1], told[:, -1]) and (begun == told).mean() > 0.95  # the hour always
+    assert codec.overlap == pytest.approx(24, rel=0.01)
+
+
 def test_a_price_is_told_by_its_change_and_keeps_the_order(tmp_path: Path) -> None:
     source, codec = opened(written(tmp_path / "price.csv", ["close", "high"], prices()))
     close, high = codec.config.tracks

@@ -169,7 +169,8 @@ def _started(config: Config, rows: Ordered) -> Config:
     times = rows.times[begins] if len(begins) else rows.times[:1]
     own = sum(end - begin for begin, end in rows.pieces if end - begin >= config.least)
     config = replace(config, overlap=float(max(1.0, lengths.sum() / max(1, own))))
-    clock = replace(config.clock, starts=tuple(times[:: max(1, len(times) // STARTS)].tolist()))
+    some = np.random.default_rng(0).permutation(len(times))[:STARTS]  # every n-th one may be of few hours or weekdays
+    clock = replace(config.clock, starts=tuple(times[np.sort(some)].tolist()))
     if not config.clock.time:
         return replace(config, clock=clock)
     span, steps = float(np.ptp(rows.times)), np.diff(rows.times)[~rows.begins[1:]]
