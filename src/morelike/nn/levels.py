@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 FAR = 6.0  # standard deviations beyond which a number is no farther for the net
 RIDGE = 1e-6  # of the variance, so that numbers that follow from others are no trouble
-BACK = 3  # steps before that are seen beside this one
+BACK, MOST = 3, 160  # steps before that are seen beside this one, and numbers of all these steps
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class Levels(nn.Module):
     _sight: Tensor
     _fresh: Tensor
     _step: Tensor
-
     dates: Tensor
 
     def __init__(
@@ -70,7 +68,7 @@ class Levels(nn.Module):
         super().__init__()
         self.free = tuple(free) or (False,) * len(cells)
         self.cells, self.starts, self.steps = tuple(cells), tuple(starts), steps
-        self.back = min(BACK, steps - 1)
+        self.back = max(0, min(BACK, steps - 1, MOST // max(1, len(starts)) - 1))
         size = (self.back + 1) * len(starts)
         dates = torch.zeros(steps, 0, dtype=torch.long) if dates is None else dates
         self.begin, self.kinds = dates.dim() - 2, int(dates.max()) + 1 if dates.numel() else 0
@@ -149,8 +147,7 @@ class Levels(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, places: Tensor) -> Tensor:
-        """u before some cells of windows, zeros before the first that tell when they begin: (B, T), (A,) -> (B, A, u).
-        """
+        """u before some cells of windows, zeros until they have begun: (B, T), (A,) -> (B, A, u)."""
         with torch.autocast(x.device.type, enabled=False):
             u = self.seen(self._list(x[:, :-1])[:, self._sight[places]], self._fresh[places])
             u = torch.cat([u, self.dated(x[:, : self.begin], self._step[places])], 2)
@@ -191,7 +188,7 @@ class Walk:
         self.list.append(value)
 
     def seen(self) -> Tensor:
-        """u before the next cell, zeros before the first that tell when windows begin: (B, u)."""
+        """u before the next cell, zeros until the windows have begun: (B, u)."""
         levels, place = self.levels, self.place
         z = torch.stack([self.list[at] for at in levels._seen[place]], 1)
         if place < max(1, levels.begin):
