@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from morelike.codecs._series_levels import dates
+from morelike.codecs._series_time import Clock
 from morelike.codecs.series import Codec, Config, tiny
 from morelike.core.spec import Batch
 from morelike.data.listing import Reading
@@ -38,6 +40,11 @@ def test_numbers_are_added_up_as_cells_say() -> None:
     assert torch.equal(z, torch.tensor(want, dtype=torch.float32))
 
 
+def after(levels: Levels, x: torch.Tensor) -> torch.Tensor:
+    """u after all cells of the only step."""
+    return levels.seen(levels.raw(x)[:, -1], torch.ones(levels.count))
+
+
 def test_numbers_are_set_apart_from_one_another() -> None:
     torch.manual_seed(0)
     size = 500
@@ -45,11 +52,50 @@ def test_numbers_are_set_apart_from_one_another() -> None:
     cells = [Cell(0, 0, values), Cell(1, 0, 0.01 * values, ((0, 0, 1.0),))]
     levels, x = Levels(cells, (0.0, 0.0), 1), torch.randint(9, (size, 2))
     levels.learn([x[:200], x[200:]])
-    u = levels(x)[:, 1]
+    u = after(levels, x)
     assert torch.allclose(u.mean(0), torch.zeros(2), atol=1e-4)
     assert torch.allclose(torch.cov(u.T), torch.eye(2), atol=0.02)
     near = torch.tensor([[4, 0], [4, 8]])  # a hundredth of the level apart
-    assert float((levels(near)[0, 1] - levels(near)[1, 1]).norm()) > 1
+    assert float((after(levels, near)[0] - after(levels, near)[1]).norm()) > 1
+
+
+def test_small_changes_of_changes_are_as_plain_as_levels() -> None:
+    torch.manual_seed(0)
+    size = 400
+    level, change = torch.linspace(-1, 1, 5), torch.linspace(-1e-3, 1e-3, 5)
+    cells = [Cell(0, 0, level), Cell(0, 1, 0.1 * level, ((0, 1, 1.0),))]
+    cells += [Cell(0, step, change, ((0, 1, 2.0), (0, 2, -1.0))) for step in range(2, 6)]
+    levels, x = Levels(cells, (0.0,), 6), torch.randint(5, (size, 6))
+    levels.learn([x])
+    u = levels(x, torch.arange(6))  # (B, 6, 4) of three steps before and this one
+    assert not u[:, 0].any() and not u[:, :, 3].any()  # nothing is said yet of this step
+    assert u[:, 1, 0].std() > 0.5
+    shown = torch.stack([u[:, 5, 2], change[x[:, 4]]])  # of the step before, the change of its change
+    assert abs(float(torch.corrcoef(shown)[0, 1])) > 0.99
+    walk = levels.walk(size)
+    for place in range(6):
+        assert torch.allclose(walk.seen(), u[:, place], atol=1e-3), place
+        walk.read(x[:, place])
+
+
+def test_when_each_step_is_follows_from_when_a_window_begins() -> None:
+    clock = Clock("when", dated=True, step=3600.0)
+    hours = dates(clock, ((0, 6), (4,), tuple(range(24))), 5)  # January or July, always the same weekday
+    assert hours is not None and hours.shape == (2, 24, 5, 2)
+    assert hours[0, 22, :, 1].tolist() == [12 + 22, 12 + 23, 12, 13, 14] and set(hours[1, ..., 0].flat) == {6}
+    days = dates(Clock("when", dated=True, step=86400.0), ((), tuple(range(7)), ()), 3)
+    assert days is not None and days[5, :, 0].tolist() == [5, 6, 0]
+    months = dates(Clock("when", dated=True, months=1), (tuple(range(12)), (), ()), 3)
+    assert months is not None and months[10, :, 0].tolist() == [10, 11, 0]
+    assert dates(Clock("when", dated=True, step=0.0), (tuple(range(12)), (), ()), 3) is None
+    whole = dates(Clock("when", dated=True, step=3600.0), (tuple(range(12)), tuple(range(7)), tuple(range(24))), 1)
+    assert whole is not None
+    want = np.stack(np.meshgrid(range(12), range(7), range(24), indexing="ij"), -1) + [0, 12, 19]
+    assert np.array_equal(whole[..., 0, :], want)
+    levels = Levels([Cell(), Cell(0, 0, torch.zeros(2)), Cell(0, 1, torch.zeros(2))], (0.0,), 2,
+                    dates=torch.tensor([[[0], [1]], [[2], [0]]]))  # fmt: skip
+    u = levels(torch.tensor([[0, 0, 0], [1, 0, 0]]), torch.arange(3))[..., -3:]
+    assert u.tolist() == [[[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 0], [0, 0, 1], [1, 0, 0]]]
 
 
 @pytest.mark.parametrize(("net", "first"), [("transformer", 0), ("transformer", 3), ("gru", 4), ("gru", 6)])

@@ -10,7 +10,7 @@ import numpy as np
 
 from morelike.codecs._columns import Column
 from morelike.codecs._hashing import hashed, mixed, uniform
-from morelike.codecs._series_time import times_as
+from morelike.codecs._series_time import calendar, times_as
 from morelike.codecs._series_tracks import Track
 from morelike.codecs.table import followed
 
@@ -176,19 +176,23 @@ def bounds(codec: Codec, state: State, step: int, track: Track) -> tuple[np.ndar
 
 
 def started(codec: Codec, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Times (B,) at which windows begin, drawn among those of the data in the same part of the calendar."""
-    clock = codec.config.clock
+    """Times (B,) at which windows begin, drawn among those of the data in the same part of the calendar, at the hour
+    that the cells tell."""
+    clock, layout = codec.config.clock, codec.layout
     if not clock.starts or not clock.time:
         return np.zeros(len(cells))
-    starts = np.array(clock.starts)
-    u = uniform(seeds, 7)
-    if not codec.layout.begin:
+    starts, u = np.array(clock.starts), uniform(seeds, 7)
+    if not layout.begin:
         return starts[np.minimum((u * len(starts)).astype(np.int64), len(starts) - 1)]
-    told, found = codec.begun(starts), np.empty(len(cells))
-    for row, cell in enumerate(cells[:, : len(codec.layout.begin)]):
-        fit = told == cell
-        best = np.flatnonzero(fit.sum(1) == fit.sum(1).max())
+    begun, found = cells[:, : len(layout.begin)], np.empty(len(cells))
+    told, hours = codec.begun(starts), codec.config.parts[-1] if clock.dated else ()
+    days = len(layout.begin) - (len(hours) > 1)  # cells that tell the day, the first ones
+    for row, cell in enumerate(begun):
+        fit = (told == cell) @ np.array([2.0] * days + [1.0] * (len(layout.begin) - days))
+        best = np.flatnonzero(fit == fit.max())
         found[row] = starts[best[int(u[row] * len(best))]]
+    if len(hours) > 1:  # some day has been found, but few hours of each are kept
+        found += 3600.0 * (np.array(hours)[np.clip(begun[:, -1], 0, None)] - calendar(found)[:, 2])
     return found
 
 

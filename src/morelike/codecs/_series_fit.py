@@ -169,10 +169,13 @@ def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
 
 
 def _started(config: Config, rows: Ordered) -> Config:
-    """With what tells when a window begins, as far as it varies."""
-    begins, _ = windows(rows, config.steps, config.least)
+    """With what tells when a window begins, as far as it varies, and in how many windows a row is."""
+    begins, lengths = windows(rows, config.steps, config.least)
     times = rows.times[begins] if len(begins) else rows.times[:1]
-    clock = replace(config.clock, starts=tuple(times[:: max(1, len(times) // STARTS)].tolist()))
+    own = sum(end - begin for begin, end in rows.pieces if end - begin >= config.least)
+    config = replace(config, overlap=float(max(1.0, lengths.sum() / max(1, own))))
+    some = np.random.default_rng(0).permutation(len(times))[:STARTS]  # every n-th one may be of few hours or weekdays
+    clock = replace(config.clock, starts=tuple(times[np.sort(some)].tolist()))
     if not config.clock.time:
         return replace(config, clock=clock)
     span, steps = float(np.ptp(rows.times)), np.diff(rows.times)[~rows.begins[1:]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,14 +10,16 @@ import numpy as np
 import torch
 
 from morelike.codecs._series_layout import Layout
+from morelike.codecs._series_time import DAY, Clock, calendar
 from morelike.codecs._series_tracks import Told, Track
 from morelike.nn.levels import Cell, Levels
 
 DRAWS = 8  # from each cell, of which the mean is what it says
+SIZES = (12, 7, 24)  # months, weekdays and hours
 
 
-def levels(layout: Layout) -> partial[Levels] | None:
-    """What makes the `Levels` of a window; None where there are no numbers."""
+def levels(layout: Layout, dates: np.ndarray | None = None) -> partial[Levels] | None:
+    """What makes the `Levels` of a window, of which `dates` tell when each step is; None where there are no numbers."""
     plain = [number for number, track in enumerate(layout.tracks) if track.plain]
     if not plain:
         return None
@@ -34,7 +36,26 @@ def levels(layout: Layout) -> partial[Levels] | None:
             made[key] = _cell(track, track.at(early), cell, at)
         found.append(replace(made[key], number=at[number], step=step))
     starts = [float(layout.tracks[n].scaled(np.array(layout.tracks[n].usual))) for n in plain]
-    return partial(Levels, found, starts, layout.steps, layout.free)
+    return partial(Levels, found, starts, layout.steps, layout.free, None if dates is None else torch.from_numpy(dates))
+
+
+def dates(clock: Clock, parts: Sequence[Sequence[int]], steps: int) -> np.ndarray | None:
+    """Month, weekday and hour of each step, as far as it is told when a window begins, counted through: int64 (values
+    of each cell that tells it .., steps, D). None where nothing follows from it.
+
+    parts  what is told of each of the three, none or one value where it is not told
+    """
+    told = [at for at, part in enumerate(parts) if len(part) > 1]
+    if not clock.dated or not (clock.step or clock.months) or not told:
+        return None
+    values = [np.array(part) if at in told else np.zeros(1, np.int64) for at, part in enumerate(parts)]
+    month, weekday, hour = (one.reshape(-1) for one in np.meshgrid(*values, indexing="ij"))
+    middle = np.datetime64("2001-01") + month  # of some year
+    days = middle.astype("datetime64[D]").astype(np.int64) + 14
+    days += (weekday - (days + 3) % 7 + 3) % 7 - 3
+    seen = calendar(clock.after(days * DAY + hour * 3600.0, steps).reshape(-1))[:, told]
+    seen += np.cumsum([0, *(SIZES[at] for at in told)])[:-1]
+    return seen.reshape(*(len(parts[at]) for at in told), steps, len(told))
 
 
 def _cell(track: Track, told: Told, cell: int, at: Mapping[int, int]) -> Cell:

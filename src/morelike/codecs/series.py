@@ -20,7 +20,7 @@ from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
 from morelike.codecs._series_draw import Piece, State, drawn, pieces, slid, unrolled
 from morelike.codecs._series_layout import Layout
-from morelike.codecs._series_levels import levels
+from morelike.codecs._series_levels import dates, levels
 from morelike.codecs._series_next import History
 from morelike.codecs._series_reference import Reference
 from morelike.codecs._series_shape import Shape
@@ -46,7 +46,8 @@ class Config:
     rules    whether columns that follow from others, and orders such as a <= b, are looked for and kept
 
     Found by `fit`: found (the columns), kept (the rules), clock, tracks, parts (of the calendar), steps, least, shape,
-    still (columns that stay as they are within a series), mark (what stands between the cells of a .csv).
+    still (columns that stay as they are within a series), overlap (windows in which a row is, on average), mark (what
+    stands between the cells of a .csv).
     """
 
     columns: str = ""
@@ -64,6 +65,7 @@ class Config:
     parts: tuple[tuple[int, ...], ...] = ()
     steps: int = 0
     least: int = 0
+    overlap: float = 1.0
     mark: str = ""
 
     def __post_init__(self) -> None:
@@ -151,7 +153,7 @@ class Codec:
     @property
     def overlap(self) -> float:
         """In how many windows a row is: so much more often than windows are the rows seen in training."""
-        return float(self.config.steps) if self.config.least >= self.config.steps else 1.0
+        return self.config.overlap
 
     @property
     def learnt(self) -> int:
@@ -335,9 +337,10 @@ class Codec:
 
     def spec(self, needs: Literal["log_prob", "rsample"]) -> Spec:
         """The `Spec` of an encoded window."""
-        sizes = self.sizes
+        sizes, config = self.sizes, self.config
+        known = dates(config.clock, config.parts, config.steps)
         return Spec(self.shape, tokens=max(sizes), head_shape=(sum(sizes),), head=partial(Row, sizes=sizes),
-                    sizes=sizes, kinds=self.layout.kinds, levels=levels(self.layout))  # fmt: skip
+                    sizes=sizes, kinds=self.layout.kinds, levels=levels(self.layout, known))  # fmt: skip
 
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with the series as a whole."""

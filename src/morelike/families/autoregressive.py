@@ -26,7 +26,7 @@ NETS = ("transformer", "lstm", "gru", "rnn")
 HEAD = 32  # numbers per head of attention
 TOKENS_PER_STEP = 1024  # few: Muon learns more from two small steps than from one of twice the size
 TOKENS_WANTED = 5_000_000  # what a run of three minutes should see before a wider net pays
-BEGINNING = 8  # batches from which it is seen how the numbers of series lie
+BEGINNING = 32  # batches from which it is seen how the numbers of series lie
 AS_IT_COMES = Manner()
 DROPOUT = {0: 0.0, 4: 0.1, 20: 0.2, 25: 0.3}  # by how many passes over the data there are at least
 

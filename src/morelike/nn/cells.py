@@ -50,7 +50,7 @@ class Cells(nn.Module):
         self._keep(places, group, first, kinds)
         self.sight, self.block, self.blur = None, None, design.dropout**2
         if self.levels is not None:
-            count, width = len(self.levels.starts), design.width
+            count, width = self.levels.count, design.width
             self.sight = nn.Sequential(nn.Linear(count, width), nn.SiLU(), nn.Linear(width, width))
         if self.groups < len(places):
             self.which = nn.Embedding(max(kinds) + 1, design.width)
@@ -80,7 +80,7 @@ class Cells(nn.Module):
         """
         if self.levels is None or self.sight is None:
             return None
-        u = F.pad(self.levels(x[:, :-1]), (0, 0, 1, 0))[:, self.asked]
+        u = self.levels(x, self.asked)
         return self.sight(u + self.blur * torch.randn_like(u) if self.training else u)
 
     def read(self, e: Tensor, start: Tensor, seen: Tensor | None) -> Tensor:
