@@ -84,6 +84,7 @@ def open_pairs(source: str) -> Source | None:
 def header_of(table: Any) -> list[str] | None:
     """The columns of a polars frame that name baskets, things and ratings, by what they are called and how often what
     is in them comes again; the first two where nothing is called so. None where they do not look like it."""
+    table = table.select(one for one in table.get_columns() if _is_plain(one.dtype))
     numbers = {name: table[name].n_unique() for name in table.columns}
     owners = [name for name in table.columns if _is_owner(name) and numbers[name] <= AGAIN * table.height]
     things = [name for name in table.columns if _is_thing(name)]
@@ -135,6 +136,10 @@ def _is_owner(name: str) -> bool:
 
 def _is_thing(name: str) -> bool:
     return bool(_words(name) & THINGS) and not _words(name) & OWNERS
+
+
+def _is_plain(kind: Any) -> bool:
+    return kind.is_numeric() or str(kind).startswith(("String", "Categorical", "Enum"))
 
 
 def _is_numeric_in(table: Any) -> Callable[[str], bool]:
