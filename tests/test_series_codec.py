@@ -80,6 +80,13 @@ def test_a_date_is_the_time_and_the_calendar_is_learnt(tmp_path: Path) -> None:
     assert len(lines[1].split(",")[2].split(".")[1]) == 2
 
 
+def test_whole_series_are_seen_once_each(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    rows = [[series, step, f"{draw.gauss(step, 1):.3f}"] for series in range(30) for step in range(20)]
+    _, codec = opened(written(tmp_path / "many.csv", ["series", "step", "x"], rows))
+    assert codec.config.steps == codec.config.least == 20 and codec.overlap == 1
+
+
 def test_windows_begin_when_their_cells_tell(tmp_path: Path) -> None:
     source, codec = opened(written(tmp_path / "load.csv", ["when", "load", "state"], hourly(10_000)))
     cells = torch.from_numpy(np.concatenate(list(codec.prepare_all(source.items)))[::7]).long()
