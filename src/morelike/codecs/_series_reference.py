@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LAGS = 2  # steps before of which numbers are looked at
-SMOOTH = 0.5  # spread, relative to that of one step before, from which two are: what is drawn is added up twice then
+LAGS = 1  # steps before of which numbers are looked at: of two, what a net draws would be added up twice
 TERMS, SOME = 12, 20_000  # numbers in a line; rows by which it is fitted
 BETTER = 0.99  # what is left of the squares after a further term, relative to before, that is worth it
 CLOSER = 0.95  # spread, relative to that of one reference, by which a less simple one is preferred

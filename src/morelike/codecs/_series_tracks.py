@@ -14,18 +14,7 @@ from morelike.codecs._bins import Resolution, places
 from morelike.codecs._columns import Column, nearest
 from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
-from morelike.codecs._series_reference import (
-    CLOSER,
-    LAGS,
-    LOOSE,
-    SMOOTH,
-    SOME,
-    Reference,
-    Scales,
-    chosen,
-    earlier,
-    steady,
-)
+from morelike.codecs._series_reference import CLOSER, LAGS, LOOSE, SOME, Reference, Scales, chosen, earlier, steady
 
 UNIT_ROOT = -2.86  # of the statistic, below which a level returns: 5 %, with a constant (Dickey & Fuller 1979)
 TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure noise
@@ -315,8 +304,6 @@ def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bo
     drawn = [one for one in scales.own if one < at]
     alike = [one for one in drawn if (one in scales.logs) == (at in scales.logs)]
     steps = [chosen(scales, at, drawn, order, lines=lines) for order in range(LAGS + 1)]
-    while len(steps) > 2 and scales.spread(at, steps[-1], LAGS) > SMOOTH * scales.spread(at, steps[-2], LAGS):
-        steps.pop()
     least, level = scales.spread(at, steps[-1], LAGS), scales.spread(at, None, 0)
     under, over = [one for one in alike if (one, at) in kept], [one for one in alike if (at, one) in kept]
     if bool(under) != bool(over):
