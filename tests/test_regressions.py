@@ -99,7 +99,7 @@ def test_a_mass_is_told_apart_from_the_numbers_around_it() -> None:
 
 
 def test_what_tells_much_is_hardly_drawn_to_nothing() -> None:
-    """Of two columns that agree in all rows but a few; a normal prior of the same bend at 0 makes it 0.94 of them."""
+    """Of two columns that agree in all rows but a few; with N(0, 1 / 16) as the prior it is 0.94 of them."""
     n, random = 200, torch.Generator().manual_seed(5)
     one = torch.randint(0, 2, (n,), generator=random)
     two = torch.where(torch.arange(n) < 4, 1 - one, one)

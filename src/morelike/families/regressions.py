@@ -37,7 +37,7 @@ class Config:
 
     width: Count = 32
     orders: Count = 4
-    ridge: Annotated[float, Field(gt=0)] = 16.0
+    ridge: Annotated[float, Field(gt=0)] = 24.0
     draws: Count = 32
 
 
