@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from morelike import rows
+from morelike.codecs._joint import joined
 from morelike.codecs._told_rules import Told, told
 from morelike.codecs.table import Codec, Config
 from morelike.core.errors import OptionError
@@ -42,6 +44,7 @@ CITIES = {"10115": "Berlin", "20095": "Hamburg", "80331": "Munich"}
         ("unique(zip)", Told("unique", ("zip",), "zip")),
         ("total price = net + tax", Told("sum", ("net", "tax"), "total price", (1.0, 1.0))),
         ('"total price"=1.5*net - tax + 3', Told("sum", ("net", "tax"), "total price", (1.5, -1.0), 3.0)),
+        ("net = age * 'total price'", Told("product", ("age", "total price"), "net")),
         ("net = a-b - a", Told("sum", ("a-b", "a"), "net", (1.0, -1.0))),
     ],
 )
@@ -221,3 +224,50 @@ def test_a_tax_that_was_rounded_is_a_rule() -> None:
     gross = [f"{np.floor(100 * one * 1.25 + 0.5 + 1e-9) / 100:.2f}" for one in net]
     codec = Codec().fit(Frame(pl.DataFrame({"net": [f"{one:.2f}" for one in net], "gross": gross}), "tax.csv"))
     assert [rule.said for rule in codec.config.kept] == ['"gross" = 1.25 "net"']
+
+
+def sold(n: int = 400) -> Frame:
+    draw = np.random.default_rng(0)
+    pieces, price = draw.integers(1, 12, n), np.round(draw.lognormal(2, 1, n), 2)
+    cells = {"pieces": pieces, "price": price, "other": np.round(draw.lognormal(2, 1, n), 2)}
+    return Frame(pl.DataFrame({**cells, "total": np.round(pieces * price, 2)}).cast(pl.String), "sold.csv")
+
+
+def test_a_product_is_found_and_worked_out() -> None:
+    codec = Codec().fit(sold())
+    (rule,) = codec.config.kept
+    assert (rule.kind, rule.of, rule.to) == (
+        "product",
+        (0, 1),
+        3,
+    ) and 'rule: "total" = "pieces" × "price"' in codec.said
+    assert len(codec.places) == 3
+    x = codec.encode(torch.from_numpy(np.concatenate(list(codec.prepare_all(sold())))))
+    made = codec.decode(x)
+    assert (np.abs(made[:, 3] - made[:, 0] * made[:, 1]) < 0.0051).all()
+    far = sold()
+    far.table = far.table.with_columns(
+        pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("1.00")).otherwise(pl.col("total")).alias("total")
+    )
+    assert not Codec().fit(far).config.kept
+    assert "1 row breaks it" in Codec(Config(rules="total=pieces*price")).fit(far).said
+    with pytest.raises(OptionError, match="two rules"):
+        Codec(Config(rules="total=pieces*price,total=price+other")).fit(far)
+
+
+def test_of_a_product_what_is_missing_is_solved_for() -> None:
+    codec = Codec().fit(sold())
+    there = np.array([[4, None, 2.0, 50.0], [None, 12.5, 2.0, 50.0], [None, None, 2.0, 50.0]], object)
+    drawn = np.array([[1, 3.0, 2.0, 3.0], [1, 3.0, 2.0, 3.0], [5, 3.0, 2.0, 15.0]], object)
+    rows_, good = joined(drawn, there, codec.config.kept, codec.found, True)
+    assert good.all() and rows_[:, :2].tolist() == [[4, 12.5], [4, 12.5], [5, 10.0]]
+
+
+def test_rules_form_chains() -> None:
+    table = sold().table.with_columns(fee=pl.Series(np.round(np.random.default_rng(1).lognormal(0, 1, 400), 2)))
+    both = (pl.col("total").cast(float) + pl.col("fee")).round(2)
+    codec = Codec().fit(Frame(table.with_columns(to_pay=both).cast(pl.String), "sold.csv"))
+    assert [(rule.kind, rule.to) for rule in codec.config.kept] == [("product", 3), ("sum", 5)]
+    made = codec.decode(torch.stack([torch.randint(size, (50,)) for size in codec.sizes], 1))
+    assert (np.abs(made[:, 3] - made[:, 0] * made[:, 1]) < 0.0051).all()
+    assert (np.abs(made[:, 5] - made[:, 3] - made[:, 4]) < 0.0051).all()

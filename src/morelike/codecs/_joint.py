@@ -77,7 +77,7 @@ def joined(
     rows, good = np.where(there, known, rows), np.ones(len(rows), bool)
     for rule in reversed(rules):  # from what follows back to what it follows from
         told = np.flatnonzero(there[:, rule.to] & ~there[:, list(rule.of)].all(1)) if rule.derives else ()
-        if len(told) and rule.kind == "sum":
+        if len(told) and rule.kind in ("sum", "product"):
             _solve(rule, columns, rows, there, np.asarray(told))
         elif len(told) and rule.kind == "lookup":
             for row in told:
@@ -104,19 +104,27 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
         of = [code.get(value, 0) for value in rows[:, rule.of[0]]]
         return told[np.array(rule.table, np.int64)[of]]
     numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
+    if rule.kind == "product":
+        return column.plain(numbers.prod(1))
     return column.plain(rule.offset + numbers @ np.array(rule.scales))
 
 
 def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.ndarray, told: np.ndarray) -> None:
-    """Work out one part of a sum that is known: of those that are not, the one that ranges most."""
-    spread = np.array([_spread(columns[place]) * abs(scale) for place, scale in zip(rule.of, rule.scales, strict=True)])
+    """Work out one part of a sum or product that is known: of those that are not, the one that ranges most."""
+    scales = np.array(rule.scales or (1.0,) * len(rule.of))
+    spread = np.array([_spread(columns[place]) for place in rule.of]) * np.abs(scales)
     free = np.where(there[told][:, list(rule.of)], -1.0, spread)  # (n, parts)
     part = free.argmax(1)
     for at in np.unique(part).tolist():
         some, place = told[part == at], rule.of[at]
         rest = [one for one in range(len(rule.of)) if one != at]
-        others = as_floats(rows[some][:, [rule.of[one] for one in rest]]) @ np.array(rule.scales)[rest]
-        found = columns[place].plain((as_floats(rows[some, rule.to]) - rule.offset - others) / rule.scales[at])
+        others, total = as_floats(rows[some][:, [rule.of[one] for one in rest]]), as_floats(rows[some, rule.to])
+        if rule.kind == "product":
+            factor = others.prod(1)
+            left = np.divide(total, factor, out=np.full(len(total), np.nan), where=factor != 0)
+        else:
+            left = (total - rule.offset - others @ scales[rest]) / scales[at]
+        found = columns[place].plain(left)
         low, high = _ends(columns[place])
         fits = [one is not None and low <= one <= high for one in found.tolist()]
         rows[some[fits], place] = found[fits]

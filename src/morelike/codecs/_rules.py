@@ -16,6 +16,7 @@ MOST, SHOWN = 60, 256  # columns among which rules are sought; rows on which the
 SHUFFLED = 50_000  # rows that are shuffled
 OVERLAP = 0.05  # share of rows that would break a <= b if the columns had nothing to do with each other
 LONGEST = 12  # columns of a sum
+VARIED = 4  # values of a sum or product at least, among these rows
 HUGE = 1e100  # numbers whose squares are none
 LINEAR = 0.5  # r squared below which a column is no other one in other units, however coarsely it is rounded
 
@@ -25,7 +26,7 @@ class Rule:
     """A rule of a table.
 
     kind    lookup (a table of what follows from each value) | sum (to = offset + sum of scales times columns) |
-            order (of[0] <= to); if told, also below (of[0] < to) | range | unique
+            product (to = of[0] of[1]) | order (of[0] <= to); if told, also below (of[0] < to) | range | unique
     of, to  numbers of the columns
     table   of a lookup: the full code of `to` for each full code of of[0]
     said    the rule in words
@@ -93,9 +94,9 @@ def find(facts: Facts, given: frozenset[int] = frozenset()) -> tuple[Rule, ...]:
     """
     found = list[Rule]()
     gone, used = set[int](), set[int]()
-    for rule in (*lookups(facts), *lines(facts), *sums(facts)):
-        if rule.to not in gone | used | given and not gone & set(rule.of):
-            found.append(rule)
+    for rule in (*lookups(facts), *lines(facts), *sums(facts), *products(facts)):
+        if rule.to not in gone | given and not gone & set(rule.of):
+            found.insert(0 if rule.to in used else len(found), rule)  # before those that need it
             gone.add(rule.to)
             used |= set(rule.of)
     others = (rule for rule in orders(facts) if not {rule.to, *rule.of} <= given)
@@ -175,12 +176,10 @@ def _r2(x: np.ndarray, y: np.ndarray) -> float:
 def sums(facts: Facts) -> Iterator[Rule]:
     """Columns that are the sum of two others, or of a run of those before or after them, or make up a constant with
     such a run."""
-    known = [one for one in _numbers(facts) if not np.isnan(facts.floats[one]).any()]
-    if len(known) < 3:
-        return
-    rows = np.linspace(0, len(facts.floats[known[0]]) - 1, SHOWN).astype(int)
-    some = np.stack([facts.floats[one][rows] for one in known])  # (columns, rows)
+    known, some = _whole(facts)
     for to in range(len(known)):
+        if len(np.unique(some[to])) < VARIED:
+            continue
         groups = [range(begin, to) for begin in range(max(0, to - LONGEST), to - 1)]
         groups += [range(to + 1, end) for end in range(to + 3, min(len(known), to + 1 + LONGEST) + 1)]
         pairs = [(i, j) for i in range(len(known)) for j in range(i) if to not in (i, j)]
@@ -193,6 +192,16 @@ def sums(facts: Facts) -> Iterator[Rule]:
             for sign, shift in ((1.0, 0.0), (-1.0, float(some[[*group, to], 0].sum()))):
                 if rule := _sum(facts, known, to, sorted(group), sign, shift, some):
                     yield rule
+
+
+def _whole(facts: Facts) -> tuple[list[int], np.ndarray]:
+    """Columns of numbers none of which is missing, and some rows of them (columns, rows); nothing of two or one."""
+    known = [one for one in sorted(facts.floats) if facts.columns[one].kind == "number"]
+    known = [one for one in known if not np.isnan(facts.floats[one]).any() and np.ptp(facts.floats[one]) > 0][:MOST]
+    if len(known) < 3:
+        return [], np.zeros((0, SHOWN))
+    rows = np.linspace(0, len(facts.floats[known[0]]) - 1, SHOWN).astype(int)
+    return known, np.stack([facts.floats[one][rows] for one in known])
 
 
 def _sum(
@@ -209,6 +218,31 @@ def _sum(
     scales = [sign] * len(of)
     return Rule("sum", tuple(of), known[to], scales=tuple(scales), offset=round(shift, 9),
                 said=_equation(facts, known[to], of, scales, shift))  # fmt: skip
+
+
+def products(facts: Facts) -> Iterator[Rule]:
+    """Columns that are the product of two others, as pieces times price are."""
+    known, some = _whole(facts)
+    for to in range(len(known)):
+        if len(np.unique(some[to])) < VARIED:
+            continue
+        column, whole = facts.columns[known[to]], facts.floats[known[to]]
+        row = np.abs(some[to]).argmax()  # where least is a product by chance
+        slack = 1e-6 * abs(some[to, row]) + _half(column)
+        close = np.abs(np.outer(some[:, row], some[:, row]) - some[to, row]) <= slack
+        for i, j in zip(*np.nonzero(np.triu(close, 1)), strict=True):
+            a, b = (facts.floats[known[one]] for one in (i, j))
+            if to in (i, j) or not _equal(some[i] * some[j], some[to], column):
+                continue
+            apart = min((one != whole).mean() for one in (a, b, np.zeros(1)))
+            if apart >= OVERLAP and _equal(a * b, whole, column):
+                said = " × ".join(f'"{facts.columns[known[one]].name}"' for one in (i, j))
+                yield Rule("product", (known[i], known[j]), known[to], said=f'"{column.name}" = {said}')
+
+
+def _half(column: Column) -> float:
+    """Half a unit of the last decimal of a column."""
+    return 0.5 * 10.0 ** -(column.style.decimals or 0) if column.style.decimals is not None else 0.0
 
 
 def orders(facts: Facts) -> Iterator[Rule]:

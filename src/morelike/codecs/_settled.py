@@ -15,6 +15,7 @@ from morelike.codecs._rules import Rule
 from morelike.codecs._told_rules import Told
 from morelike.core.errors import OptionError
 
+DERIVE = ("sum", "product", "lookup")  # kinds of rules by which a column is worked out
 NAMED = 5  # rows that are named of those that break a rule
 Where = Callable[[int], str]
 Guess = Callable[[str, str], Column]  # name and kind, "" to guess -> column
@@ -41,7 +42,7 @@ def _kind_for(rule: Told, column: Column, guess: Guess) -> Column:
         return column if column.kind == "identifier" else guess(column.name, "identifier")
     if rule.kind == "lookup":
         return column if column.single else guess(column.name, "category")
-    if column.kind == "number" or (column.kind == "date" and rule.kind != "sum") or _is_binary(column):
+    if column.kind == "number" or (column.kind == "date" and rule.kind not in ("sum", "product")) or _is_binary(column):
         return column
     return guess(column.name, "number")
 
@@ -95,8 +96,8 @@ def beside(told: Sequence[Rule], found: Sequence[Rule]) -> Iterator[Rule]:
 
 def _in_order(rules: Sequence[Told]) -> Iterator[Told]:
     """Rules by which columns are worked out, each after those that it needs; then the others."""
-    derive = {rule.to: rule for rule in rules if rule.kind in ("sum", "lookup")}
-    several = [rule for rule in rules if rule.kind in ("sum", "lookup") and derive[rule.to] is not rule]
+    derive = {rule.to: rule for rule in rules if rule.kind in DERIVE}
+    several = [rule for rule in rules if rule.kind in DERIVE and derive[rule.to] is not rule]
     if several:
         found = f'"{several[0].to}" follows from two rules'
         raise OptionError(found, "One for each column that is worked out", "Leave one out of --set rules")
@@ -113,7 +114,7 @@ def _in_order(rules: Sequence[Told]) -> Iterator[Told]:
 
     for name in derive:
         yield from need(name, ())
-    yield from (rule for rule in rules if rule.kind not in ("sum", "lookup"))
+    yield from (rule for rule in rules if rule.kind not in DERIVE)
 
 
 def in_words(rule: Told) -> str:
@@ -126,6 +127,8 @@ def in_words(rule: Told) -> str:
         if rule.strict:
             return f'"{rule.to}" is {f"above {rule.low}" if rule.low else f"below {rule.high}"}'
         return f'"{rule.to}" is {f"from {rule.low} " if rule.low else ""}{f"up to {rule.high}" if rule.high else "on"}'
+    if rule.kind == "product":
+        return f'"{rule.to}" = "{rule.of[0]}" × "{rule.of[1]}"'
     if rule.kind != "sum":
         return f'"{rule.of[0]}" {"≤" if rule.kind == "order" else "<"} "{rule.to}"'
     terms = [f'{"" if abs(s) == 1 else f"{abs(s):g} "}"{name}"' for s, name in zip(rule.scales, rule.of, strict=True)]
@@ -154,12 +157,14 @@ def breaks(rule: Rule, columns: Sequence[Column], table: Any) -> np.ndarray:
         gone = columns[rule.to].holes & (b == 0)
         return (np.array(rule.table, np.int64)[a] != b) & ~gone
     rows = {place: natural(columns[place], table[columns[place].name]) for place in {*rule.of, rule.to}}
-    if rule.kind != "sum":
+    if rule.kind not in DERIVE:
         return ~keeps(rule, columns, rows, table.height)
     column, sound = columns[rule.to], np.ones(table.height, bool)
     total, values = (as_floats(one) for one in (rows[rule.to], np.stack([rows[place] for place in rule.of])))
     sound &= ~np.isnan(total) & ~np.isnan(values).any(0)
-    return sound & ~near(rule.offset + np.array(rule.scales) @ np.nan_to_num(values), np.nan_to_num(total), column)
+    values = np.nan_to_num(values)
+    made = values.prod(0) if rule.kind == "product" else rule.offset + np.array(rule.scales) @ values
+    return sound & ~near(made, np.nan_to_num(total), column)
 
 
 def near(made: np.ndarray, real: np.ndarray, column: Column) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Rules of a table in the user's own words: "start<=end, total=a+b, zip->city, age in 0..120, unique(email)"."""
+"""Rules of a table in the user's own words: "start<=end, total=a+b, cost=n*price, zip->city,
+age in 0..120, unique(email)"."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 from morelike.core.errors import OptionError, unknown
 
-EXPECTED = "a<=b, a<b, total=a+b, zip->city, age in 0..120 or unique(email), with commas between them"
+EXPECTED = "a<=b, a<b, total=a+b, total=a*b, zip->city, age in 0..120 or unique(email), with commas between them"
 AUTO, NONE = ("auto", "true"), ("false", "none")
 _COMPARES = re.compile(r"<=|>=|≤|≥|<|>")
 _TERM = re.compile(r"\s*(?P<sign>[+-]?)\s*(?:(?P<scale>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?P<times>\s*\*?\s*))?")
@@ -19,7 +20,7 @@ _PLAIN = {"≤": "<=", "≥": ">="}
 class Told:
     """A rule with the names of its columns.
 
-    kind     lookup | sum | order | below (order, and never equal) | range | unique
+    kind     lookup | sum | product (of two) | order | below (order, and never equal) | range | unique
     of, to   names: what it follows from, and what follows; a <= b has of = (a,), to = b
     scales, offset   of a sum
     low, high        of a range, as they were written, "" for none
@@ -81,7 +82,11 @@ def _rules(part: str, names: Sequence[str]) -> Iterator[Told]:
         for a, mark, b in zip(sides, marks, sides[1:], strict=False):
             yield _order(*((a, b) if mark[0] == "<" else (b, a)), len(mark) == 1, names, part)
     elif len(sides := _cut(part, "=")) == 2:
-        yield _sum(sides[0], sides[1], names, part)
+        factors = [bare(one) for one in _cut(sides[1], "*")]
+        if len(factors) == 2 and set(factors) <= set(names):
+            yield Told("product", tuple(factors), column(sides[0], names, part))
+        else:
+            yield _sum(sides[0], sides[1], names, part)
     else:
         raise OptionError(f'"{part}" is no rule', EXPECTED, "Correct --set rules")
 
