@@ -271,3 +271,21 @@ def test_rules_form_chains() -> None:
     made = codec.decode(torch.stack([torch.randint(size, (50,)) for size in codec.sizes], 1))
     assert (np.abs(made[:, 3] - made[:, 0] * made[:, 1]) < 0.0051).all()
     assert (np.abs(made[:, 5] - made[:, 3] - made[:, 4]) < 0.0051).all()
+
+
+def test_a_percentage_of_what_follows_is_found_and_nothing_comes_out_beyond_what_was_seen() -> None:
+    percent = pl.Series(np.random.default_rng(2).choice([0, 5, 10, 25], 400))
+    table = sold().table.with_columns(percent=percent)
+    off = (-pl.col("total").cast(float) * pl.col("percent") / 100).round(2)
+    table = table.with_columns(off=off).with_columns(to_pay=(pl.col("total").cast(float) + pl.col("off")).round(2))
+    codec = Codec().fit(Frame(table.cast(pl.String), "sold.csv"))
+    assert [(rule.kind, rule.to, rule.scales) for rule in codec.config.kept] == [
+        ("product", 3, (1.0,)), ("product", 5, (-0.01,)), ("sum", 6, (1.0, 1.0)),
+    ]  # fmt: skip
+    assert 'rule: "off" = -0.01 × "total" × "percent"' in codec.said
+    made = codec.decode(torch.stack([torch.randint(size, (500,)) for size in codec.sizes], 1))
+    assert (np.abs(made[:, 5] + made[:, 3] * made[:, 4] / 100) < 0.0051).all()
+    most = sold().table["total"].cast(float).max()
+    beyond = made[:2].copy()
+    beyond[:, 3] = most, most + 1
+    assert codec.kept(beyond).tolist() == [True, False]

@@ -105,13 +105,14 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
         return told[np.array(rule.table, np.int64)[of]]
     numbers = rows[:, list(rule.of)].astype(np.float64)  # None becomes NaN
     if rule.kind == "product":
-        return column.plain(numbers.prod(1))
+        return column.plain(numbers.prod(1) * (rule.scales or (1.0,))[0])
     return column.plain(rule.offset + numbers @ np.array(rule.scales))
 
 
 def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.ndarray, told: np.ndarray) -> None:
     """Work out one part of a sum or product that is known: of those that are not, the one that ranges most."""
-    scales = np.array(rule.scales or (1.0,) * len(rule.of))
+    product = rule.kind == "product"
+    scales = np.ones(len(rule.of)) if product else np.array(rule.scales)
     spread = np.array([_spread(columns[place]) for place in rule.of]) * np.abs(scales)
     free = np.where(there[told][:, list(rule.of)], -1.0, spread)  # (n, parts)
     part = free.argmax(1)
@@ -119,8 +120,8 @@ def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.nd
         some, place = told[part == at], rule.of[at]
         rest = [one for one in range(len(rule.of)) if one != at]
         others, total = as_floats(rows[some][:, [rule.of[one] for one in rest]]), as_floats(rows[some, rule.to])
-        if rule.kind == "product":
-            factor = others.prod(1)
+        if product:
+            factor = others.prod(1) * (rule.scales or (1.0,))[0]
             left = np.divide(total, factor, out=np.full(len(total), np.nan), where=factor != 0)
         else:
             left = (total - rule.offset - others @ scales[rest]) / scales[at]
@@ -128,6 +129,14 @@ def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.nd
         low, high = _ends(columns[place])
         fits = [one is not None and low <= one <= high for one in found.tolist()]
         rows[some[fits], place] = found[fits]
+
+
+def within(column: Column, cells: np.ndarray) -> np.ndarray:
+    """Which cells objects (n,) are no numbers beyond all that were seen, bool (n,)."""
+    if column.kind != "number" or any(isinstance(one, str) for one in column.values):
+        return np.ones(len(cells), bool)
+    (low, high), found = _ends(column), cells.astype(np.float64)  # None becomes NaN
+    return np.isnan(found) | ((found >= low) & (found <= high))
 
 
 def _spread(column: Column) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ MOST, SHOWN = 60, 256  # columns among which rules are sought; rows on which the
 SHUFFLED = 50_000  # rows that are shuffled
 OVERLAP = 0.05  # share of rows that would break a <= b if the columns had nothing to do with each other
 LONGEST = 12  # columns of a sum
+SCALES = (1.0, 0.01, -1.0, -0.01)  # of products
 VARIED = 4  # values of a sum or product at least, among these rows
 HUGE = 1e100  # numbers whose squares are none
 LINEAR = 0.5  # r squared below which a column is no other one in other units, however coarsely it is rounded
@@ -26,7 +27,7 @@ class Rule:
     """A rule of a table.
 
     kind    lookup (a table of what follows from each value) | sum (to = offset + sum of scales times columns) |
-            product (to = of[0] of[1]) | order (of[0] <= to); if told, also below (of[0] < to) | range | unique
+            product (to = scale of[0] of[1]) | order (of[0] <= to); if told, also below (of[0] < to) | range | unique
     of, to  numbers of the columns
     table   of a lookup: the full code of `to` for each full code of of[0]
     said    the rule in words
@@ -92,15 +93,18 @@ def find(facts: Facts, given: frozenset[int] = frozenset()) -> tuple[Rule, ...]:
 
     given  numbers of columns that are never drawn: rules among these alone are not sought, and none of them follows
     """
-    found = list[Rule]()
-    gone, used = set[int](), set[int]()
+    found = dict[int, Rule]()
     for rule in (*lookups(facts), *lines(facts), *sums(facts), *products(facts)):
-        if rule.to not in gone | given and not gone & set(rule.of):
-            found.insert(0 if rule.to in used else len(found), rule)  # before those that need it
-            gone.add(rule.to)
-            used |= set(rule.of)
+        if rule.to not in found.keys() | given and rule.to not in needed(rule.of, found):
+            found[rule.to] = rule
     others = (rule for rule in orders(facts) if not {rule.to, *rule.of} <= given)
-    return (*found, *(rule for rule in others if not {rule.to, *rule.of} & gone))
+    order = dict.fromkeys(place for to in found for place in (*needed(found[to].of, found), to) if place in found)
+    return (*(found[to] for to in order), *(rule for rule in others if not {rule.to, *rule.of} & found.keys()))
+
+
+def needed(of: Sequence[int], rules: Mapping[int, Rule]) -> list[int]:
+    """These columns and all that they follow from by rules, which are given by what follows, the first ones first."""
+    return [one for place in of for one in (*(needed(rules[place].of, rules) if place in rules else ()), place)]
 
 
 def lookups(facts: Facts) -> Iterator[Rule]:
@@ -221,23 +225,31 @@ def _sum(
 
 
 def products(facts: Facts) -> Iterator[Rule]:
-    """Columns that are the product of two others, as pieces times price are."""
+    """Columns that are the product of two others, as pieces times price are, or a hundredth of it, as of a percentage;
+    or what is to be taken away."""
     known, some = _whole(facts)
     for to in range(len(known)):
         if len(np.unique(some[to])) < VARIED:
             continue
-        column, whole = facts.columns[known[to]], facts.floats[known[to]]
+        column = facts.columns[known[to]]
         row = np.abs(some[to]).argmax()  # where least is a product by chance
-        slack = 1e-6 * abs(some[to, row]) + _half(column)
-        close = np.abs(np.outer(some[:, row], some[:, row]) - some[to, row]) <= slack
-        for i, j in zip(*np.nonzero(np.triu(close, 1)), strict=True):
-            a, b = (facts.floats[known[one]] for one in (i, j))
-            if to in (i, j) or not _equal(some[i] * some[j], some[to], column):
-                continue
-            apart = min((one != whole).mean() for one in (a, b, np.zeros(1)))
-            if apart >= OVERLAP and _equal(a * b, whole, column):
-                said = " × ".join(f'"{facts.columns[known[one]].name}"' for one in (i, j))
-                yield Rule("product", (known[i], known[j]), known[to], said=f'"{column.name}" = {said}')
+        pairs, slack = np.outer(some[:, row], some[:, row]), 1e-6 * abs(some[to, row]) + _half(column)
+        for scale in SCALES:
+            close = np.triu(np.abs(scale * pairs - some[to, row]) <= slack, 1)
+            for i, j in zip(*np.nonzero(close), strict=True):
+                fits = to not in (i, j) and _equal(scale * some[i] * some[j], some[to], column)
+                if fits and (rule := _product(facts, known[to], (known[i], known[j]), scale)):
+                    yield rule
+
+
+def _product(facts: Facts, to: int, of: tuple[int, int], scale: float) -> Rule | None:
+    column, whole, (a, b) = facts.columns[to], facts.floats[to], (facts.floats[one] for one in of)
+    apart = min((scale * one != whole).mean() for one in (a, b, np.zeros(1)))
+    if apart < OVERLAP or not _equal(scale * a * b, whole, column):
+        return None
+    names = " × ".join(f'"{facts.columns[one].name}"' for one in of)
+    factor = "" if scale == 1 else "-" if scale == -1 else f"{scale:g} × "
+    return Rule("product", of, to, scales=(scale,), said=f'"{column.name}" = {factor}{names}')
 
 
 def _half(column: Column) -> float:

@@ -19,7 +19,7 @@ from morelike.codecs._columns import Column
 from morelike.codecs._each import each
 from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
-from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources
+from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources, within
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._owned import coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
@@ -322,12 +322,15 @@ class Codec:
 
     def kept(self, rows: np.ndarray, only_told: bool = False, settled: np.ndarray | None = None) -> np.ndarray:
         """Which of some decoded rows (B, C) keep the rules, or those that a user told, bool (B,); what follows from
-        others always does.
+        others does, but where it is a number that is beyond all that were seen.
 
         settled  cells that are not to blame, bool (B, C): a rule all of whose columns are such is passed over
         """
         good = np.ones(len(rows), bool)
         for rule in self.config.kept:
+            if rule.derives and not only_told:
+                seen = within(self.found[rule.to], rows[:, rule.to])
+                good &= seen if settled is None else seen | settled[:, [*rule.of, rule.to]].all(1)
             if not rule.derives and (rule.told or not only_told):
                 cells = {place: rows[:, place] for place in (*rule.of, rule.to)}
                 fine = keeps(rule, self.found, cells, len(rows))
