@@ -91,7 +91,7 @@ def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[
     items = codec.cut(source.items) if isinstance(codec, Cuts) else source.items
     with open(folder / ARRAY, "wb", buffering=_PIECE) as file:
         file.write(b"\0" * _HEADER)
-        for part in codec.prepare_all(items):
+        for part in ahead(codec.prepare_all(items)):
             data, size = part.tobytes(), max(1, part.nbytes // max(1, len(part)))
             file.write(data)
             rows = (data[begin : begin + size] for begin in range(0, len(data), size))
@@ -109,6 +109,15 @@ def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[
     table = {"fingerprint": source.fingerprint, "names": names, "problems": source.problems}
     fields = codec.fields(items) if isinstance(codec, Groups) else getattr(items, "fields", [])
     _write_table(folder, table, fields)
+
+
+def ahead(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same parts, the next of which is made while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        after = pool.submit(next, parts, None)
+        while (part := after.result()) is not None:
+            after = pool.submit(next, parts, None)
+            yield part
 
 
 def prepared(source: Source, codec: Codec) -> Iterator[tuple[Item, np.ndarray | str]]:
