@@ -82,6 +82,12 @@ def test_dates_are_written_as_they_were(cell: str, pattern: str) -> None:
     assert found.say(back[0])[:8] == cell[:8]
 
 
+def test_identifiers_of_rows_that_are_shown_are_as_long_as_real_ones() -> None:
+    found, _ = column([f"AB{100_000 + 7 * i}" for i in range(300)])
+    shown = found.decode(np.zeros((50, 0), int), np.linspace(0, 0.999, 50))
+    assert found.kind == "identifier" and all(re.fullmatch(r"AB10\d{4}", one) for one in shown)
+
+
 def test_identifiers_keep_the_place_of_signs() -> None:
     found, back = column([f"10.0.{i % 7 * 31}.{i}" for i in range(200)])
     assert found.kind == "identifier" and all(re.fullmatch(r"10\.0\.\d+\.\d+", one) for one in back)

@@ -190,6 +190,15 @@ def test_independent_columns_are_counts_with_a_half_added() -> None:
         torch.testing.assert_close(law_.detach().exp()[0], count / count.sum(), atol=1e-4, rtol=0)
 
 
+def test_independent_columns_know_the_rows_before_the_first_step() -> None:
+    x, family = rows(500), independent.Model(SPEC, independent.Config())
+    family.begin([Batch(x[:200]), Batch(x[200:])], 500)
+    with torch.no_grad():
+        found = family.log_prob(Batch(torch.tensor([[-1, -1, v, -1, -1] for v in range(4)]))).exp()
+    wanted = (torch.bincount(x[:, 2], minlength=4) + 0.5) / 502
+    torch.testing.assert_close(found, wanted, rtol=0.05, atol=0)  # but for the noise from which it begins
+
+
 def test_one_step_of_em_on_all_rows_is_that_of_the_textbook() -> None:
     """w_k = mean of r_k and p_kt(v) = sum of r_k over rows with v / sum of r_k, r the posteriors (Bishop 2006, 9.3)."""
     torch.manual_seed(0)

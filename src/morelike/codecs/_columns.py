@@ -12,7 +12,7 @@ import numpy as np
 
 from morelike.codecs._bins import locate
 from morelike.codecs._dates import dates, is_pattern, say_date
-from morelike.codecs._identifiers import counted, spelt
+from morelike.codecs._identifiers import capacity, counted, spelt
 from morelike.codecs._numerals import Style, numbers
 from morelike.core.errors import OptionError, unknown
 
@@ -183,7 +183,7 @@ class Column:
     def decode(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Numbers (N, cells) and uniform draws (N,) for what they leave open -> objects (N,), None for missing."""
         if self.kind == "identifier":
-            room = self.high[0] - self.low[0] + 1 if self.low else 2.0**53
+            room = self.high[0] - self.low[0] + 1 if self.low else capacity(self.pattern)
             return fresh(self, (u * min(room, 2.0**53)).astype(np.int64).tolist())
         if not self.sizes:
             return filled(len(u), self.values[0] if self.values else None)

@@ -48,7 +48,7 @@ def counted(numbers: Sequence[int], low: int, high: int, in_order: bool) -> list
 
 def spelt(numbers: Sequence[int], pattern: str) -> list[str]:
     """Different texts in a pattern for different numbers; where it has no more, with digits before what varies."""
-    alphabets = [CLASSES.get(mark, mark[1]) for mark in (pattern[at : at + 2] for at in range(0, len(pattern), 2))]
+    alphabets = _alphabets(pattern)
     n, varied = prod(map(len, alphabets)), next((i for i, one in enumerate(alphabets) if len(one) > 1), len(alphabets))
     a, made = coprime(n), list[str]()
     for k in map(int, numbers):
@@ -59,6 +59,15 @@ def spelt(numbers: Sequence[int], pattern: str) -> list[str]:
         letters.insert(len(letters) - varied, str(k // n) if k >= n else "")
         made.append("".join(reversed(letters)))
     return made
+
+
+def capacity(pattern: str) -> int:
+    """How many texts there are in a pattern."""
+    return prod(map(len, _alphabets(pattern)))
+
+
+def _alphabets(pattern: str) -> list[str]:
+    return [CLASSES.get(mark, mark[1]) for mark in (pattern[at : at + 2] for at in range(0, len(pattern), 2))]
 
 
 def coprime(n: int) -> int:

@@ -45,7 +45,7 @@ class Model(Family):
         return {"model": Optim("em", 0.5, schedule="linear", warmup=0.0, cooldown=0.9)}
 
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
-        self.tables.rows.fill_(rows)
+        self.tables.learn(batches, rows)  # so that it knows them before the first step
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact; cells of -1 are summed over."""
