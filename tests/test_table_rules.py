@@ -289,3 +289,13 @@ def test_a_percentage_of_what_follows_is_found_and_nothing_comes_out_beyond_what
     beyond = made[:2].copy()
     beyond[:, 3] = most, most + 1
     assert codec.kept(beyond).tolist() == [True, False]
+
+
+def test_what_follows_from_known_cells_alone_may_be_beyond_what_was_seen() -> None:
+    codec = Codec().fit(sold())
+    known = np.array([[11, 146.0, 2.0, None], [11, None, 2.0, None]], object)
+    drawn = np.array([[1, 3.0, 2.0, 3.0], [1, 146.0, 2.0, 3.0]], object)
+    assert sold().table["total"].cast(float).max() < 1500
+    for strict in (True, False):
+        made, good = codec.joined_with(drawn, known, strict)
+        assert made[:, 3].tolist() == [1606.0, 1606.0] and good.tolist() == [True, False]

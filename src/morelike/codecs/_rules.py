@@ -254,7 +254,7 @@ def _product(facts: Facts, to: int, of: tuple[int, int], scale: float) -> Rule |
 
 def _half(column: Column) -> float:
     """Half a unit of the last decimal of a column."""
-    return 0.5 * 10.0 ** -(column.style.decimals or 0) if column.style.decimals is not None else 0.0
+    return 0.0 if column.style.decimals is None else 0.5 * 10.0**-column.style.decimals
 
 
 def orders(facts: Facts) -> Iterator[Rule]:

@@ -267,8 +267,7 @@ class Codec:
         strict  whether rules count all of whose columns are known
         """
         rows, good = joined(rows, known, self.config.kept, self.found, strict)
-        settled = (known != None) & (not strict)  # noqa: E711  (element by element)
-        return rows, good & self.kept(rows, settled=settled)
+        return rows, good & self.kept(rows, known=known != None, strict=strict)  # noqa: E711  (element by element)
 
     def against(self, rows: np.ndarray, known: np.ndarray) -> list[str]:
         """The rules that some decoded rows (B, C) break, or would if cells that are known were in them: those that all
@@ -320,21 +319,23 @@ class Codec:
                 rows[:, rule.to] = followed(rule, self.found, rows)
         return rows
 
-    def kept(self, rows: np.ndarray, only_told: bool = False, settled: np.ndarray | None = None) -> np.ndarray:
+    def kept(
+        self, rows: np.ndarray, only_told: bool = False, known: np.ndarray | None = None, strict: bool = True
+    ) -> np.ndarray:
         """Which of some decoded rows (B, C) keep the rules, or those that a user told, bool (B,); what follows from
         others does, but where it is a number that is beyond all that were seen.
 
-        settled  cells that are not to blame, bool (B, C): a rule all of whose columns are such is passed over
+        known   cells that are not drawn, bool (B, C): what follows from these alone may be any number
+        strict  whether other rules count all of whose columns are known
         """
-        good = np.ones(len(rows), bool)
+        good, given = np.ones(len(rows), bool), np.zeros(rows.shape, bool) if known is None else known.copy()
         for rule in self.config.kept:
             if rule.derives and not only_told:
-                seen = within(self.found[rule.to], rows[:, rule.to])
-                good &= seen if settled is None else seen | settled[:, [*rule.of, rule.to]].all(1)
+                given[:, rule.to] |= given[:, list(rule.of)].all(1)
+                good &= within(self.found[rule.to], rows[:, rule.to]) | given[:, rule.to]
             if not rule.derives and (rule.told or not only_told):
                 cells = {place: rows[:, place] for place in (*rule.of, rule.to)}
-                fine = keeps(rule, self.found, cells, len(rows))
-                good &= fine if settled is None else fine | settled[:, list(cells)].all(1)
+                good &= keeps(rule, self.found, cells, len(rows)) | (given[:, list(cells)].all(1) & (not strict))
         return good
 
     def spec(self, needs: Literal["log_prob", "rsample"]) -> Spec:
