@@ -170,6 +170,7 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
     rows, cells = read(run, source, without=column)
     place = codec.places.get(number)
     few = place is not None and place.stop - place.start == 1 and codec.sizes[place.start] <= VALUES
+    few = few and number not in codec.aparts
     if few and isinstance(run.family, HasLogProb):
         return _likeliest(run, cells, number)
     drawn = [[other(seed + i, k) for i in range(len(cells))] for k in range(DRAWS)]
@@ -199,13 +200,12 @@ def read(run: Run, source: str | Path, without: str = "") -> tuple[np.ndarray, T
     items = Frame(run.codec.completed(open_source(source, run.reading).items), str(source))
     rows = run.codec.natural_rows(items, np.arange(len(items)))
     cells = torch.from_numpy(np.concatenate(list(run.codec.prepare_all(items))).astype(np.int64))
-    for number, place in run.codec.places.items():
-        missing = torch.from_numpy(rows[:, number] == None)  # noqa: E711
-        cells[:, place] = torch.where(missing[:, None], -1, cells[:, place])
     if without:
-        number = run.codec.columns.index(without)
-        rows[:, number] = None
-        cells[:, run.codec.places.get(number, slice(0))] = -1
+        rows[:, run.codec.columns.index(without)] = None
+    for number, place in run.codec.places.items():
+        needs = [number, *(one.of for one in [run.codec.aparts.get(number)] if one)]
+        missing = torch.from_numpy((rows[:, needs] == None).any(1))  # noqa: E711
+        cells[:, place] = torch.where(missing[:, None], -1, cells[:, place])
     return rows, run.codec.led_back(cells, rows)
 
 

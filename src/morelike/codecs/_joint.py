@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from morelike.codecs._apart import Apart, shifted
 from morelike.codecs._columns import Column
 from morelike.codecs._rules import Rule
-from morelike.codecs._settled import as_floats, near
+from morelike.codecs._settled import as_floats, ends, near
 
 
 def sources(rule: Rule, columns: Sequence[Column]) -> dict[Any, list[Any]]:
@@ -66,14 +67,20 @@ def _code(column: Column, value: Any) -> Tensor | None:
 
 
 def joined(
-    rows: np.ndarray, known: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], strict: bool
+    rows: np.ndarray,
+    known: np.ndarray,
+    rules: Sequence[Rule],
+    columns: Sequence[Column],
+    strict: bool,
+    aparts: Sequence[Apart] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decoded rows (n, C) with the cells that are known (n, C), None elsewhere, in them, and what follows from both;
     and which of the rows agree with what is known, bool (n,).
 
     strict  whether rules count all of whose columns are known
+    aparts  columns that are learnt as what they are apart from others, and move along with these
     """
-    there = known != None  # noqa: E711  (element by element)
+    there, drawn = known != None, rows  # noqa: E711  (element by element)
     rows, good = np.where(there, known, rows), np.ones(len(rows), bool)
     for rule in reversed(rules):  # from what follows back to what it follows from
         told = np.flatnonzero(there[:, rule.to] & ~there[:, list(rule.of)].all(1)) if rule.derives else ()
@@ -83,6 +90,7 @@ def joined(
             for row in told:
                 one = source(rule, columns, rows[row, rule.to])
                 rows[row, rule.of[0]] = rows[row, rule.of[0]] if one is None else one
+    rows = shifted(aparts, columns, drawn, rows, there) if aparts else rows
     for rule in rules:
         if rule.derives:
             made = followed(rule, columns, rows)
@@ -126,29 +134,14 @@ def _solve(rule: Rule, columns: Sequence[Column], rows: np.ndarray, there: np.nd
         else:
             left = (total - rule.offset - others @ scales[rest]) / scales[at]
         found = columns[place].plain(left)
-        low, high = _ends(columns[place])
+        low, high = ends(columns[place])
         fits = [one is not None and low <= one <= high for one in found.tolist()]
         rows[some[fits], place] = found[fits]
 
 
-def within(column: Column, cells: np.ndarray) -> np.ndarray:
-    """Which cells objects (n,) are no numbers beyond all that were seen, bool (n,)."""
-    if column.kind != "number" or any(isinstance(one, str) for one in column.values):
-        return np.ones(len(cells), bool)
-    (low, high), found = _ends(column), cells.astype(np.float64)  # None becomes NaN
-    return np.isnan(found) | ((found >= low) & (found <= high))
-
-
 def _spread(column: Column) -> float:
-    low, high = _ends(column)
+    low, high = ends(column)
     return high - low
-
-
-def _ends(column: Column) -> tuple[float, float]:
-    """The lowest and highest number that was seen."""
-    values = [float(one) for one in column.values if not isinstance(one, str)]
-    every = [*values, *(column.low[:1]), *(column.high[-1:])]
-    return (min(every), max(every)) if every else (0.0, 0.0)
 
 
 def _same(a: np.ndarray, b: np.ndarray, column: Column) -> np.ndarray:

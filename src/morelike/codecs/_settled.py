@@ -181,6 +181,24 @@ def as_floats(cells: np.ndarray) -> np.ndarray:
     return np.array(flat, np.float64).reshape(cells.shape)
 
 
+def within(column: Column, cells: np.ndarray) -> np.ndarray:
+    """Which cells objects (n,) are no numbers or dates beyond all that were seen, bool (n,)."""
+    if column.kind == "date" and column.span:
+        found = np.array([np.nan if one is None else seconds_of(one) for one in cells.tolist()], np.float64)
+        return np.isnan(found) | ((found >= column.span[0]) & (found < column.span[1] + 1))
+    if column.kind != "number" or any(isinstance(one, str) for one in column.values):
+        return np.ones(len(cells), bool)
+    (low, high), found = ends(column), cells.astype(np.float64)  # None becomes NaN
+    return np.isnan(found) | ((found >= low) & (found <= high))
+
+
+def ends(column: Column) -> tuple[float, float]:
+    """The lowest and highest number that was seen."""
+    values = [float(one) for one in column.values if not isinstance(one, str)]
+    every = [*values, *(column.low[:1]), *(column.high[-1:])]
+    return (min(every), max(every)) if every else (0.0, 0.0)
+
+
 def keeps(rule: Rule, columns: Sequence[Column], rows: Mapping[int, np.ndarray], n: int) -> np.ndarray:
     """Which of n decoded rows keep an order or a range, bool (n,).
 

@@ -6,27 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.codecs import _found, _table_blemishes, _tables
+from morelike.codecs import _apart, _table_blemishes
+from morelike.codecs._apart import Apart
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
 from morelike.codecs._each import each
 from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
-from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources, within
+from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._owned import coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
 from morelike.codecs._series_shape import hint
-from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle
+from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle, within
 from morelike.codecs._told_rules import looks, told
+from morelike.codecs._written import Written
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError, unknown
 from morelike.core.spec import Spec
@@ -49,7 +50,7 @@ class Config:
     together a column, rows with the same value of which stay on one side when some are held out: visits of a patient
     owner    how names of columns begin that are only ever given, never drawn: what a row belongs to, in another table
 
-    Found by `fit`: found (the columns), kept (the rules), mark (what stands between the cells of a .csv).
+    Found by `fit`: found (the columns), kept (the rules), apart (what is learnt as a difference), mark (between cells).
     """
 
     columns: str = ""
@@ -61,6 +62,7 @@ class Config:
     owner: str = ""
     found: tuple[Column, ...] = ()
     kept: tuple[Rule, ...] = ()
+    apart: tuple[Apart, ...] = ()
     mark: str = ""
 
     def __post_init__(self) -> None:
@@ -71,7 +73,7 @@ class Config:
         asked(self.columns)
 
 
-class Codec:
+class Codec(Written):
     """Rows <-> cells.
 
     Stored as (T,) of the smallest unsigned type; encoded as int64 (B, T), cell t in [0, sizes[t]); decoded to objects
@@ -111,14 +113,23 @@ class Codec:
         places, at = {}, 0
         for number, column in enumerate(self.found):
             if column.sizes and number not in follow:
-                places[number] = slice(at, at + len(column.sizes))
-                at += len(column.sizes)
+                places[number] = slice(at, at + len(self.coder(number).sizes))
+                at = places[number].stop
         return places
+
+    def coder(self, number: int) -> Column:
+        """What makes the cells of a column: itself, or the column of what it is apart from another."""
+        return self.aparts[number].column if number in self.aparts else self.found[number]
+
+    @cached_property
+    def aparts(self) -> dict[int, Apart]:
+        """The columns that are learnt as what they are apart from another, by number."""
+        return {one.to: one for one in self.config.apart}
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """How many values each cell takes, (T,)."""
-        return tuple(size for number in self.places for size in self.found[number].sizes)
+        return tuple(size for number in self.places for size in self.coder(number).sizes)
 
     @property
     def shape(self) -> tuple[int]:
@@ -128,7 +139,7 @@ class Codec:
     @property
     def preparation(self) -> tuple:
         """What the stored arrays depend on."""
-        told = repr((self.found, self.config.kept, self.config.together)).encode("utf-8", "replace")
+        told = repr((self.found, self.config.kept, self.config.apart, self.config.together)).encode("utf-8", "replace")
         return ("table", blake2b(told, digest_size=16).hexdigest())
 
     def fit(self, items: Sequence[Item]) -> Codec:
@@ -143,7 +154,7 @@ class Codec:
         names = [name for name in table.columns if kinds.get(name) != DROP]
         wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
         own = owners(table, self.config.together)
-        coarse = coarser(self._wish(own.height, len(names)))
+        coarse, numeric = coarser(self._wish(own.height, len(names))), replace(wish, kind="number")
 
         def column(name: str, kind: str = "") -> Column:
             kind = kind or kinds.get(name, "")
@@ -156,11 +167,15 @@ class Codec:
         rules = settle(wanted, found, table)
         where = getattr(items, "where", lambda row: f"row {row + 1}")
         faults = {rule: counted(rows, where) for rule, rows in broken(rules, found, table).items()}
+        apart = tuple[Apart, ...]()
         if looks(self.config.rules):
-            rules = (*rules, *beside(rules, find(gather(found, table), owned(found, self.config.owner))))
-        lines, series = said(found, rules, faults), hint(found, table)
-        config = replace(self.config, found=found, kept=rules, mark=getattr(items, "mark", ""))
-        return Codec(config, lines + (f"\n  hint: {series}" if series else ""))
+            given, facts = owned(found, self.config.owner), gather(found, table)
+            rules = (*rules, *beside(rules, find(facts, given)))
+            apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric)))
+        lines = [said(found, rules, faults), *(f"  near: {one.said(found)}" for one in apart)]
+        series = hint(found, table)
+        config = replace(self.config, found=found, kept=rules, apart=apart, mark=getattr(items, "mark", ""))
+        return Codec(config, "\n".join([*lines, f"  hint: {series}"] if series else lines))
 
     @cached_property
     def owner_cells(self) -> Tensor:
@@ -194,9 +209,17 @@ class Codec:
             )
         kind = np.min_scalar_type(max(self.sizes) - 1)
         for begin in range(0, table.height, _PART):
-            part = table[begin : begin + _PART]
-            columns = (self.found[number] for number in self.places)
-            yield np.concatenate(each(lambda one: one.encode(part[one.name]), columns), 1).astype(kind)  # noqa: B023
+            yield self.codes(table[begin : begin + _PART]).astype(kind)
+
+    def codes(self, table: Any) -> np.ndarray:
+        """The cells int64 (N, T) of the rows of a polars frame."""
+
+        def own(number: int) -> np.ndarray:
+            if number in self.aparts:
+                return self.aparts[number].codes(self.found, table)
+            return self.found[number].encode(table[self.found[number].name])
+
+        return np.concatenate(each(own, self.places), 1)
 
     def encode(self, stored: Tensor) -> Tensor:
         return stored.long()  # (B, T)
@@ -209,7 +232,7 @@ class Codec:
         A column that follows from others settles these where only one value of them gives it; else it is left to
         whoever draws again. Raises `OptionError` for a column or a value of a category that was not seen.
         """
-        cells = torch.full(self.shape, -1, dtype=torch.int64)
+        cells, settled = torch.full(self.shape, -1, dtype=torch.int64), dict[int, Any]()
         for name, value in given.items():
             number, value = self.native(name, value)
             while number not in self.places and value is not None:
@@ -220,8 +243,13 @@ class Codec:
                 number, value = rule.of[0], source(rule, self.found, value)
                 if value is None:
                     number = -1  # not settled
-            if number in self.places:
-                cells[self.places[number]] = torch.from_numpy(self.found[number].one(self.found[number].say(value)))
+            settled[number] = value
+        for number in settled.keys() & self.places.keys():
+            column, value, near = self.found[number], settled[number], self.aparts.get(number)
+            if near is None or (value is None and column.holes):
+                cells[self.places[number]] = torch.from_numpy(self.coder(number).one(column.say(value)))
+            elif settled.get(near.of) is not None:
+                cells[self.places[number]] = torch.from_numpy(near.cells(self.found, settled[near.of], value))
         return cells
 
     def native(self, name: str, value: Any) -> tuple[int, Any]:
@@ -266,7 +294,7 @@ class Codec:
 
         strict  whether rules count all of whose columns are known
         """
-        rows, good = joined(rows, known, self.config.kept, self.found, strict)
+        rows, good = joined(rows, known, self.config.kept, self.found, strict, self.config.apart)
         return rows, good & self.kept(rows, known=known != None, strict=strict)  # noqa: E711  (element by element)
 
     def against(self, rows: np.ndarray, known: np.ndarray) -> list[str]:
@@ -275,7 +303,11 @@ class Codec:
         shares = {}
         for rule in self.config.kept:
             agree = joined(rows, known, (rule,), self.found, True)[1]
-            shares[rule.said] = 1 - float((agree & Codec(replace(self.config, kept=(rule,))).kept(rows)).mean())
+            alone = Codec(replace(self.config, kept=(rule,), apart=()))
+            shares[rule.said] = 1 - float((agree & alone.kept(rows)).mean())
+        for one in self.config.apart:
+            good = one.good(self.found, rows, np.zeros(rows.shape, bool), True)
+            shares[one.said(self.found)] = 1 - float(good.mean())
         return [said for said, share in shares.items() if share > (0.99 if max(shares.values()) > 0.99 else 0)]
 
     def decode(self, x: Tensor) -> np.ndarray:
@@ -301,19 +333,15 @@ class Codec:
             )  # fmt: skip
         return table.with_columns(**{name: _nothing() for name in lacking})
 
-    def natural_rows(self, items: Sequence[Item], rows: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
-        """Some rows (n,) and columns, None for all, as they are in a table: objects (n, C) of the kinds that `decode`
-        gives."""
-        columns = self.found if places is None else [self.found[place] for place in places]
-        return _found.natural_rows(columns, as_table(items), rows)
-
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)
         none = np.zeros((len(cells), 0), np.int64)
         for number, column in enumerate(self.found):
             if number in self.places or not column.sizes:
                 own = cells[:, self.places[number]] if number in self.places else none
-                rows[:, number] = column.decode(own, uniform(seeds, number))
+                rows[:, number] = self.coder(number).decode(own, uniform(seeds, number))
+        for one in self.config.apart:
+            rows[:, one.to] = one.follow(self.found, rows[:, one.of], rows[:, one.to])
         for rule in self.config.kept:
             if rule.derives:
                 rows[:, rule.to] = followed(rule, self.found, rows)
@@ -329,6 +357,8 @@ class Codec:
         strict  whether other rules count all of whose columns are known
         """
         good, given = np.ones(len(rows), bool), np.zeros(rows.shape, bool) if known is None else known.copy()
+        for one in () if only_told else self.config.apart:
+            good &= one.good(self.found, rows, given, strict)
         for rule in self.config.kept:
             if rule.derives and not only_told:
                 given[:, rule.to] |= given[:, list(rule.of)].all(1)
@@ -344,41 +374,12 @@ class Codec:
 
         sizes = self.sizes
         head = partial(Row, sizes=sizes)
-        columns = tuple(len(self.found[number].sizes) for number in self.places)
+        columns = tuple(len(self.coder(number).sizes) for number in self.places)
         return Spec(self.shape, max(sizes), (sum(sizes),), head, sizes=sizes, columns=columns)
 
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with a table as a whole, and with which of its rows."""
         return _table_blemishes.survey(self.found, self.config.kept, as_table(items))
-
-    def html(self, items: np.ndarray) -> list[str]:
-        """Rows (N, C) as a small table each."""
-        return _tables.html(self.found, items)
-
-    def joined(self, items: np.ndarray) -> str:
-        """Rows (N, C) as lines of a CSV file with its header."""
-        return _tables.joined(self.found, items)
-
-    def unnamed(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (N, C) with new identifiers where they lack."""
-        return _tables.unnamed(self.found, rows)
-
-    def renamed(self, rows: np.ndarray, first: int = 0) -> np.ndarray:
-        """Rows (N, C) with identifiers made up afresh: those of rows `first`, `first` + 1, … of a file."""
-        return _tables.renamed(self.found, rows, first)
-
-    def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
-        """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all.
-
-        renamed  whether identifiers are made up afresh, so that all differ
-        """
-        with self.writer(Path(target), renamed) as out:
-            out.add(items)
-        return [Path(target)]
-
-    def writer(self, target: Path, renamed: bool = True) -> _tables.Writer:
-        """A context in which rows are added piece by piece, so that any number of them can be written."""
-        return _tables.Writer(self.found, target, renamed, self.config.mark)
 
 
 def _nothing() -> Any:

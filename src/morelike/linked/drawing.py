@@ -122,14 +122,18 @@ class Linked:
 
     def cells(self, n: int, seed: int = 0) -> Tensor:
         """n children with their parents' columns, as the run of the children sees them: int64 (n, T), shuffled."""
+        import polars
+
         each = self.manifest.counts["children"] / max(1, self.manifest.counts["parents"])
         made, parents = np.empty((0, len(self.child.codec.columns)), object), 1 + round(1.2 * n / each)
         while len(made) < n:
             made = np.concatenate([rows.children for rows in self.rows(parents, seed)])
             parents *= 2
         made = made[np.random.default_rng(seed).permutation(len(made))[:n]]
-        columns = [(self.child.codec.found[at], made[:, at].tolist()) for at in self.child.codec.places]
-        return torch.from_numpy(np.concatenate([one.encode(_texts(one.say, cells)) for one, cells in columns], 1))
+        frame = polars.DataFrame(
+            [_texts(one.say, made[:, at].tolist()).alias(one.name) for at, one in enumerate(self.child.codec.found)]
+        )
+        return torch.from_numpy(self.child.codec.codes(frame))
 
     @cached_property
     def _count(self) -> int:
@@ -185,5 +189,7 @@ def _texts(say: Callable[[Any], str], cells: list[Any]) -> Any:
 def _only(run: Run, names: list[str], column: Any) -> Any:
     """The codec of a run with these columns alone, and one that it lacks, for writing."""
     known = {one.name: one for one in run.codec.found} | ({column.name: column} if column else {})
-    config = replace(run.codec.config, found=tuple(known[name] for name in names), kept=(), together="", owner="")
+    config = replace(
+        run.codec.config, found=tuple(known[name] for name in names), kept=(), apart=(), together="", owner=""
+    )
     return type(run.codec)(config)

@@ -1,0 +1,210 @@
+"""Columns that stay near another one, as the day a patient leaves to the day they came: learnt as the difference."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._columns import EPOCH, Column, seconds_of
+from morelike.codecs._rules import MOST, Facts, Rule
+from morelike.codecs._settled import as_floats, ends, within
+from morelike.core.errors import OptionError
+
+NEAR = {"date": 1 / 3, "number": 1 / 8}  # spread of the difference in that of the column, below which it is learnt
+LEAST, LOOK = 50, 5_000  # rows that have both; rows by which spreads are told
+UNITS = {86_400: "days", 3_600: "hours", 60: "minutes", 1: "seconds"}
+DAY = 86_400
+FIRST, LAST = (seconds_of(datetime.date(*day)) for day in ((1, 1, 1), (9999, 12, 31)))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A column that is learnt as what it is apart from another: to = of + difference.
+
+    of, to  numbers of the columns
+    column  the differences, a column of numbers
+    unit    seconds of one of them; 0 for differences of numbers
+    """
+
+    of: int
+    to: int
+    column: Column
+    unit: int = 0
+
+    def codes(self, columns: Sequence[Column], table: Any) -> np.ndarray:
+        """The rows of a polars frame -> int64 (N, cells of the difference)."""
+        a, b = (_floats(columns[place], table[columns[place].name]) for place in (self.of, self.to))
+        return self.column.encode(_series(self.between(columns, a, b), self.column))
+
+    def between(self, columns: Sequence[Column], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Values float64 (N,) of both columns, dates in seconds -> differences (N,), NaN where one is missing."""
+        return _between(columns[self.of], columns[self.to], a, b, self.unit)
+
+    def cells(self, columns: Sequence[Column], of: Any, to: Any) -> np.ndarray:
+        """The cells int64 (cells of the difference,) of a value of each column; `OptionError` for a difference that was
+        never seen."""
+        apart = self.between(columns, *(as_numbers(np.array([one], object)) for one in (of, to)))
+        if not within(self.column, apart)[0]:
+            (low, high), say, unit = ends(self.column), self.column.style.say, f" {UNITS.get(self.unit, '')}".rstrip()
+            found = f'"{columns[self.to].name}" is {say(apart[0])}{unit} from "{columns[self.of].name}"'
+            raise OptionError(found, f"What was seen: {say(low)} to {say(high)}", "Give other values")
+        return self.column.encode(_series(apart, self.column))[0]
+
+    def follow(self, columns: Sequence[Column], of: np.ndarray, apart: np.ndarray) -> np.ndarray:
+        """Values objects (N,) of the other column and differences (N,) -> those of the column, None for missing."""
+        a, d = as_numbers(of), as_numbers(apart)
+        if self.unit:
+            a, d = _whole_days(columns[self.to], a), d * self.unit
+        return as_cells(columns[self.to], a + d)
+
+    def good(self, columns: Sequence[Column], rows: np.ndarray, given: np.ndarray, strict: bool) -> np.ndarray:
+        """Which of decoded rows (B, C) have a difference that was seen, and a value that is not beyond all others.
+
+        given   cells that are not drawn, bool (B, C): what is near one of these may be beyond
+        strict  whether differences count both of whose columns are known
+        """
+        a, b = (as_numbers(rows[:, place]) for place in (self.of, self.to))
+        apart = self.between(columns, a, b)
+        good = within(self.column, apart) & ~(np.isnan(a) & ~np.isnan(b))
+        good |= given[:, [self.of, self.to]].all(1) & (not strict)
+        return good & (within(columns[self.to], rows[:, self.to]) | given[:, [self.of, self.to]].any(1))
+
+    def said(self, columns: Sequence[Column]) -> str:
+        """What is learnt, in words."""
+        names = columns[self.to].name, columns[self.of].name
+        what = f"how many {UNITS[self.unit]}" if self.unit else "how far"
+        return f'"{names[0]}" is learnt as {what} it is from "{names[1]}": {self.column.said.partition(", ")[2]}'
+
+
+def find(facts: Facts, rules: Sequence[Rule], given: frozenset[int], guess: Callable[[Any], Column]) -> Iterator[Apart]:
+    """Columns of dates or numbers that stay near an earlier one of the same kind.
+
+    given  numbers of columns that are never drawn
+    guess  differences as a polars column -> the column that these make
+    """
+    follow = {rule.to for rule in rules if rule.derives} | given
+    led = {rule.of[0] for rule in rules if rule.derives and len(rule.of) == 1}  # known from what follows
+    known = [place for place in sorted(facts.floats) if place not in follow and _many(facts.columns[place])][:MOST]
+    for at, b in enumerate(known):
+        shares = {a: _share(facts, a, b) for a in known[:at]} if b not in led else {}
+        near = [a for a in sorted(shares, key=lambda a: shares[a]) if shares[a] < 1 and _given(facts, a, b)]
+        if near:
+            yield _fitted(facts, near[0], b, guess)
+
+
+def _many(column: Column) -> bool:
+    """Whether a column has many dates or numbers and no words or masses among these, which a difference would blur."""
+    if column.kind == "date":
+        return bool(column.span) and sum(len(part) > 1 for part in column.parts) > 1
+    return bool(column.low) and not column.values and len(column.low) > len(column.groups) > 1
+
+
+def _share(facts: Facts, a: int, b: int) -> float:
+    """Mean distance of b - a from its median, in that of b and in what makes them near; 1 where they are not."""
+    one, two = facts.columns[a], facts.columns[b]
+    step = max(1, len(facts.floats[b]) // LOOK)
+    x, y = facts.floats[a][::step], facts.floats[b][::step]
+    both = ~(np.isnan(x) | np.isnan(y))
+    if one.kind != two.kind or both.sum() < LEAST:
+        return 1.0
+    x, y = x[both], y[both]
+    apart = np.round(y - (_whole_days(two, x / 1e6) * 1e6 if two.kind == "date" else x), 9)
+    if len(np.unique(apart)) > len(np.unique(y)):
+        return 1.0  # one day of each month, say, whenever the bill was written
+    spread = [np.abs(one - np.median(one)).mean() for one in (apart, y)]
+    return float(spread[0] / (NEAR[two.kind] * spread[1])) if spread[1] else 1.0
+
+
+def _given(facts: Facts, a: int, b: int) -> bool:
+    """Whether a is there wherever b is."""
+    return not (np.isnan(facts.floats[a]) & ~np.isnan(facts.floats[b])).any()
+
+
+def _fitted(facts: Facts, of: int, to: int, guess: Callable[[Any], Column]) -> Apart:
+    one, two = facts.columns[of], facts.columns[to]
+    scale = 1e6 if two.kind == "date" else 1.0  # facts hold microseconds
+    a, b = (facts.floats[place] / scale for place in (of, to))
+    unit = 0
+    if two.kind == "date":
+        apart = _between(one, two, a, b, 1)
+        apart = apart[~np.isnan(apart)]
+        unit = next((one for one in UNITS if not np.any(apart % one)), 1)
+    apart = _between(one, two, a, b, unit)
+    return Apart(of, to, guess(_series(apart).rename(f"{two.name} - {one.name}")), unit)
+
+
+def _between(one: Column, two: Column, a: np.ndarray, b: np.ndarray, unit: int) -> np.ndarray:
+    if unit:
+        return np.round((b - _whole_days(two, a)) / unit, 6)
+    digits = [column.style.decimals for column in (one, two)]
+    apart = b - a
+    return apart if None in digits else np.round(apart, max(digit for digit in digits if digit is not None))
+
+
+def _whole_days(to: Column, seconds: np.ndarray) -> np.ndarray:
+    """Moments (N,) from which dates without a time of day are counted: the beginnings of their days."""
+    return np.floor(seconds / DAY) * DAY if to.dtype == "Date" else seconds
+
+
+def _floats(column: Column, cells: Any) -> np.ndarray:
+    if column.kind == "number":
+        return column.floats(cells)
+    moments = column.moments(cells)
+    return moments.dt.epoch("us").cast(float).fill_null(float("nan")).to_numpy() / 1e6
+
+
+def _series(apart: np.ndarray, like: Column | None = None) -> Any:
+    """Differences as a polars column, whole ones as such, None for NaN."""
+    import polars
+
+    found = polars.Series("", apart).fill_nan(None)
+    there = apart[~np.isnan(apart)]
+    whole = "Int" in like.dtype if like else not np.any(there % 1)
+    return found.round().cast(polars.Int64) if whole else found
+
+
+def as_numbers(cells: np.ndarray) -> np.ndarray:
+    """Objects (N,), numbers or dates -> float64 (N,), dates in seconds, NaN for anything else."""
+    if any(isinstance(one, datetime.date) for one in cells.tolist()):
+        return np.array([seconds_of(one) if isinstance(one, datetime.date) else np.nan for one in cells.tolist()])
+    return as_floats(cells)
+
+
+def as_cells(column: Column, values: np.ndarray) -> np.ndarray:
+    """float64 (N,) -> objects (N,) of a column of numbers or dates, None for NaN."""
+    if column.kind == "number":
+        return column.plain(values)
+    found = np.empty(len(values), object)
+    for row, one in enumerate(values.tolist()):
+        if one == one:
+            moment = EPOCH + datetime.timedelta(seconds=min(max(one, FIRST), LAST))
+            found[row] = moment.date() if column.dtype == "Date" else moment
+    return found
+
+
+def shifted(
+    aparts: Sequence[Apart], columns: Sequence[Column], drawn: np.ndarray, rows: np.ndarray, there: np.ndarray
+) -> np.ndarray:
+    """Rows (n, C), some cells of which differ from those that were drawn, with what stays near these moved along.
+
+    there  which cells are known, bool (n, C); nothing of these is moved
+    """
+    rows, fixed = rows.copy(), there | (rows != drawn)
+    for one, back in (*((one, True) for one in reversed(aparts)), *((one, False) for one in aparts)):
+        of, to = (one.to, one.of) if back else (one.of, one.to)
+        at = np.flatnonzero(fixed[:, of] & ~fixed[:, to] & (rows[:, of] != None))  # noqa: E711
+        if not len(at):
+            continue
+        if back:
+            by = as_numbers(rows[at, of]) - as_numbers(drawn[at, of])
+            moved = as_numbers(drawn[at, to]) + by
+            rows[at, to] = as_cells(columns[to], moved if columns[to].dtype != "Date" else np.floor(moved / DAY) * DAY)
+        else:
+            pair = (as_numbers(drawn[at, place]) for place in (of, to))
+            rows[at, to] = one.follow(columns, rows[at, of], one.between(columns, *pair))
+        fixed[at, to] = True
+    return rows
