@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from morelike.codecs._columns import EPOCH, Column, seconds_of
+from morelike.codecs._calendar import EPOCH, seconds_of
+from morelike.codecs._columns import Column
 from morelike.codecs._rules import MOST, Facts, Rule
 from morelike.codecs._settled import as_floats, ends, within
 from morelike.core.errors import OptionError
@@ -28,12 +29,14 @@ class Apart:
     of, to  numbers of the columns
     column  the differences, a column of numbers
     unit    seconds of one of them; 0 for differences of numbers
+    working whether they are counted in working days, as none of the dates is on a weekend
     """
 
     of: int
     to: int
     column: Column
     unit: int = 0
+    working: bool = False
 
     def codes(self, columns: Sequence[Column], table: Any) -> np.ndarray:
         """The rows of a polars frame -> int64 (N, cells of the difference)."""
@@ -42,21 +45,23 @@ class Apart:
 
     def between(self, columns: Sequence[Column], a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Values float64 (N,) of both columns, dates in seconds -> differences (N,), NaN where one is missing."""
-        return _between(columns[self.of], columns[self.to], a, b, self.unit)
+        return _between(columns[self.of], columns[self.to], a, b, self.unit, self.working)
 
     def cells(self, columns: Sequence[Column], of: Any, to: Any) -> np.ndarray:
         """The cells int64 (cells of the difference,) of a value of each column; `OptionError` for a difference that was
         never seen."""
         apart = self.between(columns, *(as_numbers(np.array([one], object)) for one in (of, to)))
         if not within(self.column, apart)[0]:
-            (low, high), say, unit = ends(self.column), self.column.style.say, f" {UNITS.get(self.unit, '')}".rstrip()
-            found = f'"{columns[self.to].name}" is {say(apart[0])}{unit} from "{columns[self.of].name}"'
+            (low, high), say = ends(self.column), self.column.style.say
+            found = f'"{columns[self.to].name}" is {say(apart[0])}{self._name} from "{columns[self.of].name}"'
             raise OptionError(found, f"What was seen: {say(low)} to {say(high)}", "Give other values")
         return self.column.encode(_series(apart, self.column))[0]
 
     def follow(self, columns: Sequence[Column], of: np.ndarray, apart: np.ndarray) -> np.ndarray:
         """Values objects (N,) of the other column and differences (N,) -> those of the column, None for missing."""
         a, d = as_numbers(of), as_numbers(apart)
+        if self.working:
+            return as_cells(columns[self.to], _worked(a, d))
         if self.unit:
             a, d = _whole_days(columns[self.to], a), d * self.unit
         return as_cells(columns[self.to], a + d)
@@ -73,10 +78,14 @@ class Apart:
         good |= given[:, [self.of, self.to]].all(1) & (not strict)
         return good & (within(columns[self.to], rows[:, self.to]) | given[:, [self.of, self.to]].any(1))
 
+    @property
+    def _name(self) -> str:
+        return " working days" if self.working else f" {UNITS.get(self.unit, '')}".rstrip()
+
     def said(self, columns: Sequence[Column]) -> str:
         """What is learnt, in words."""
         names = columns[self.to].name, columns[self.of].name
-        what = f"how many {UNITS[self.unit]}" if self.unit else "how far"
+        what = f"how many{self._name}" if self.unit else "how far"
         return f'"{names[0]}" is learnt as {what} it is from "{names[1]}": {self.column.said.partition(", ")[2]}'
 
 
@@ -128,21 +137,39 @@ def _fitted(facts: Facts, of: int, to: int, guess: Callable[[Any], Column]) -> A
     one, two = facts.columns[of], facts.columns[to]
     scale = 1e6 if two.kind == "date" else 1.0  # facts hold microseconds
     a, b = (facts.floats[place] / scale for place in (of, to))
-    unit = 0
+    unit, working = 0, two.dtype == "Date" and two.weekly and max(two.parts[2]) <= 5
     if two.kind == "date":
         apart = _between(one, two, a, b, 1)
         apart = apart[~np.isnan(apart)]
         unit = next((one for one in UNITS if not np.any(apart % one)), 1)
-    apart = _between(one, two, a, b, unit)
-    return Apart(of, to, guess(_series(apart).rename(f"{two.name} - {one.name}")), unit)
+    apart = _between(one, two, a, b, unit, working)
+    return Apart(of, to, guess(_series(apart).rename(f"{two.name} - {one.name}")), unit, working)
 
 
-def _between(one: Column, two: Column, a: np.ndarray, b: np.ndarray, unit: int) -> np.ndarray:
+def _between(one: Column, two: Column, a: np.ndarray, b: np.ndarray, unit: int, working: bool = False) -> np.ndarray:
+    if working:
+        there = ~np.isnan(a + b)
+        found = np.full(len(a), np.nan)
+        found[there] = np.busday_count(_days(a[there]), _days(b[there]))
+        return found
     if unit:
         return np.round((b - _whole_days(two, a)) / unit, 6)
     digits = [column.style.decimals for column in (one, two)]
     apart = b - a
     return apart if None in digits else np.round(apart, max(digit for digit in digits if digit is not None))
+
+
+def _days(seconds: np.ndarray) -> np.ndarray:
+    """Moments (N,) as days of numpy."""
+    return np.floor(seconds / DAY).astype(np.int64).astype("datetime64[D]")
+
+
+def _worked(a: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Moments (N,) in seconds and working days -> so many after each, of which one on a weekend is a Monday."""
+    found, there = np.full(len(a), np.nan), ~np.isnan(a + n)
+    days = np.busday_offset(_days(a[there]), n[there].astype(np.int64), roll="forward")
+    found[there] = days.astype(np.int64).astype(np.float64) * DAY
+    return found
 
 
 def _whole_days(to: Column, seconds: np.ndarray) -> np.ndarray:
@@ -199,12 +226,14 @@ def shifted(
         at = np.flatnonzero(fixed[:, of] & ~fixed[:, to] & (rows[:, of] != None))  # noqa: E711
         if not len(at):
             continue
-        if back:
-            by = as_numbers(rows[at, of]) - as_numbers(drawn[at, of])
-            moved = as_numbers(drawn[at, to]) + by
-            rows[at, to] = as_cells(columns[to], moved if columns[to].dtype != "Date" else np.floor(moved / DAY) * DAY)
+        pair = [as_numbers(drawn[at, place]) for place in (one.of, one.to)]
+        apart = one.between(columns, *pair)
+        if back and one.working:
+            rows[at, to] = as_cells(columns[to], _worked(as_numbers(rows[at, of]), -apart))
+        elif back:
+            moved = pair[0] + as_numbers(rows[at, of]) - pair[1]
+            rows[at, to] = as_cells(columns[to], _whole_days(columns[to], moved))
         else:
-            pair = (as_numbers(drawn[at, place]) for place in (of, to))
-            rows[at, to] = one.follow(columns, rows[at, of], one.between(columns, *pair))
+            rows[at, to] = one.follow(columns, rows[at, of], apart)
         fixed[at, to] = True
     return rows

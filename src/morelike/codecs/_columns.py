@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._bins import locate
+from morelike.codecs._calendar import EPOCH, UNITS, WEEKLY, as_date, as_day, part, seconds_of
 from morelike.codecs._dates import dates, is_pattern, say_date
 from morelike.codecs._identifiers import capacity, counted, spelt
 from morelike.codecs._numerals import Style, numbers
@@ -18,8 +19,6 @@ from morelike.core.errors import OptionError, unknown
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
-EPOCH = datetime.datetime(1970, 1, 1)
-UNITS = ("year", "month", "day", "hour", "minute", "second")
 Value = bool | int | float | str
 
 
@@ -35,7 +34,8 @@ class Column:
     rare        values that share one number, most frequent first, and `counts`, how often each was there
     holes       whether cells are missing, and `hole`, how that is written
     low, high   (P,) lowest and highest number of each place, and `groups`, the first place of each coarse group
-    parts       of dates, the values of year, month, day, hour, minute, second that occur; () for a part left out
+    parts       of dates, the values of year, month, day, hour, minute, second that occur; of seven, weekday and which
+                one in its month stand in the place of the day
     span        of dates, the first and the last one, in seconds since 1970
     style       how its numbers are written; `pattern`: the same of dates and identifiers
     said        what was found, in a line
@@ -67,11 +67,16 @@ class Column:
         if self.kind in ("text", "identifier", "constant"):
             return ()
         if self.kind == "date":
-            varied = [len(part) for part in self.parts if len(part) > 1]
+            varied = [len(values) for values in self.parts if len(values) > 1]
             return (varied[0] + self.holes, *varied[1:]) if varied else (1 + self.holes,)
         first = self.holes + len(self.values) + bool(self.rare) + len(self.groups)
         finest = int(np.diff([*self.groups, len(self.low)]).max(initial=1))
         return (first, finest) if finest > 1 else (first,)
+
+    @property
+    def weekly(self) -> bool:
+        """Whether cells of dates tell weekdays, not days of the month."""
+        return len(self.parts) == len(WEEKLY)
 
     @property
     def single(self) -> bool:
@@ -170,10 +175,10 @@ class Column:
     def _of_dates(self, found: Any) -> np.ndarray:
         codes = np.zeros((len(found), len(self.sizes)), np.int64)
         bad, place = found.is_null().to_numpy(), 0
-        for unit, part in zip(UNITS, self.parts, strict=True):
-            if len(part) > 1:
-                number = getattr(found.dt, unit)().fill_null(part[0]).to_numpy().astype(np.float64)
-                codes[:, place] = nearest(number, np.array(part, np.float64)) + (self.holes if place == 0 else 0)
+        found = found.fill_null(EPOCH)
+        for unit, values in zip(WEEKLY if self.weekly else UNITS, self.parts, strict=True):
+            if len(values) > 1:
+                codes[:, place] = nearest(part(found, unit), np.array(values)) + (self.holes if place == 0 else 0)
                 place += 1
         if place == 0:
             codes[:, 0] = int(self.holes)
@@ -230,11 +235,11 @@ class Column:
 
     def _dates(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
         columns, place = [], 0
-        for part in self.parts:
-            number = np.full(len(codes), part[0])
-            if len(part) > 1:
+        for values in self.parts:
+            number = np.full(len(codes), values[0])
+            if len(values) > 1:
                 code = codes[:, place] - (self.holes if place == 0 else 0)
-                number, place = np.array(part)[np.clip(code, 0, len(part) - 1)], place + 1
+                number, place = np.array(values)[np.clip(code, 0, len(values) - 1)], place + 1
             columns.append(number)
         bad = (codes[:, 0] == 0) if self.holes else np.zeros(len(codes), bool)
         made = np.empty(len(codes), object)
@@ -247,13 +252,16 @@ class Column:
 
     def _within(self, parts: tuple[int, ...]) -> Any:
         """The date of year, month … microsecond; one before or after all others in the nearest year that fits."""
-        found = as_date(parts, self.dtype)
+        found = self._date(parts)
         if not self.span or self._fits(found):
             return found
         years = sorted(range(self.parts[0][0], self.parts[0][-1] + 1), key=lambda year: abs(year - parts[0]))
-        dates = [one for year in years if self._fits(one := as_date((year, *parts[1:]), self.dtype))]
+        dates = [one for year in years if self._fits(one := self._date((year, *parts[1:])))]
         end = EPOCH + datetime.timedelta(seconds=self.span[seconds_of(found) > self.span[1]])
         return dates[0] if dates else end.date() if self.dtype == "Date" else end
+
+    def _date(self, parts: tuple[int, ...]) -> Any:
+        return as_date(as_day(parts) if self.weekly else parts, self.dtype)
 
     def _fits(self, date: Any) -> bool:
         return self.span[0] <= int(seconds_of(date)) and seconds_of(date) < self.span[1] + 1
@@ -299,23 +307,6 @@ def nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     if len(known) == 1:
         return np.zeros(len(values), np.int64)
     return right - (values - known[right - 1] <= known[right] - values)
-
-
-def as_date(parts: Sequence[int], dtype: str) -> datetime.date | datetime.time:
-    """Year, month, day, hour, minute, second and microsecond; a day that the month lacks is its last."""
-    year, month, day, hour, minute, second, micro = parts
-    last = (datetime.date(year + month // 12, month % 12 + 1, 1) - datetime.timedelta(1)).day if year < 9999 else 28
-    if dtype == "Time":
-        return datetime.time(hour, minute, second, micro)
-    date = datetime.date(year, month, min(day, last))
-    return date if dtype == "Date" else datetime.datetime(date.year, date.month, date.day, hour, minute, second, micro)
-
-
-def seconds_of(date: Any) -> float:
-    """A date, with or without a time of day, in seconds since 1970."""
-    if not isinstance(date, datetime.datetime):
-        return float((date - EPOCH.date()).days * 86_400)
-    return (date.replace(tzinfo=None) - EPOCH).total_seconds()
 
 
 def filled(count: int, value: Any) -> np.ndarray:

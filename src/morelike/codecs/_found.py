@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from morelike.codecs._columns import Column, as_date, missing, texts
+from morelike.codecs._calendar import as_date
+from morelike.codecs._columns import Column, missing, texts
 from morelike.core.codec import Item
 from morelike.core.errors import missing_extra
 

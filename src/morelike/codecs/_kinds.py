@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from morelike.codecs._columns import EPOCH, KINDS, UNITS, Column, in_seconds
+from morelike.codecs._calendar import EPOCH, parts_of
+from morelike.codecs._columns import KINDS, Column, in_seconds
 from morelike.codecs._dates import date_format, dates, has_clock
 from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
@@ -93,7 +94,6 @@ def _boolean(seen: Seen, wish: Wish) -> Column | None:
 
 
 def _date(seen: Seen, wish: Wish) -> Column | None:
-    pl = library()
     kind, pattern, gone = str(seen.cells.dtype), "", 0
     if seen.written:
         found = date_format(seen.text)
@@ -101,18 +101,19 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
             return None
         pattern, dated = found
         kind = "Time" if not dated else "Datetime" if has_clock(pattern) else "Date"
-        moments = dates(seen.text, pattern)
-        gone = int(seen.counts[moments.is_null().to_numpy()].sum())
+        moments, counts = dates(seen.text, pattern), seen.counts
+        gone = int(counts[moments.is_null().to_numpy()].sum())
     elif not kind.startswith(("Date", "Time")):
         return None
     else:
-        moments = Column(seen.name, "date").moments(seen.cells.drop_nulls().unique())
+        times = seen.cells.drop_nulls().rename("at").value_counts()
+        moments, counts = Column(seen.name, "date").moments(times["at"]), times["count"].to_numpy()
         kind = re.sub(r"\(.*", "", kind)
         pattern = "%.f" if kind == "Datetime" and (moments.dt.microsecond() != 0).any() else ""
-    moments = moments.drop_nulls()
-    parts = tuple(tuple(getattr(moments.dt, unit)().unique().sort().cast(pl.Int64).to_list()) for unit in UNITS)
+    counts, moments = counts[moments.is_not_null().to_numpy()], moments.drop_nulls()
     if not len(moments):
         return None
+    parts = parts_of(moments, counts)
     ends = [moments.min(), moments.max()]
     said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""

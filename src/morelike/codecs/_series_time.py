@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._bins import Resolution
-from morelike.codecs._columns import Column, as_date, texts
+from morelike.codecs._calendar import as_date
+from morelike.codecs._columns import Column, texts
 from morelike.codecs._kinds import guess
 from morelike.codecs._seen import Wish
 from morelike.codecs._series_week import DAY, Open, counted, moment

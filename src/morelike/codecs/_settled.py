@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from morelike.codecs._columns import Column, seconds_of
+from morelike.codecs._calendar import seconds_of
+from morelike.codecs._columns import Column
 from morelike.codecs._found import natural
 from morelike.codecs._rules import Rule
 from morelike.codecs._told_rules import Told

@@ -139,7 +139,7 @@ class Codec(Written):
     @property
     def preparation(self) -> tuple:
         """What the stored arrays depend on."""
-        told = repr((self.found, self.config.kept, self.config.apart, self.config.together)).encode("utf-8", "replace")
+        told = repr((self.found, self.config.kept, self.config.together, *self.config.apart)).encode("utf-8", "replace")
         return ("table", blake2b(told, digest_size=16).hexdigest())
 
     def fit(self, items: Sequence[Item]) -> Codec:
