@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -74,3 +75,98 @@ def test_dates_on_working_days_are_so_many_working_days_apart() -> None:
     rows, _ = codec.joined_with(made[1:3], np.array(known, object), strict=True)
     assert rows[:, 0].tolist() == [datetime.date(2021, 5, 8), datetime.date(2021, 5, 5)]
     assert rows[:, 1].tolist() == [datetime.date(2021, 5, 12), datetime.date(2021, 5, 10)]
+
+
+def test_parts_of_a_second_are_made_only_where_some_were() -> None:
+    for fraction, whole in (("000000", True), ("250000", False)):
+        at = [f"{day}T{i % 24:02}:07:08.{fraction if i % 2 else '000000'}" for i, day in enumerate(ANY)]
+        codec, x, made = fitted(at=at)
+        assert all(one.microsecond == 0 for one in made[:, 0]) == whole
+        assert codec.found[0].say(made[0, 0])[:20] == at[0][:20]
+
+
+# --- what follows from dates -----------------------------------------------------------------------------------------
+
+CAME = [datetime.datetime(day.year, day.month, day.day, i % 24, 7 * i % 60) for i, day in enumerate(ANY)]
+LEFT = [one + datetime.timedelta(minutes=int(n)) for one, n in zip(CAME, RNG.gamma(2, 3_000, N), strict=True)]
+BORN = [datetime.date(1940, 1, 1) + datetime.timedelta(int(day)) for day in RNG.integers(0, 25_000, N)]
+TODAY = datetime.date(2025, 6, 30)
+
+
+def years(a: datetime.date, b: datetime.date) -> int:
+    return b.year - a.year - ((b.month, b.day) < (a.month, a.day))
+
+
+def months(a: datetime.date, b: datetime.date) -> int:
+    return 12 * (b.year - a.year) + b.month - a.month - (b.day < a.day)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        pytest.param(lambda born, a, b: a.date(), 'is the day of "came"', id="day"),
+        pytest.param(lambda born, a, b: a.date().replace(day=1), 'is the month of "came"', id="first of the month"),
+        pytest.param(lambda born, a, b: a.year, 'follows from the year of "came"', id="year"),
+        pytest.param(lambda born, a, b: a.strftime("%B"), 'follows from the month of "came"', id="month"),
+        pytest.param(lambda born, a, b: f"Q{(a.month + 2) // 3}", 'follows from the month of "came"', id="quarter"),
+        pytest.param(lambda born, a, b: a.strftime("%A"), 'follows from the weekday of "came"', id="weekday"),
+        pytest.param(lambda born, a, b: a.isoweekday() % 7, 'follows from the weekday of "came"', id="Sunday is 0"),
+        pytest.param(lambda born, a, b: a.weekday() > 4, 'follows from the weekday of "came"', id="weekend"),
+        pytest.param(lambda born, a, b: "day" if 7 < a.hour < 20 else "night", 'follows from the hour of "came"',
+                     id="shift"),
+        pytest.param(lambda born, a, b: (b.date() - a.date()).days, '= days from "came" to "left"', id="nights"),
+        pytest.param(lambda born, a, b: (b.date() - a.date()).days + 1, '= days from "came" to "left" + 1', id="days"),
+        pytest.param(lambda born, a, b: round((b - a).total_seconds() / 86_400, 2),
+                     '= exact days from "came" to "left"', id="stay"),
+        pytest.param(lambda born, a, b: int((b - a).total_seconds() // 3_600),
+                     '= full hours from "came" to "left"', id="hours"),
+        pytest.param(lambda born, a, b: years(born, a.date()), '= years from "born" to "came"', id="age"),
+        pytest.param(lambda born, a, b: months(born, a.date()), '= months from "born" to "came"', id="age in months"),
+        pytest.param(lambda born, a, b: years(born, TODAY), '= years from "born" to 2025', id="age today"),
+        pytest.param(lambda born, a, b: (TODAY - a.date()).days, '= days from "came" to 2025-06-30', id="days since"),
+    ],
+)  # fmt: skip
+def test_what_follows_from_dates_is_worked_out(made: Callable, said: str) -> None:
+    cells = [made(*row) for row in zip(BORN, CAME, LEFT, strict=True)]
+    codec, x, _ = fitted(born=BORN, came=CAME, left=LEFT, it=cells)
+    rule = next(rule for rule in codec.config.kept if rule.to == 3 and rule.derives)
+    assert rule.said.startswith(f'"it" {said}') and 3 not in codec.places
+    rows = codec.decode(torch.from_numpy(np.stack([RNG.permutation(column) for column in x.T], 1)))
+    rows = rows[codec.kept(rows)]
+    assert len(rows) > N / 3
+    if "exact" in said:  # where the third decimal is a five, one of both may be rounded up
+        assert np.abs([made(*row[:3]) - row[3] for row in rows]).max() < 0.011
+    else:
+        assert [made(*row[:3]) for row in rows] == rows[:, 3].tolist()
+
+
+def test_what_is_known_of_a_part_settles_cells_of_its_date() -> None:
+    codec, _, made = fitted(
+        came=CAME, day=[one.date() for one in CAME], year=[one.year for one in CAME],
+        month=[one.strftime("%b") for one in CAME], weekday=[one.strftime("%a") for one in CAME],
+        shift=["day" if 7 < one.hour < 20 else "night" for one in CAME],
+    )  # fmt: skip
+    assert set(codec.places) == {0}
+    assert codec.known({"year": "2022"}).tolist()[:5] == [1, -1, -1, -1, -1]
+    assert codec.known({"month": "Mar", "weekday": "Sun"}).tolist()[:5] == [-1, 2, 6, -1, -1]
+    assert codec.known({"day": "2022-05-09"}).tolist()[:5] == [1, 4, 0, 1, -1]  # the second Monday of May
+    assert (codec.known({"shift": "night"}) == -1).all()  # several hours
+    rows = np.full((2, 6), None, object)
+    rows[0, 2], rows[1, 4] = 2022, "Tue"
+    cells = codec.led_back(torch.full((2, *codec.shape), -1), rows)
+    assert cells[:, :3].tolist() == [[1, -1, -1], [-1, -1, 1]]
+    known = np.full((1, 6), None, object)
+    known[0, 1] = datetime.date(2022, 5, 9)
+    joined, good = codec.joined_with(made[:1], known, strict=True)
+    assert joined[0, :3].tolist() == [CAME[0].replace(year=2022, month=5, day=9), known[0, 1], 2022] and good[0]
+
+
+def test_what_only_looks_like_a_part_of_a_date_is_none() -> None:
+    codec, _, _ = fitted(day=ANY, n=RNG.integers(1, 8, N).tolist(), kind=["a", "b"] * (N // 2))
+    assert not codec.config.kept
+    codec, _, _ = fitted(day=[None if i % 3 == 0 else day for i, day in enumerate(ANY)], year=[day.year for day in ANY])
+    assert not codec.config.kept  # the year is there where the date is not
+    day = [None if i % 3 == 0 else day for i, day in enumerate(ANY)]
+    codec, _, made = fitted(day=day, year=[day and day.year for day in day])
+    assert [rule.kind for rule in codec.config.kept] == ["part"]
+    assert made[:, 1].tolist() == [day and day.year for day in day]

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from morelike.codecs._calendar import EPOCH, seconds_of
-from morelike.codecs._columns import Column
+from morelike.codecs._calendar import as_numbers
+from morelike.codecs._columns import Column, as_cells
 from morelike.codecs._rules import MOST, Facts, Rule
-from morelike.codecs._settled import as_floats, ends, within
+from morelike.codecs._settled import ends, within
 from morelike.core.errors import OptionError
 
 NEAR = {"date": 1 / 3, "number": 1 / 8}  # spread of the difference in that of the column, below which it is learnt
 LEAST, LOOK = 50, 5_000  # rows that have both; rows by which spreads are told
 UNITS = {86_400: "days", 3_600: "hours", 60: "minutes", 1: "seconds"}
 DAY = 86_400
-FIRST, LAST = (seconds_of(datetime.date(*day)) for day in ((1, 1, 1), (9999, 12, 31)))
 
 
 @dataclass(frozen=True)
@@ -192,25 +190,6 @@ def _series(apart: np.ndarray, like: Column | None = None) -> Any:
     there = apart[~np.isnan(apart)]
     whole = "Int" in like.dtype if like else not np.any(there % 1)
     return found.round().cast(polars.Int64) if whole else found
-
-
-def as_numbers(cells: np.ndarray) -> np.ndarray:
-    """Objects (N,), numbers or dates -> float64 (N,), dates in seconds, NaN for anything else."""
-    if any(isinstance(one, datetime.date) for one in cells.tolist()):
-        return np.array([seconds_of(one) if isinstance(one, datetime.date) else np.nan for one in cells.tolist()])
-    return as_floats(cells)
-
-
-def as_cells(column: Column, values: np.ndarray) -> np.ndarray:
-    """float64 (N,) -> objects (N,) of a column of numbers or dates, None for NaN."""
-    if column.kind == "number":
-        return column.plain(values)
-    found = np.empty(len(values), object)
-    for row, one in enumerate(values.tolist()):
-        if one == one:
-            moment = EPOCH + datetime.timedelta(seconds=min(max(one, FIRST), LAST))
-            found[row] = moment.date() if column.dtype == "Date" else moment
-    return found
 
 
 def shifted(

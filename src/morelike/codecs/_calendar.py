@@ -79,3 +79,9 @@ def seconds_of(date: Any) -> float:
     if not isinstance(date, datetime.datetime):
         return float((date - EPOCH.date()).days * 86_400)
     return (date.replace(tzinfo=None) - EPOCH).total_seconds()
+
+
+def as_numbers(cells: np.ndarray) -> np.ndarray:
+    """Objects (N,), numbers or dates -> float64 (N,), dates in seconds, NaN for anything else."""
+    found = [seconds_of(one) if isinstance(one, datetime.date) else one for one in cells.tolist()]
+    return np.array([float(one) if isinstance(one, int | float) else np.nan for one in found], np.float64)

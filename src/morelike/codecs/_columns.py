@@ -19,6 +19,7 @@ from morelike.core.errors import OptionError, unknown
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
+ENDS = tuple(seconds_of(datetime.date(*day)) for day in ((1, 1, 1), (9999, 12, 31)))  # that Python's dates can tell
 Value = bool | int | float | str
 
 
@@ -36,7 +37,7 @@ class Column:
     low, high   (P,) lowest and highest number of each place, and `groups`, the first place of each coarse group
     parts       of dates, the values of year, month, day, hour, minute, second that occur; of seven, weekday and which
                 one in its month stand in the place of the day
-    span        of dates, the first and the last one, in seconds since 1970
+    span        of dates, the first and the last one, in seconds since 1970; `whole`: none has a part of one
     style       how its numbers are written; `pattern`: the same of dates and identifiers
     said        what was found, in a line
     stored      the type of its cells with all that belongs to it, a time zone, say, where `dtype` lacks something
@@ -56,6 +57,7 @@ class Column:
     groups: tuple[int, ...] = ()
     parts: tuple[tuple[int, ...], ...] = ()
     span: tuple[float, ...] = ()
+    whole: bool = False
     style: Style = Style()
     pattern: str = ""
     said: str = ""
@@ -185,6 +187,18 @@ class Column:
         codes[bad, :] = 0
         return codes
 
+    def cells_of(self, date: datetime.datetime, units: Sequence[str]) -> np.ndarray:
+        """The cells int64 (cells of a row,) of some units of a date, -1 for others and for what was never seen."""
+        import polars
+
+        found, codes = polars.Series([date], dtype=polars.Datetime("us")), list[int]()
+        for unit, values in zip(WEEKLY if self.weekly else UNITS, self.parts, strict=True):
+            if len(values) > 1:
+                value = int(part(found, unit)[0])
+                known = unit in units and value in values
+                codes.append(values.index(value) + (self.holes if not codes else 0) if known else -1)
+        return np.array(codes or [-1], np.int64)
+
     def decode(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Numbers (N, cells) and uniform draws (N,) for what they leave open -> objects (N,), None for missing."""
         if self.kind == "identifier":
@@ -243,7 +257,7 @@ class Column:
             columns.append(number)
         bad = (codes[:, 0] == 0) if self.holes else np.zeros(len(codes), bool)
         made = np.empty(len(codes), object)
-        whole = "%." not in self.pattern
+        whole = self.whole or "%." not in self.pattern
         micro = np.zeros(len(u), np.int64) if whole else (u * 1e6).astype(np.int64)
         for row, parts in enumerate(zip(*(one.tolist() for one in columns), micro.tolist(), strict=True)):
             if not bad[row]:
@@ -307,6 +321,18 @@ def nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     if len(known) == 1:
         return np.zeros(len(values), np.int64)
     return right - (values - known[right - 1] <= known[right] - values)
+
+
+def as_cells(column: Column, values: np.ndarray) -> np.ndarray:
+    """float64 (N,) -> objects (N,) of a column of numbers or dates, None for NaN."""
+    if column.kind == "number":
+        return column.plain(values)
+    found = np.empty(len(values), object)
+    for row, one in enumerate(values.tolist()):
+        if one == one:
+            moment = EPOCH + datetime.timedelta(seconds=min(max(one, ENDS[0]), ENDS[1]))
+            found[row] = moment.date() if column.dtype == "Date" else moment
+    return found
 
 
 def filled(count: int, value: Any) -> np.ndarray:

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from morelike.codecs import _dated
 from morelike.codecs._apart import Apart, shifted
 from morelike.codecs._columns import Column
 from morelike.codecs._rules import Rule
 from morelike.codecs._settled import as_floats, ends, near
+from morelike.core.errors import OptionError
 
 
 def sources(rule: Rule, columns: Sequence[Column]) -> dict[Any, list[Any]]:
@@ -46,6 +48,14 @@ def source(rule: Rule, columns: Sequence[Column], value: Any) -> Any:
     return None
 
 
+def sole(rule: Rule, columns: Sequence[Column], value: Any) -> Any:
+    """The same; an `OptionError` for a value to which nothing leads."""
+    if rule.kind == "lookup" and value not in sources(rule, columns):
+        found = f'"{columns[rule.to].name}" is {value}, to which nothing leads ({rule.said})'
+        raise OptionError(found, "A value that was seen", "Give another one")
+    return source(rule, columns, value)
+
+
 def led_back(
     cells: Tensor, rows: np.ndarray, rules: Sequence[Rule], columns: Sequence[Column], places: Mapping[int, slice]
 ) -> Tensor:
@@ -55,6 +65,11 @@ def led_back(
             continue
         column, place = columns[rule.of[0]], places[rule.of[0]]
         at = np.flatnonzero((cells[:, place.start] < 0).numpy() & (rows[:, rule.to] != None))  # noqa: E711
+        if rule.kind == "part":
+            known = {value: torch.from_numpy(_dated.partly(rule, columns, value)) for value in set(rows[at, rule.to])}
+            for row in at.tolist() if place.stop - place.start == len(column.sizes) else ():
+                cells[row, place] = torch.maximum(cells[row, place], known[rows[row, rule.to]])
+            continue
         codes = {value: _code(column, source(rule, columns, value)) for value in set(rows[at, rule.to].tolist())}
         for row in at.tolist():
             if (code := codes[rows[row, rule.to]]) is not None:
@@ -86,6 +101,9 @@ def joined(
         told = np.flatnonzero(there[:, rule.to] & ~there[:, list(rule.of)].all(1)) if rule.derives else ()
         if len(told) and rule.kind in ("sum", "product"):
             _solve(rule, columns, rows, there, np.asarray(told))
+        elif len(told) and rule.unit in _dated.STARTS.values():
+            told = told[rows[told, rule.of[0]] != None]  # noqa: E711
+            rows[told, rule.of[0]] = _dated.moved(rule, columns, rows[told, rule.of[0]], rows[told, rule.to])
         elif len(told) and rule.kind == "lookup":
             for row in told:
                 one = source(rule, columns, rows[row, rule.to])
@@ -103,6 +121,8 @@ def joined(
 def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
     """The values (B,) of a column that follow from those of others."""
     column = columns[rule.to]
+    if rule.kind in ("part", "span"):
+        return _dated.followed(rule, columns, rows)
     if rule.kind == "lookup":
         source = columns[rule.of[0]]
         values = (*source.values, *source.rare)

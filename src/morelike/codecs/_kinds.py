@@ -118,7 +118,9 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
     said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""
     span = tuple((one - EPOCH).total_seconds() for one in ends) if kind != "Time" else ()
-    return replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, holes=seen.holes + gone > 0, span=span)
+    whole = not (moments.dt.microsecond() != 0).any()
+    column = replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, span=span, whole=whole)
+    return replace(column, holes=seen.holes + gone > 0)
 
 
 def refuse(columns: Sequence[Column], name: str) -> None:

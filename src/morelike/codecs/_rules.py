@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,14 @@ class Rule:
     """A rule of a table.
 
     kind    lookup (a table of what follows from each value) | sum (to = offset + sum of scales times columns) |
-            product (to = scale of[0] of[1]) | order (of[0] <= to); if told, also below (of[0] < to) | range | unique
+            product (to = scale of[0] of[1]) | part (of the date of[0], such as its year) | span (the time from the
+            date of[0] to of[1], or to scales[0]) | order (of[0] <= to); if told, also below (of[0] < to), range, unique
     of, to  numbers of the columns
-    table   of a lookup: the full code of `to` for each full code of of[0]
+    table   of a lookup: the full code of `to` for each full code of of[0]; of a part for each from `offset` on
     said    the rule in words
     told    whether the user has given it: all that is made has to keep it
     ends    of a range, the lowest and highest value as text, "" for none; `strict`: whether these are left out
+    unit    of a part or span of dates
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Rule:
     told: bool = False
     ends: tuple[str, str] = ("", "")
     strict: bool = False
+    unit: str = ""
 
     @property
     def derives(self) -> bool:
@@ -88,13 +91,14 @@ def _cells(column: Column, cells: Any) -> tuple[np.ndarray | None, np.ndarray | 
     return codes, floats
 
 
-def find(facts: Facts, given: frozenset[int] = frozenset()) -> tuple[Rule, ...]:
+def find(facts: Facts, given: frozenset[int] = frozenset(), first: Iterable[Rule] = ()) -> tuple[Rule, ...]:
     """The rules of a table: what follows from what, each column once, and then what is never above what.
 
     given  numbers of columns that are never drawn: rules among these alone are not sought, and none of them follows
+    first  rules that were found elsewhere, and come before others
     """
     found = dict[int, Rule]()
-    for rule in (*lookups(facts), *lines(facts), *sums(facts), *products(facts)):
+    for rule in (*first, *lookups(facts), *lines(facts), *sums(facts), *products(facts)):
         if rule.to not in found.keys() | given and rule.to not in needed(rule.of, found):
             found[rule.to] = rule
     others = (rule for rule in orders(facts) if not {rule.to, *rule.of} <= given)
@@ -163,7 +167,7 @@ def lines(facts: Facts) -> Iterator[Rule]:
                 middle, places = (float(rest.max()) + float(rest.min())) / 2, facts.columns[b].style.decimals
                 shift = round(middle, digits if places is None or digits > 3 else min(digits, places))
                 if all(
-                    _equal(slope * x[part] + shift, y[part], facts.columns[b]) for part in (slice(SHOWN), slice(None))
+                    equal(slope * x[part] + shift, y[part], facts.columns[b]) for part in (slice(SHOWN), slice(None))
                 ):
                     said = _equation(facts, b, [a], [slope], shift)
                     yield Rule("sum", (a,), b, scales=(slope,), offset=shift, said=said)
@@ -212,12 +216,12 @@ def _sum(
     facts: Facts, known: Sequence[int], to: int, group: Sequence[int], sign: float, shift: float, some: np.ndarray
 ) -> Rule | None:
     column = facts.columns[known[to]]
-    if not _equal(shift + sign * some[list(group)].sum(0), some[to], column):
+    if not equal(shift + sign * some[list(group)].sum(0), some[to], column):
         return None
     of = [known[one] for one in group]
     if any((facts.floats[one] != 0).mean() < 0.05 for one in of):
         return None  # a sum with what is nearly always 0 says little
-    if not _equal(shift + sign * np.sum([facts.floats[one] for one in of], 0), facts.floats[known[to]], column):
+    if not equal(shift + sign * np.sum([facts.floats[one] for one in of], 0), facts.floats[known[to]], column):
         return None
     scales = [sign] * len(of)
     return Rule("sum", tuple(of), known[to], scales=tuple(scales), offset=round(shift, 9),
@@ -237,7 +241,7 @@ def products(facts: Facts) -> Iterator[Rule]:
         for scale in SCALES:
             close = np.triu(np.abs(scale * pairs - some[to, row]) <= slack, 1)
             for i, j in zip(*np.nonzero(close), strict=True):
-                fits = to not in (i, j) and _equal(scale * some[i] * some[j], some[to], column)
+                fits = to not in (i, j) and equal(scale * some[i] * some[j], some[to], column)
                 if fits and (rule := _product(facts, known[to], (known[i], known[j]), scale)):
                     yield rule
 
@@ -245,7 +249,7 @@ def products(facts: Facts) -> Iterator[Rule]:
 def _product(facts: Facts, to: int, of: tuple[int, int], scale: float) -> Rule | None:
     column, whole, (a, b) = facts.columns[to], facts.floats[to], (facts.floats[one] for one in of)
     apart = min((scale * one != whole).mean() for one in (a, b, np.zeros(1)))
-    if apart < OVERLAP or not _equal(scale * a * b, whole, column):
+    if apart < OVERLAP or not equal(scale * a * b, whole, column):
         return None
     names = " × ".join(f'"{facts.columns[one].name}"' for one in of)
     factor = "" if scale == 1 else "-" if scale == -1 else f"{scale:g} × "
@@ -290,7 +294,8 @@ def _numbers(facts: Facts) -> list[int]:
     ]
 
 
-def _equal(made: np.ndarray, real: np.ndarray, column: Column) -> bool:
+def equal(made: np.ndarray, real: np.ndarray, column: Column) -> bool:
+    """Whether numbers (N,) are those of a column, when they are rounded as it is."""
     digits = column.style.decimals
     if digits is None:
         return bool(np.allclose(made, real, rtol=1e-9, atol=1e-12))

@@ -16,10 +16,11 @@ from morelike.codecs import _apart, _table_blemishes
 from morelike.codecs._apart import Apart
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
+from morelike.codecs._dated import dated, partly
 from morelike.codecs._each import each
 from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
-from morelike.codecs._joint import codes_of, followed, joined, led_back, source, sources
+from morelike.codecs._joint import codes_of, followed, joined, led_back, sole
 from morelike.codecs._kinds import DROP, asked, guess, refuse
 from morelike.codecs._owned import coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
@@ -170,12 +171,11 @@ class Codec(Written):
         apart = tuple[Apart, ...]()
         if looks(self.config.rules):
             given, facts = owned(found, self.config.owner), gather(found, table)
-            rules = (*rules, *beside(rules, find(facts, given)))
+            rules = (*rules, *beside(rules, find(facts, given, dated(facts))))
             apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric)))
-        lines = [said(found, rules, faults), *(f"  near: {one.said(found)}" for one in apart)]
-        series = hint(found, table)
+        near, series = "".join(f"\n  near: {one.said(found)}" for one in apart), hint(found, table)
         config = replace(self.config, found=found, kept=rules, apart=apart, mark=getattr(items, "mark", ""))
-        return Codec(config, "\n".join([*lines, f"  hint: {series}"] if series else lines))
+        return Codec(config, said(found, rules, faults) + near + (f"\n  hint: {series}" if series else ""))
 
     @cached_property
     def owner_cells(self) -> Tensor:
@@ -237,12 +237,11 @@ class Codec(Written):
             number, value = self.native(name, value)
             while number not in self.places and value is not None:
                 rule = self._rule_of(number)
-                if rule.kind == "lookup" and value not in sources(rule, self.found):
-                    found = f'"{self.columns[number]}" is {value}, to which nothing leads ({rule.said})'
-                    raise OptionError(found, "A value that was seen", "Give another one")
-                number, value = rule.of[0], source(rule, self.found, value)
-                if value is None:
-                    number = -1  # not settled
+                if rule.kind == "part" and rule.of[0] in self.places.keys() - self.aparts.keys():
+                    own = self.places[rule.of[0]]
+                    cells[own] = torch.maximum(cells[own], torch.from_numpy(partly(rule, self.found, value)))
+                number, value = rule.of[0], sole(rule, self.found, value)
+                number = -1 if value is None else number  # not settled
             settled[number] = value
         for number in settled.keys() & self.places.keys():
             column, value, near = self.found[number], settled[number], self.aparts.get(number)

@@ -1,0 +1,230 @@
+"""What follows from dates: their year, month or weekday, the days between two of them, how old somebody was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._calendar import as_numbers
+from morelike.codecs._columns import Column, as_cells
+from morelike.codecs._rules import MOST, SHOWN, SURE, VARIED, Facts, Rule, by_chance, equal
+
+DAY, LEAST = 86_400, 20  # seconds; rows from which a span is told
+MONTHS = "month of the year"
+Seconds = np.ndarray  # float64 (N,) since 1970, NaN for missing
+
+
+def _in(values: Seconds, unit: str) -> np.ndarray:
+    """Whole days, months or years since 1970, int64 (N,)."""
+    return np.floor(values).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype(np.int64)
+
+
+def _month_days(values: Seconds) -> np.ndarray:
+    """Days since the first of the month, with the part of a day that has gone, float64 (N,)."""
+    first = np.floor(values).astype("datetime64[s]").astype("datetime64[M]").astype("datetime64[s]").astype(np.float64)
+    return (values - first) / DAY
+
+
+def _months(a: Seconds, b: Seconds) -> np.ndarray:
+    """Months that are over between two moments."""
+    return _in(b, "M") - _in(a, "M") - (_month_days(np.floor(b / DAY) * DAY) < _month_days(np.floor(a / DAY) * DAY))
+
+
+PARTS: dict[str, Callable[[Seconds], np.ndarray]] = {  # numbers from 0 on of each date
+    "year": lambda at: _in(at, "Y"),
+    "month": lambda at: _in(at, "M") % 12,
+    "weekday": lambda at: (_in(at, "D") + 3) % 7,  # 1970 began on a Thursday
+    "hour": lambda at: np.floor(at / 3_600).astype(np.int64) % 24,
+    "day of the month": lambda at: np.floor(_month_days(at)).astype(np.int64),
+    MONTHS: lambda at: _in(at, "M"),
+}
+STARTS = {"day": "D", "month": "M", "year": "Y", "hour": "h"}  # of which a date may be the beginning
+SPANS: dict[str, Callable[[Seconds, Seconds], np.ndarray]] = {  # of two moments
+    "days": lambda a, b: _in(b, "D") - _in(a, "D"),
+    "full days": lambda a, b: np.floor((b - a) / DAY),
+    "years": lambda a, b: np.floor(_months(a, b) / 12),
+    "months": _months,
+    "months on the calendar": lambda a, b: _in(b, "M") - _in(a, "M"),
+    "years on the calendar": lambda a, b: _in(b, "Y") - _in(a, "Y"),
+    "years of 365.25 days": lambda a, b: (b - a) / DAY / 365.25,
+    "full years of 365.25 days": lambda a, b: np.floor((b - a) / DAY / 365.25),
+    "full years of 365 days": lambda a, b: np.floor((b - a) / DAY / 365),
+    "weeks": lambda a, b: (b - a) / DAY / 7,
+    "full weeks": lambda a, b: np.floor((b - a) / DAY / 7),
+    "exact days": lambda a, b: (b - a) / DAY,
+    "hours": lambda a, b: (b - a) / 3_600,
+    "full hours": lambda a, b: np.floor((b - a) / 3_600),
+    "minutes": lambda a, b: (b - a) / 60,
+    "full minutes": lambda a, b: np.floor((b - a) / 60),
+    "seconds": lambda a, b: b - a,
+    "working days": lambda a, b: np.busday_count(
+        _in(a, "D").astype("datetime64[D]"), _in(b, "D").astype("datetime64[D]")
+    ),
+}
+
+
+def dated(facts: Facts) -> Iterator[Rule]:
+    """Columns that are a part of a date, the time between two dates, or the time since one at some day."""
+    dates = [place for place in sorted(facts.floats) if facts.columns[place].kind == "date" and _dated(facts, place)]
+    seconds = {place: facts.floats[place] / 1e6 for place in dates[:MOST]}
+    starts = [rule for place in seconds for rule in _starts(facts, place, seconds)]
+    yield from starts
+    for place in sorted(seconds.keys() - {rule.to for rule in starts}):
+        yield from _parts(facts, place, seconds[place])
+    numbers = [place for place in sorted(facts.floats) if facts.columns[place].kind == "number"]
+    for to in numbers[:MOST]:
+        if len(np.unique(facts.floats[to][~np.isnan(facts.floats[to])][:SHOWN])) >= VARIED:
+            yield from _spans(facts, to, seconds)
+
+
+def _dated(facts: Facts, place: int) -> bool:
+    return bool(facts.columns[place].span) and bool((~np.isnan(facts.floats[place])).any())
+
+
+def _starts(facts: Facts, to: int, seconds: Mapping[int, Seconds]) -> Iterator[Rule]:
+    """A date that is the day, or the first of the month, of another one."""
+    there = ~np.isnan(seconds[to])
+    fine = sorted(seconds, key=lambda one: facts.columns[one].dtype == "Date")  # first those with a time of day
+    for of in [one for one in fine if one != to and (np.isnan(seconds[one]) == ~there).all()]:
+        for name, unit in STARTS.items():
+            if (_start(seconds[of][there], unit) == seconds[to][there]).all() and (seconds[of] != seconds[to]).any():
+                said = f'"{facts.columns[to].name}" is the {name} of "{facts.columns[of].name}"'
+                yield Rule("part", (of,), to, said=said, unit=unit)
+                return
+
+
+def _start(seconds: Seconds, unit: str) -> Seconds:
+    return np.floor(seconds).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype("datetime64[s]").astype(float)
+
+
+def _parts(facts: Facts, of: int, seconds: Seconds) -> Iterator[Rule]:
+    there = ~np.isnan(seconds)
+    for to, codes in facts.codes.items():
+        column = facts.columns[to]
+        if (~there).any() and not (column.holes and not codes[~there].any()):
+            continue  # it is there where the date is not
+        for name, part in PARTS.items():
+            if name == "weekday" and not facts.columns[of].weekly:
+                continue  # what hangs on weekdays would be lost
+            if name == MONTHS and column.kind == "number":
+                continue
+            values = part(seconds[there])
+            shown = slice(None, None, max(1, len(values) // SHOWN))
+            first = int(values.min())
+            if _table(values[shown] - first, codes[there][shown]) is None:
+                continue
+            table = _table(values - first, codes[there])
+            if table is not None and by_chance(values - first, codes[there]) < -SURE:
+                rule = Rule("part", (of,), to, tuple(table.tolist()), offset=first, unit=name)
+                yield replace(rule, said=f'"{column.name}" follows from the {name} of "{facts.columns[of].name}"')
+                break
+
+
+def _table(values: np.ndarray, codes: np.ndarray) -> np.ndarray | None:
+    """The code for each value, that of the one before for a value that is not there; None where one has several."""
+    table = np.full(int(values.max()) + 1, -1)
+    table[values] = codes
+    last = np.maximum.accumulate(np.where(table >= 0, np.arange(len(table)), 0))
+    return table[last] if (table[values] == codes).all() else None
+
+
+def _spans(facts: Facts, to: int, seconds: Mapping[int, Seconds]) -> Iterator[Rule]:
+    column, number = facts.columns[to], facts.floats[to]
+    for a in seconds:
+        for b in [one for one in seconds if one != a]:
+            both = ~np.isnan(seconds[a] + seconds[b])
+            if both.sum() < LEAST or (both == np.isnan(number)).any() or np.median((seconds[b] - seconds[a])[both]) < 0:
+                continue
+            if fits := _fitting(seconds[a][both], seconds[b][both], number[both], column):
+                name, offset = fits
+                ends = [f'"{facts.columns[place].name}"' for place in (a, b)]
+                said = f'"{column.name}" = {name} from {ends[0]} to {ends[1]}' + (f" + {offset:g}" if offset else "")
+                yield Rule("span", (a, b), to, offset=offset, said=said, unit=name)
+        there = ~np.isnan(seconds[a])
+        if there.sum() >= LEAST and not (there == np.isnan(number)).any():
+            for name, by in (("days", 0), ("years", 12), ("months", 1)):
+                until = _until(seconds[a][there], number[there], by)
+                made = SPANS[name](seconds[a][there], np.full(there.sum(), until))
+                if _agree(made, number[there], column):
+                    day = np.datetime64(int(until), "s").astype("datetime64[D]")
+                    said = f'"{column.name}" = {name} from "{facts.columns[a].name}" to {day}'
+                    yield Rule("span", (a,), to, offset=0.0, scales=(until,), said=said, unit=name)
+                    break
+
+
+def _fitting(a: Seconds, b: Seconds, number: np.ndarray, column: Column) -> tuple[str, float] | None:
+    """The unit, and what is to be added, 0 or 1, by which a number tells how far two moments are apart."""
+    for name, span in SPANS.items():
+        for offset in (0.0, 1.0):
+            some = (a[:SHOWN], b[:SHOWN], number[:SHOWN])
+            if all(_agree(offset + span(x, y), n, column) for x, y, n in (some, (a, b, number))):
+                return name, offset
+    return None
+
+
+def _agree(made: np.ndarray, real: np.ndarray, column: Column) -> bool:
+    """Whether what is made is the number, and not all the same."""
+    return bool(np.ptp(made) > 0) and equal(made.astype(np.float64), real, column)
+
+
+def _until(a: Seconds, number: np.ndarray, months: int) -> float:
+    """The first day at which so many days, or times so many months, were over since all of the moments."""
+    days, whole = _in(a, "D"), np.rint(number).astype(np.int64)
+    if not months:
+        return float((days + whole).max()) * DAY
+    later = (_in(a, "M") + months * whole).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return float((later + np.floor(_month_days(a)).astype(np.int64)).max()) * DAY
+
+
+def moved(rule: Rule, columns: Sequence[Column], date: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Dates (B,), and the days or months that they are to begin with -> the same so long after these."""
+    seconds = as_numbers(date)
+    return as_cells(columns[rule.of[0]], as_numbers(start) + seconds - _start(seconds, rule.unit))
+
+
+def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
+    """The values (B,) of a column that follows from the dates of decoded rows (B, C)."""
+    column, found = columns[rule.to], np.empty(len(rows), object)
+    moments = [as_numbers(rows[:, place]) for place in rule.of]
+    there = ~np.isnan(np.sum(moments, 0))
+    some = [one[there] for one in moments]
+    if rule.kind == "span":
+        made = np.full(len(rows), np.nan)
+        until = some[1] if len(some) > 1 else np.full(there.sum(), (rule.scales or (0.0,))[0])
+        made[there] = rule.offset + SPANS[rule.unit](some[0], until)
+        return column.plain(made)
+    if rule.unit in STARTS.values():
+        made = np.full(len(rows), np.nan)
+        made[there] = _start(some[0], rule.unit)
+        return as_cells(column, made)
+    told: list[Any] = [None] * column.holes + [*column.values, *column.rare]
+    at = PARTS[rule.unit](some[0]) - int(rule.offset)
+    known = np.array(rule.table)
+    codes = np.where((at >= 0) & (at < len(known)), known[np.clip(at, 0, len(known) - 1)], -1)
+    found[there] = [None if code < 0 else told[code] for code in codes.tolist()]
+    return found
+
+
+def partly(rule: Rule, columns: Sequence[Column], value: Any) -> np.ndarray:
+    """The cells int64 of a date that a value of its part settles, -1 for the others: the year, say."""
+    column, to = columns[rule.of[0]], columns[rule.to]
+    if rule.unit in STARTS.values():
+        moment = as_numbers(np.array([value], object))
+        names: Sequence[str] = ("year", "month", "day", "weekday", "nth", "hour")[
+            : {"Y": 1, "M": 2, "D": 5, "h": 6}[rule.unit]
+        ]
+    else:
+        codes = {one: code for code, one in enumerate((*to.values, *to.rare), start=int(to.holes))}
+        at = [place for place, code in enumerate(rule.table) if code == codes.get(value, -1)]
+        if len(at) != 1:
+            return np.full(len(column.sizes), -1)
+        place = at[0] + int(rule.offset)
+        month = {"year": place * 12, "month": place, MONTHS: place}.get(rule.unit, 0)
+        day = {"weekday": place + 4, "day of the month": place}.get(rule.unit, 0)  # 5 January 1970 was a Monday
+        moment = np.array([month]).astype("datetime64[M]").astype("datetime64[s]").astype(float) + day * DAY
+        moment += 3_600 * place if rule.unit == "hour" else 0
+        names = {"day of the month": ("day",), MONTHS: ("year", "month")}.get(rule.unit, (rule.unit,))
+    return column.cells_of(as_cells(replace(column, dtype="Datetime"), moment)[0], names)
