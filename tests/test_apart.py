@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from morelike import rows
-from morelike.codecs.table import Codec
+from morelike.codecs.table import Codec, Config
 from morelike.core.errors import OptionError
 from morelike.data.frame import Frame
 from morelike.recipes import Request, fit
@@ -48,11 +48,14 @@ def test_dates_come_back_exactly_and_missing_ones_too() -> None:
 
 def test_moments_are_apart_by_what_all_differences_are_whole_multiples_of() -> None:
     came = [datetime.datetime(2022, 3, 1) + datetime.timedelta(minutes=int(m)) for m in RNG.integers(0, 400_000, N)]
-    left = [one + datetime.timedelta(minutes=int(m)) for one, m in zip(came, RNG.integers(5, 90, N), strict=True)]
-    codec, made = fitted(came=came, left=left, day=[one.date() for one in left])
+    left = [one + datetime.timedelta(minutes=int(m)) for one, m in zip(came, RNG.integers(5, 45, N), strict=True)]
+    paid = [one.date() + datetime.timedelta(int(days)) for one, days in zip(left, RNG.integers(1, 15, N), strict=True)]
+    codec, made = fitted(came=came, left=left, paid=paid)
     assert [(one.of, one.to, one.unit) for one in codec.config.apart] == [(0, 1, 60), (1, 2, 86_400)]
     assert made[:, 0].tolist() == came and made[:, 1].tolist() == left
-    assert made[:, 2].tolist() == [one.date() for one in left]
+    assert [one.days for one in made[:, 2] - [one.date() for one in made[:, 1]]] == [
+        (b - a.date()).days for a, b in zip(left, paid, strict=True)
+    ]
 
 
 def test_numbers_that_are_near_keep_their_difference() -> None:
@@ -137,3 +140,10 @@ def test_a_run_fills_in_either_date_near_the_other(tmp_path: Path) -> None:
     assert days.min() >= 0 and days.max() <= STAYED.max()
     short = made[:, 2] == "short"
     assert days[short].mean() + 3 < days[~short].mean()
+
+
+def test_what_is_near_a_date_of_its_owner_is_learnt_so_wherever_that_stands() -> None:
+    frame = Frame(pl.DataFrame({"left": LEFT, "other": ["a", "b"] * (N // 2), "p.came": CAME}), "a frame")
+    codec = Codec(Config(owner="p.")).fit(frame)
+    assert [(one.of, one.to) for one in codec.config.apart] == [(2, 0)]
+    assert [(one.of, one.to) for one in Codec().fit(frame).config.apart] == [(0, 2)]  # nobody's: the later one

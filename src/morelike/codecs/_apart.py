@@ -88,16 +88,17 @@ class Apart:
 
 
 def find(facts: Facts, rules: Sequence[Rule], given: frozenset[int], guess: Callable[[Any], Column]) -> Iterator[Apart]:
-    """Columns of dates or numbers that stay near an earlier one of the same kind.
+    """Columns of dates or numbers that stay near an earlier one of the same kind, or one that is always known.
 
     given  numbers of columns that are never drawn
     guess  differences as a polars column -> the column that these make
     """
-    follow = {rule.to for rule in rules if rule.derives} | given
+    follow = {rule.to for rule in rules if rule.derives}
     led = {rule.of[0] for rule in rules if rule.derives and len(rule.of) == 1}  # known from what follows
     known = [place for place in sorted(facts.floats) if place not in follow and _many(facts.columns[place])][:MOST]
     for at, b in enumerate(known):
-        shares = {a: _share(facts, a, b) for a in known[:at]} if b not in led else {}
+        before = [a for a in known if a in given or a in known[:at]] if b not in led | given else []
+        shares = {a: _share(facts, a, b) for a in before}
         near = [a for a in sorted(shares, key=lambda a: shares[a]) if shares[a] < 1 and _given(facts, a, b)]
         if near:
             yield _fitted(facts, near[0], b, guess)
