@@ -170,3 +170,19 @@ def test_what_only_looks_like_a_part_of_a_date_is_none() -> None:
     codec, _, made = fitted(day=day, year=[day and day.year for day in day])
     assert [rule.kind for rule in codec.config.kept] == ["part"]
     assert made[:, 1].tolist() == [day and day.year for day in day]
+
+
+def test_times_of_day_are_so_many_minutes_apart_and_end_where_they_did() -> None:
+    start = [datetime.time(8 + i % 7, 15 * (i // 7 % 4)) for i in range(N)]
+    minutes = RNG.choice([30, 45, 60, 90], N)
+    end = [(datetime.datetime.combine(FIRST, one) + datetime.timedelta(minutes=int(m))).time()
+           for one, m in zip(start, minutes, strict=True)]  # fmt: skip
+    cells = {"start": [f"{one:%H:%M}" for one in start], "end": [f"{one:%H:%M}" for one in end], "m": minutes.tolist()}
+    codec, x, made = fitted(**cells)
+    assert [(one.of, one.to, one.unit) for one in codec.config.apart] == [(0, 1, 60)]
+    assert [rule.said for rule in codec.config.kept][:1] == ['"m" = minutes from "start" to "end"']
+    assert made[:, 0].tolist() == start and made[:, 1].tolist() == end and made[:, 2].tolist() == minutes.tolist()
+    mixed = np.stack([RNG.permutation(column) for column in x.T], 1)
+    made = codec.decode(torch.from_numpy(mixed))
+    made = made[codec.kept(made)]
+    assert len(made) > N / 2 and max(made[:, 1]) == max(end) and max(made[:, 0]) <= max(start)

@@ -121,7 +121,7 @@ def _share(facts: Facts, a: int, b: int) -> float:
         return 1.0
     x, y = x[both], y[both]
     apart = np.round(y - (_whole_days(two, x / 1e6) * 1e6 if two.kind == "date" else x), 9)
-    if len(np.unique(apart)) > len(np.unique(y)):
+    if len(np.unique(apart)) > (1 if two.kind == "date" else 1.1) * len(np.unique(y)):
         return 1.0  # one day of each month, say, whenever the bill was written
     spread = [np.abs(one - np.median(one)).mean() for one in (apart, y)]
     return float(spread[0] / (NEAR[two.kind] * spread[1])) if spread[1] else 1.0

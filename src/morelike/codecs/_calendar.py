@@ -75,7 +75,9 @@ def _length(year: int, month: int) -> int:
 
 
 def seconds_of(date: Any) -> float:
-    """A date, with or without a time of day, in seconds since 1970."""
+    """A date, with or without a time of day, in seconds since 1970; a time of day alone since midnight."""
+    if isinstance(date, datetime.time):
+        return date.hour * 3_600 + date.minute * 60 + date.second + date.microsecond / 1e6
     if not isinstance(date, datetime.datetime):
         return float((date - EPOCH.date()).days * 86_400)
     return (date.replace(tzinfo=None) - EPOCH).total_seconds()
@@ -83,5 +85,5 @@ def seconds_of(date: Any) -> float:
 
 def as_numbers(cells: np.ndarray) -> np.ndarray:
     """Objects (N,), numbers or dates -> float64 (N,), dates in seconds, NaN for anything else."""
-    found = [seconds_of(one) if isinstance(one, datetime.date) else one for one in cells.tolist()]
+    found = [seconds_of(one) if isinstance(one, datetime.date | datetime.time) else one for one in cells.tolist()]
     return np.array([float(one) if isinstance(one, int | float) else np.nan for one in found], np.float64)

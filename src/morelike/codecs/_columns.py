@@ -19,7 +19,8 @@ from morelike.core.errors import OptionError, unknown
 
 KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
-ENDS = tuple(seconds_of(datetime.date(*day)) for day in ((1, 1, 1), (9999, 12, 31)))  # that Python's dates can tell
+ENDS = tuple(seconds_of(datetime.date(*day)) for day in ((1, 1, 1), (9999, 12, 31)))  # of Python's dates
+LAST = 86_400 - 1e-6  # second of a day
 Value = bool | int | float | str
 
 
@@ -271,8 +272,7 @@ class Column:
             return found
         years = sorted(range(self.parts[0][0], self.parts[0][-1] + 1), key=lambda year: abs(year - parts[0]))
         dates = [one for year in years if self._fits(one := self._date((year, *parts[1:])))]
-        end = EPOCH + datetime.timedelta(seconds=self.span[seconds_of(found) > self.span[1]])
-        return dates[0] if dates else end.date() if self.dtype == "Date" else end
+        return dates[0] if dates else moment(self.dtype, self.span[seconds_of(found) > self.span[1]])
 
     def _date(self, parts: tuple[int, ...]) -> Any:
         return as_date(as_day(parts) if self.weekly else parts, self.dtype)
@@ -328,11 +328,15 @@ def as_cells(column: Column, values: np.ndarray) -> np.ndarray:
     if column.kind == "number":
         return column.plain(values)
     found = np.empty(len(values), object)
-    for row, one in enumerate(values.tolist()):
-        if one == one:
-            moment = EPOCH + datetime.timedelta(seconds=min(max(one, ENDS[0]), ENDS[1]))
-            found[row] = moment.date() if column.dtype == "Date" else moment
+    found[:] = [moment(column.dtype, one) if one == one else None for one in values.tolist()]
     return found
+
+
+def moment(dtype: str, seconds: float) -> Any:
+    """A date, a time of day or both of so many seconds since 1970 or midnight; the first or last that can be told."""
+    low, high = (0.0, LAST) if dtype == "Time" else ENDS
+    found = EPOCH + datetime.timedelta(seconds=min(max(seconds, low), high))
+    return found.date() if dtype == "Date" else found.time() if dtype == "Time" else found
 
 
 def filled(count: int, value: Any) -> np.ndarray:

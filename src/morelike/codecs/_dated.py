@@ -102,33 +102,33 @@ def _start(seconds: Seconds, unit: str) -> Seconds:
 
 def _parts(facts: Facts, of: int, seconds: Seconds) -> Iterator[Rule]:
     there = ~np.isnan(seconds)
+    values = {name: part(seconds[there]) for name, part in PARTS.items()}
     for to, codes in facts.codes.items():
         column = facts.columns[to]
         if (~there).any() and not (column.holes and not codes[~there].any()):
             continue  # it is there where the date is not
-        for name, part in PARTS.items():
+        for name, own in values.items():
             if name == "weekday" and not facts.columns[of].weekly:
                 continue  # what hangs on weekdays would be lost
             if name == MONTHS and column.kind == "number":
                 continue
-            values = part(seconds[there])
-            shown = slice(None, None, max(1, len(values) // SHOWN))
-            first = int(values.min())
-            if _table(values[shown] - first, codes[there][shown]) is None:
-                continue
-            table = _table(values - first, codes[there])
-            if table is not None and by_chance(values - first, codes[there]) < -SURE:
-                rule = Rule("part", (of,), to, tuple(table.tolist()), offset=first, unit=name)
+            table = _table(own, codes[there])
+            if table is not None and by_chance(own - own.min(), codes[there]) < -SURE:
+                rule = Rule("part", (of,), to, tuple(table.tolist()), offset=int(own.min()), unit=name)
                 yield replace(rule, said=f'"{column.name}" follows from the {name} of "{facts.columns[of].name}"')
                 break
 
 
 def _table(values: np.ndarray, codes: np.ndarray) -> np.ndarray | None:
-    """The code for each value, that of the one before for a value that is not there; None where one has several."""
-    table = np.full(int(values.max()) + 1, -1)
-    table[values] = codes
-    last = np.maximum.accumulate(np.where(table >= 0, np.arange(len(table)), 0))
-    return table[last] if (table[values] == codes).all() else None
+    """The code for each value from the least on, that of the one before for a value that is not there; None where one
+    has several."""
+    first, step = int(values.min()), max(1, len(values) // SHOWN)
+    table = np.full(int(values.max()) - first + 1, -1)
+    for some in (slice(None, None, step), slice(None)):
+        table[values[some] - first] = codes[some]
+        if (table[values[some] - first] != codes[some]).any():
+            return None
+    return table[np.maximum.accumulate(np.where(table >= 0, np.arange(len(table)), 0))]
 
 
 def _spans(facts: Facts, to: int, seconds: Mapping[int, Seconds]) -> Iterator[Rule]:

@@ -117,7 +117,7 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
     ends = [moments.min(), moments.max()]
     said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""
-    span = tuple((one - EPOCH).total_seconds() for one in ends) if kind != "Time" else ()
+    span = tuple((one - EPOCH).total_seconds() for one in ends)
     whole = not (moments.dt.microsecond() != 0).any()
     column = replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, span=span, whole=whole)
     return replace(column, holes=seen.holes + gone > 0)
