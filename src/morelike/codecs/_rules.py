@@ -15,8 +15,10 @@ SURE = 30.0  # nats by which a rule is less likely to hold by chance
 MOST, SHOWN = 60, 256  # columns among which rules are sought; rows on which they are tried first
 SHUFFLED = 50_000  # rows that are shuffled
 OVERLAP = 0.05  # share of rows that would break a <= b if the columns had nothing to do with each other
+MANY, MOSTLY = 20, 0.98  # values of a column, and share of the rows, from which it is settled though not everywhere
 LONGEST = 12  # columns of a sum
 SCALES = (1.0, 0.01, -1.0, -0.01)  # of products
+FEW = 5  # rows in which a part of a sum is not 0
 VARIED = 4  # values of a sum or product at least, among these rows
 HUGE = 1e100  # numbers whose squares are none
 LINEAR = 0.5  # r squared below which a column is no other one in other units, however coarsely it is rounded
@@ -98,7 +100,7 @@ def find(facts: Facts, given: frozenset[int] = frozenset(), first: Iterable[Rule
     first  rules that were found elsewhere, and come before others
     """
     found = dict[int, Rule]()
-    for rule in (*first, *lookups(facts), *lines(facts), *sums(facts), *products(facts)):
+    for rule in (*first, *lookups(facts), *lines(facts), *sums(facts), *products(facts), *nearly(facts)):
         if rule.to not in found.keys() | given and rule.to not in needed(rule.of, found):
             found[rule.to] = rule
     others = (rule for rule in orders(facts) if not {rule.to, *rule.of} <= given)
@@ -128,6 +130,40 @@ def lookups(facts: Facts) -> Iterator[Rule]:
             if not mutual:
                 names = facts.columns[a].name, facts.columns[b].name
                 yield Rule("lookup", (a,), b, tuple(table.tolist()), said=f'"{names[0]}" settles "{names[1]}"')
+
+
+def nearly(facts: Facts) -> Iterator[Rule]:
+    """Columns of many values of which nearly all rows have the one that another column settles: a code of goods and its
+    name, which is sometimes written otherwise. No model learns so many pairs; what is made has the usual one."""
+    places = [place for place in sorted(facts.codes) if facts.codes[place].max() >= MANY][:MOST]
+    for b in places:
+        shares = {a: _usual(facts.codes[a], facts.codes[b]) for a in places if a != b}
+        a = max(shares, key=lambda place: shares[place], default=b)
+        if a == b or shares[a] < MOSTLY or (b < a and _usual(facts.codes[b], facts.codes[a]) >= MOSTLY):
+            continue  # the first of two that settle each other is learnt
+        one, two = facts.codes[a], facts.codes[b]
+        chance = _usual(one, np.random.default_rng(0).permutation(two))
+        if 1 - shares[a] < 0.1 * (1 - chance):
+            said = f'"{facts.columns[a].name}" settles "{facts.columns[b].name}" in {100 * shares[a]:.1f} % of the rows'
+            yield Rule("lookup", (a,), b, majority(one, two), said=f"{said}, as in all that are made")
+
+
+def _usual(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of the rows whose b is the most frequent one of their a; of many rows, of some."""
+    step = max(1, len(a) // SHUFFLED)
+    pairs, counts = np.unique(a[::step] * (b.max() + 1) + b[::step], return_counts=True)
+    most = np.zeros(int(a.max()) + 1, np.int64)
+    np.maximum.at(most, pairs // (b.max() + 1), counts)
+    return float(most.sum() / counts.sum())
+
+
+def majority(a: np.ndarray, b: np.ndarray) -> tuple[int, ...]:
+    """The most frequent code of b for each code of a."""
+    pairs, counts = np.unique(a * (b.max(initial=0) + 1) + b, return_counts=True)
+    order = np.argsort(counts, kind="stable")
+    table = np.zeros(int(a.max(initial=0)) + 1, np.int64)
+    table[pairs[order] // (b.max(initial=0) + 1)] = pairs[order] % (b.max(initial=0) + 1)  # the last one stays
+    return tuple(table.tolist())
 
 
 def _settles(a: np.ndarray, b: np.ndarray) -> bool:
@@ -183,23 +219,26 @@ def _r2(x: np.ndarray, y: np.ndarray) -> float:
 
 def sums(facts: Facts) -> Iterator[Rule]:
     """Columns that are the sum of two others, or of a run of those before or after them, or make up a constant with
-    such a run."""
+    such a run; then sums to which a constant is added, such as a fee."""
     known, some = _whole(facts)
-    for to in range(len(known)):
-        if len(np.unique(some[to])) < VARIED:
-            continue
-        groups = [range(begin, to) for begin in range(max(0, to - LONGEST), to - 1)]
-        groups += [range(to + 1, end) for end in range(to + 3, min(len(known), to + 1 + LONGEST) + 1)]
-        pairs = [(i, j) for i in range(len(known)) for j in range(i) if to not in (i, j)]
-        close = [
-            pair
-            for pair in pairs
-            if abs(some[pair[0], 0] + some[pair[1], 0] - some[to, 0]) < 1e-6 * (1 + abs(some[to, 0]))
-        ]
-        for group in [*close, *groups]:
-            for sign, shift in ((1.0, 0.0), (-1.0, float(some[[*group, to], 0].sum()))):
-                if rule := _sum(facts, known, to, sorted(group), sign, shift, some):
-                    yield rule
+    for fee in (False, True):
+        for to in range(len(known)):
+            for group in _groups(to, some) if len(np.unique(some[to])) >= VARIED else ():
+                whole = float(some[group, 0].sum())
+                for sign, shift in ((1.0, some[to, 0] - whole),) if fee else ((1.0, 0.0), (-1.0, some[to, 0] + whole)):
+                    if rule := _sum(facts, known, to, group, sign, float(shift), some):
+                        yield rule
+
+
+def _groups(to: int, some: np.ndarray) -> Iterator[list[int]]:
+    """Columns, of rows (columns, rows), that may add up to one of them: pairs that do in the first row, and runs."""
+    n, first = len(some), some[:, 0]
+    for i in range(n):
+        for j in range(i):
+            if to not in (i, j) and abs(first[i] + first[j] - first[to]) < 1e-6 * (1 + abs(first[to])):
+                yield [j, i]
+    yield from (list(range(begin, to)) for begin in range(max(0, to - LONGEST), to - 1))
+    yield from (list(range(to + 1, end)) for end in range(to + 3, min(n, to + 1 + LONGEST) + 1))
 
 
 def _whole(facts: Facts) -> tuple[list[int], np.ndarray]:
@@ -219,7 +258,8 @@ def _sum(
     if not equal(shift + sign * some[list(group)].sum(0), some[to], column):
         return None
     of = [known[one] for one in group]
-    if any((facts.floats[one] != 0).mean() < 0.05 for one in of):
+    said = [(facts.floats[one] != 0).mean() for one in of]
+    if sum(share >= 0.05 for share in said) < 2 or min(said) * len(facts.floats[of[0]]) < FEW:
         return None  # a sum with what is nearly always 0 says little
     if not equal(shift + sign * np.sum([facts.floats[one] for one in of], 0), facts.floats[known[to]], column):
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from morelike.codecs._calendar import seconds_of
 from morelike.codecs._columns import Column
 from morelike.codecs._found import natural
-from morelike.codecs._rules import Rule
+from morelike.codecs._rules import Rule, majority
 from morelike.codecs._told_rules import Told
 from morelike.core.errors import OptionError
 
@@ -136,15 +136,6 @@ def in_words(rule: Told) -> str:
     signs = ["-" if s < 0 else "+" for s in rule.scales]
     body = " ".join(f"{sign} {term}" for sign, term in zip(signs, terms, strict=True)).removeprefix("+ ")
     return f'"{rule.to}" = {body}' + (f" {'+-'[rule.offset < 0]} {abs(rule.offset):g}" if rule.offset else "")
-
-
-def majority(a: np.ndarray, b: np.ndarray) -> tuple[int, ...]:
-    """The most frequent code of b for each code of a."""
-    counts = np.unique(np.stack([a, b]), axis=1, return_counts=True)
-    order = np.argsort(counts[1], kind="stable")
-    table = np.zeros(int(a.max(initial=0)) + 1, np.int64)
-    table[counts[0][0][order]] = counts[0][1][order]  # the last one that is written stays
-    return tuple(table.tolist())
 
 
 def breaks(rule: Rule, columns: Sequence[Column], table: Any) -> np.ndarray:
