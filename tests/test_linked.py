@@ -20,6 +20,8 @@ from morelike.run import Run
 polars = pytest.importorskip("polars")
 
 from morelike.codecs import keys  # noqa: E402
+from morelike.codecs.table import Codec, Config  # noqa: E402
+from morelike.data.frame import Frame  # noqa: E402
 from morelike.linked.drawing import Linked  # noqa: E402
 from morelike.linked.judging import together  # noqa: E402
 from morelike.linked.tables import open_pair  # noqa: E402
@@ -187,7 +189,8 @@ def test_what_cannot_be_linked_is_refused(tables: tuple[Path, Path], tmp_path: P
     for words, said in (
         ([tables[0], other], "No column of"),
         ([*tables, other], "3 tables"),
-        ([tables[0], "--link", "customer_id=id"], "there is one table"),
+        ([tables[0], "--link", "customer_id"], "column of"),
+        ([tables[0], "--link", "id"], 'each "id" is there once'),
         ([*tables, "--family", "vae"], "cannot hold some columns"),
         ([*tables, "--codec", "text"], "Two tables"),
         ([*tables, "--given", "level"], "Leave out --given"),
@@ -235,3 +238,54 @@ def test_no_rule_is_sought_among_the_columns_of_a_parent(tables: tuple[Path, Pat
     plain = Codec().fit(Frame(table, "t")).config.kept
     owned: tuple[Rule, ...] = Codec(Config(owner="p.")).fit(Frame(table, "t")).config.kept
     assert 1 in {rule.to for rule in plain} and {rule.to for rule in owned} == {2}
+
+
+# --- one table, several rows of which belong together ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def visits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 patients with 1 to 5 visits each; women weigh less, and two rows have no patient."""
+    rng, rows = np.random.default_rng(5), []
+    for number in range(200):
+        sex, born = ("F", "M")[number % 2], f"19{40 + number % 50}-0{1 + number % 7}-11"
+        rows += [[f"P{1000 + 7 * number}", sex, f"{rng.normal(60 if sex == 'F' else 85, 3):.1f}", born]
+                 for _ in range(rng.integers(1, 6))]  # fmt: skip
+    rows = [[i + 1, *row] for i, row in enumerate([*rows, ["", "F", "61.0", "1950-01-01"], ["", "M", "80.0", ""]])]
+    return written(tmp_path_factory.mktemp("visits") / "visits.csv", "visit,patient_id,sex,weight,born", rows)
+
+
+def test_rows_that_belong_together_are_learnt_as_those_of_one_owner(visits: Path, tmp_path: Path, call) -> None:
+    told = call("fit", visits, "--link", "patient_id", "--family", "circuit", "--steps", 40, "--size", 8,
+                "--out", tmp_path / "run")  # fmt: skip
+    assert told.code == 0, told.err
+    assert '"patient_id" names 200 groups of' in told.out and 'the same "sex", "born" in each' in told.out
+    assert '2 rows have no "patient_id": left out' in told.out
+    assert call("sample", tmp_path / "run", "-n", 150, "--out", tmp_path / "new.csv").code == 0
+    rows = read(tmp_path / "new.csv")
+    assert list(rows[0]) == ["visit", "patient_id", "sex", "weight", "born"]
+    owners = {row["patient_id"]: (row["sex"], row["born"]) for row in rows}
+    assert len(owners) == 150 and all(owners[row["patient_id"]] == (row["sex"], row["born"]) for row in rows)
+    assert len({row["visit"] for row in rows}) == len(rows) > 300
+    weight = {sex: np.mean([float(row["weight"]) for row in rows if row["sex"] == sex]) for sex in "FM"}
+    assert weight["F"] + 10 < weight["M"]
+    assert call("sample", tmp_path / "run", "-n", 5, "--given", "sex=F", "--out", tmp_path / "new").code == 0
+    assert {row["sex"] for row in read(tmp_path / "new" / "visits.csv")} == {"F"}
+    joint = json.loads(call("report", tmp_path / "run", "--json").out)
+    assert set(joint["verdicts"]) == {"patient_id", "visits"}
+
+
+def test_what_several_rows_belong_to_is_hinted_at(visits: Path, tables: tuple[Path, Path]) -> None:
+    frame = polars.read_csv(visits, infer_schema=False).filter(polars.col("patient_id") != "")
+    said = 'several rows belong to one "patient_id", with the same "sex", "born": --link patient_id learns them so'
+    assert keys.groups(frame).startswith(said)
+    assert not keys.groups(polars.read_csv(tables[1])) and not keys.groups(frame.drop("sex"))
+
+
+def test_dates_of_owners_do_not_name_them(visits: Path) -> None:
+    frame = (
+        polars.read_csv(visits, infer_schema=False).filter(polars.col("patient_id") != "").rename({"born": "p.born"})
+    )
+    config = Config(together="patient_id", owner="p.", columns="patient_id=drop")
+    (born,) = [one for one in Codec(config).fit(Frame(frame, "visits")).found if one.name == "p.born"]
+    assert born.sizes == (50,)  # the year: 200 owners have too few of each month

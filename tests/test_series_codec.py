@@ -418,3 +418,14 @@ def test_a_holiday_is_a_longer_step_and_no_gap() -> None:
     cells = np.concatenate(list(codec.prepare_all(cut)))
     for window in codec.decode(torch.from_numpy(cells[:40].astype(np.int64))):
         assert all(row[0].weekday() < 5 for row in window.rows) and (np.diff(window.times) > 0).all()
+
+
+def test_patients_name_series_though_fewer_were_born_on_different_days() -> None:
+    rng, rows = np.random.default_rng(0), []
+    for patient in range(60):
+        born = f"19{40 + patient % 50}-0{1 + patient % 5}-11"
+        for visit, day in enumerate(np.cumsum(rng.integers(1, 60, rng.integers(3, 8)))):
+            rows.append((f"P{patient}", born, str(np.datetime64("2022-01-01") + day), 60 + 5 * np.sin(visit)))
+    frame = pytest.importorskip("polars").DataFrame(rows, schema=["patient", "born", "date", "weight"], orient="row")
+    when, entity = found_time(frame, "", "")
+    assert [one.name for one in when] == ["date"] and entity == "patient"

@@ -61,7 +61,12 @@ class Options:
         None
     )
     link: Annotated[
-        str | None, typer.Option(metavar="COLUMN=KEY", help="The column of CHILD that refers to this key of SOURCE.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN=KEY",
+            help="The column of CHILD that refers to this key of SOURCE; "
+            "of one table, COLUMN that names what several rows belong to.",
+        ),
     ] = None
     weights: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Begin with the weights of a run, or of a GPT-2 checkpoint.")
@@ -114,6 +119,7 @@ def fit(options: Options) -> None:
       morelike fit patients.csv --minutes 10 --samples new.csv --report    new rows and how good they are, in one go
       morelike fit book.txt --minutes 5                   a language model of any text
       morelike fit customers.csv orders.csv --link customer_id=id    two tables: every order has a customer
+      morelike fit visits.csv --link patient_id           one table, several rows of which belong to each patient
       morelike fit pairs.tsv --given en --make de         a translator from one column to another
       morelike fit book.txt --weights gpt2/               go on from a checkpoint of GPT-2, or from a run
       morelike fit --resume --out runs/photos-gan-1       go on after Ctrl-C or a power cut

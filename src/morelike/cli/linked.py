@@ -43,7 +43,8 @@ def finish(out: Path, machine: bool, after: After | None) -> tuple[dict[str, Any
         values |= {"report": out / "report.html", "verdicts": joint.json()["verdicts"]}
         lines = [*_told(joint), *lines]
     folder = shlex.quote(str(out))
-    next_ = [f"  morelike sample {folder} -n 1000 --out new/", f"  morelike report {folder}"]
+    new = f"new{Path(found.manifest.child['file']).suffix}" if found.manifest.whole else "new/"
+    next_ = [f"  morelike sample {folder} -n 1000 --out {new}", f"  morelike report {folder}"]
     return values, [*lines, "", "Try next:", *(next_[:1] if "report" in values else next_)]
 
 
@@ -57,10 +58,11 @@ def sample(options: Drawing) -> None:
             raise OptionError(f"--{name}, for two tables", "New rows of both", "Leave it out, or name the run of one")
     if options.asked():
         raise OptionError(f"{options.asked()} is for texts", "This run makes two tables", "Leave it out")
-    target = options.out or options.run / f"sample-seed-{options.seed}"
-    refuse("--out", target)
-    check_target(target, may_replace=options.force or options.out is None)
     found, given = Linked.load(options.run), pairs("--given", options.given, "country=DE")
+    target = options.out or options.run / f"sample-seed-{options.seed}"
+    if not found.manifest.whole:
+        refuse("--out", target)
+    check_target(target, may_replace=options.force or options.out is None)
     written = found.save(target, options.number or USUAL, options.seed, given or None)
     if options.json:
         print(json.dumps({"event": "done", "out": str(target), "files": [str(path) for path in written]}))

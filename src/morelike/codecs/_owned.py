@@ -11,6 +11,7 @@ from morelike.codecs._seen import Wish, library
 from morelike.core.codec import TOGETHER
 from morelike.core.errors import unknown
 
+EACH = 17  # owners that have each part of a date, on average
 RARE = 5  # owners that have a value, below which it shares a cell's value with others
 
 
@@ -27,6 +28,21 @@ def owners(table: Any, together: str) -> Any:
 def coarser(wish: Wish) -> Wish:
     """How columns of owners are fitted: rows of one owner are alike in them all, and fine parts would only name it."""
     return replace(wish, resolution=replace(wish.resolution, fine=1), rare=max(RARE, wish.rare))
+
+
+def coarse_date(column: Column, count: int) -> Column:
+    """A column of dates of so many owners with as many parts, the year first, as do not name them; others as they are.
+
+    The others are those of one date: a column of an owner is given, never made.
+    """
+    if column.kind != "date":
+        return column
+    parts, room = list[tuple[int, ...]](), count / EACH
+    for values in column.parts:
+        told = len(values) <= room or all(len(one) == 1 for one in parts)
+        room = room / len(values) if told else 0
+        parts.append(values if told else values[len(values) // 2 :][:1])
+    return replace(column, parts=tuple(parts))
 
 
 def shared(table: Any, together: str) -> list[dict[str, str]]:

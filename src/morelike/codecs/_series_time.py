@@ -13,6 +13,7 @@ import numpy as np
 from morelike.codecs._bins import Resolution
 from morelike.codecs._calendar import as_date
 from morelike.codecs._columns import Column, texts
+from morelike.codecs._dates import date_format
 from morelike.codecs._kinds import guess
 from morelike.codecs._seen import Wish
 from morelike.codecs._series_week import DAY, Open, counted, moment
@@ -23,6 +24,7 @@ PLAIN = Wish(Resolution(32, 1, 12), 2)
 NAMED = re.compile(
     r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I
 )
+ALIKE = 1.1  # as many names as the fewest, up to which a column that is called a name is taken
 CALLED = re.compile(r"(?:^|[\W_])(?:series|unit|id|entity|name|run|编号)(?:$|[\W_])", re.I)
 FEWEST = 4  # blocks of rows that name series where there is no time
 UNIQUE, EVEN, HOLES = 0.999, 0.95, 0.98  # shares: of times that differ; of steps of one, in a counter; of equal steps
@@ -255,23 +257,26 @@ def parted_by(table: Any, when: Sequence[Column]) -> tuple[str, bool]:
 
     Where all times differ, it is one whose values name blocks of rows, within each of which time goes on.
     """
-    t, best = moments(when, table), ("", False)
-    fewest, names = len(t) / 3, [one.name for one in when]
+    t, names = moments(when, table), [one.name for one in when]
+    others = [name for name in table.columns if name not in names]
     if _twice(texts(table[names[0]]).is_null().cast(int).cast(str), t) < 1 - UNIQUE:
-        return next(((one, True) for one in table.columns if one not in names and _goes_on(table[one], t)), best)
-    for name in table.columns:
-        if name in names:
-            continue
-        cells = texts(table[name])
-        count = cells.n_unique()
-        if not 1 < count <= fewest or count == fewest or _twice(cells, t) >= 1 - UNIQUE:
-            continue
-        if any("." in one for one in cells.drop_nulls().head(50).to_list()):
-            continue  # measurements name nothing
-        order = np.lexsort((t, cells.fill_null("").cast(str).rank("dense").to_numpy()))
-        ahead = np.diff(t[order])
-        best, fewest = (name, _counts(ahead)), count
-    return best
+        return next(((one, True) for one in others if _goes_on(table[one], t)), ("", False))
+    counts = {name: texts(table[name]).n_unique() for name in others}
+    able = [name for name in others if 1 < counts[name] < len(t) / 3 and _names(texts(table[name]), t)]
+    if not able:
+        return "", False
+    fewest = min(counts[name] for name in able)
+    best = min(able, key=lambda name: (counts[name] > (ALIKE if CALLED.search(name) else 1) * fewest, counts[name]))
+    order = np.lexsort((t, texts(table[best]).fill_null("").cast(str).rank("dense").to_numpy()))
+    return best, _counts(np.diff(t[order]))
+
+
+def _names(cells: Any, times: np.ndarray) -> bool:
+    """Whether texts may name series: within each times differ, and they are no dates or measurements."""
+    some = cells.drop_nulls().unique(maintain_order=True)
+    if _twice(cells, times) >= 1 - UNIQUE or any("." in one for one in some.head(50).to_list()):
+        return False
+    return not len(some) or date_format(some) is None
 
 
 def _goes_on(names: Any, times: np.ndarray) -> bool:

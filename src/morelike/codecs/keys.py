@@ -14,8 +14,11 @@ NEARLY, ALIKE = 0.9, 0.01  # share of cells that are keys, where links are looke
 SPREAD, LEAST = 0.5, 20  # share of the keys that plain numbers have to reach to be taken for keys, and number of these
 LOOK, LOOSE = 1_000, 0.1  # cells by which most columns are told not to fit, and how much less these may do so
 _WHOLE, _DECIMAL = re.compile(r"-?\d+"), re.compile(r"[-+]?\d*[.,]\d+(?:[eE][-+]?\d+)?")
-_NAMES_ROWS = re.compile(r"(?:^|[\W_])(?:id|uid|uuid|key|code|no|nr|number|ref|fk)$|[a-z]I[dD]$|编号", re.I)
+_NAMES_ROWS = re.compile(
+    r"(?:^|[\W_])(?:id|uid|uuid|key|code|no|nr|number|ref|fk)$|[a-z](?:I[dD]|No|Nr|Key)$|编号", re.I
+)
 _GENERIC = {"id", "key", "code", "no", "nr", "number", "index", "name", "uid", "uuid"}
+HEAD, FEWEST, OFTEN = 20_000, 20, 0.7  # rows by which groups are sought; groups, and share of the rows, for a hint
 
 
 @dataclass(frozen=True)
@@ -165,3 +168,25 @@ def _stems(table: str) -> Iterator[str]:
 
 def _plain(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum())
+
+
+def groups(table: Any) -> str:
+    """What several rows of a table, a polars frame, belong to, in a line; "" where nothing says so.
+
+    A column that is called like a name of things, has several rows of most of its values, and two others that never
+    differ among these though they have many values.
+    """
+    import polars as pl
+
+    some = table.head(HEAD)
+    for name in [one for one in table.columns if _NAMES_ROWS.search(one)]:
+        count = some[name].n_unique()
+        if not FEWEST <= count <= OFTEN * some.height or some[name].null_count():
+            continue
+        each = some.group_by(name).agg(pl.all().n_unique()).drop(name).max().row(0, named=True)
+        same = [other for other, most in each.items() if most == 1 and some[other].n_unique() > 1]
+        if sum(some[other].n_unique() > FEWEST for other in same) and len(same) >= 2 and len(same) < table.width - 1:
+            shared = ", ".join(f'"{one}"' for one in same[:4]) + (" …" if len(same) > 4 else "")
+            learnt = f"--link {name} learns them so (--codec series, where they follow each other in time)"
+            return f'several rows belong to one "{name}", with the same {shared}: {learnt}'
+    return ""

@@ -22,13 +22,14 @@ from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._joint import codes_of, followed, joined, led_back, sole
 from morelike.codecs._kinds import DROP, asked, guess, refuse
-from morelike.codecs._owned import coarser, owned, owners, shared
+from morelike.codecs._owned import coarse_date, coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
 from morelike.codecs._series_shape import hint
 from morelike.codecs._settled import beside, broken, counted, fitting, keeps, said, settle, within
 from morelike.codecs._told_rules import looks, told
 from morelike.codecs._written import Written
+from morelike.codecs.keys import groups
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError, unknown
 from morelike.core.spec import Spec
@@ -160,7 +161,7 @@ class Codec(Written):
         def column(name: str, kind: str = "") -> Column:
             kind = kind or kinds.get(name, "")
             if self.config.owner and name.startswith(self.config.owner):
-                return guess(name, own[name], replace(coarse, kind=kind))
+                return coarse_date(guess(name, own[name], replace(coarse, kind=kind)), own.height)
             return guess(name, table[name], replace(wish, kind=kind))
 
         found = fitting(each(column, names), wanted, column)
@@ -173,7 +174,7 @@ class Codec(Written):
             given, facts = owned(found, self.config.owner), gather(found, table)
             rules = (*rules, *beside(rules, find(facts, given, dated(facts))))
             apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric)))
-        near, series = "".join(f"\n  near: {one.said(found)}" for one in apart), hint(found, table)
+        near, series = "".join(f"\n  near: {one.said(found)}" for one in apart), hint(found, table) or groups(table)
         config = replace(self.config, found=found, kept=rules, apart=apart, mark=getattr(items, "mark", ""))
         return Codec(config, said(found, rules, faults) + near + (f"\n  hint: {series}" if series else ""))
 

@@ -142,7 +142,10 @@ class Linked:
 
     def save(self, folder: Path, n: int, seed: int = 0, given: Mapping[str, str] | None = None) -> list[Path]:
         """Write n new parents and their children into two files of a folder, both or none; every child refers to one of
-        these parents, or to nothing where the data have such children, and no two parents have the same key."""
+        these parents, or to nothing where the data have such children, and no two parents have the same key. Where both
+        are of one table, that is written: into the folder, or the file that is named."""
+        if self.manifest.whole:
+            return self._save_whole(folder if folder.suffix else folder / self.manifest.child["file"], n, seed, given)
         parent, child = self.manifest.parent, self.manifest.child
         own = [name for name in self.parent.codec.columns if name != self.manifest.count]
         made = {*self.child.codec.columns, self.manifest.link["column"]}
@@ -169,6 +172,25 @@ class Linked:
         column = self.manifest.link["column"]
         found = [refer if name == column else made[:, codec.columns.index(name)] for name in names]
         return np.stack(found, 1) if len(made) else np.empty((0, len(names)), object)
+
+    def _save_whole(self, target: Path, n: int, seed: int, given: Mapping[str, str] | None) -> list[Path]:
+        """Write the children with all that their parents are, as the one table had it."""
+        key, codec, whole = self.manifest.link["column"], self.child.codec, self.manifest.whole
+        theirs = [name for name in whole if name in codec.columns]
+        owned = [name for name in self.parent.codec.columns if name not in (key, self.manifest.count)]
+        known = {one.name: one for one in (*self.parent.codec.found, *codec.found, self._reference)}
+        names = [name for name in whole if name in (key, *theirs, *owned)]
+        config = replace(codec.config, found=tuple(known[name] for name in names), kept=(), apart=(), owner="")
+        places, done = [self.parent.codec.columns.index(name) for name in owned], 0
+        with type(codec)(config).writer(target, renamed=False) as out:
+            for rows in self.rows(n, seed, given):
+                made = self._written(rows, [key, *theirs], done)
+                cells = dict(
+                    zip([key, *theirs, *owned], [*made.T, *rows.parents[rows.owner][:, places].T], strict=True)
+                )
+                out.add(np.stack([cells[name] for name in names], 1))
+                done += len(made)
+        return [target]
 
     @cached_property
     def _reference(self) -> Any:

@@ -10,7 +10,7 @@ given the parent. Source: a plain case of the hierarchical models of Patki, Wedg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,9 @@ from morelike.codecs import keys
 from morelike.codecs.keys import Link, as_keys
 from morelike.core.errors import DataError, OptionError
 from morelike.data.frame import PART, is_url, open_frame
+from morelike.linked.groups import Table, cut
 
 NAMED, HALF = 5, 0.5  # orphans that are named; share of keys in a column that is named though it is no link
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as it was found.
-
-    source  what the user calls it
-    name    of its run and of the file that is made
-    frame   its rows, of polars
-    """
-
-    source: str
-    name: str
-    frame: Any
-
-    @property
-    def file(self) -> str:
-        """Name of the file that is made: of the same kind, where such files can be written."""
-        suffix = Path(self.source.partition(PART)[0]).suffix.lower()
-        return self.name + (suffix if suffix in SUFFIXES else ".csv")
 
 
 @dataclass(frozen=True)
@@ -50,6 +30,7 @@ class Pair:
     parent, child  as they are used: parents without a key of their own, and orphans, are left out
     counts         parents, children, childless, orphans, nulls, without_key: how many there are
     notes          what was found, in sentences
+    whole          columns of the one table in which both are, () for two tables
     """
 
     parent: Table
@@ -57,6 +38,7 @@ class Pair:
     link: Link
     counts: Mapping[str, int]
     notes: tuple[str, ...]
+    whole: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -99,10 +81,13 @@ class Pair:
 
 
 def open_pair(sources: Sequence[str], told: str | None) -> Pair:
-    """Two tables and their link, found or told as "column=key", which may be told for either order of the two.
+    """Two tables and their link, found or told as "column=key", which may be told for either order of the two; or one
+    table, and the column that names what several of its rows belong to.
 
     Raises a three-part error where there are not two tables, or none of them refers to the other.
     """
+    if len(sources) == 1 and told:
+        return _cut(Table(sources[0], _name(sources[0]), open_frame(sources[0]).items.table), keys.read(told)[0])  # type: ignore[attr-defined]
     if len(sources) != 2:
         found = f"{len(sources)} tables: {', '.join(sources)[:200]}"
         raise OptionError(found, "Two, the second of which refers to the first", "Join two of them, or fit pairs")
@@ -115,6 +100,13 @@ def open_pair(sources: Sequence[str], told: str | None) -> Pair:
     if first.name == second.name:
         second = Table(second.source, f"{second.name}-2", second.frame)
     return _told(first, second, told) if told else _found(first, second)
+
+
+def _cut(table: Table, column: str) -> Pair:
+    parent, child, said = cut(table, column)
+    link = keys.told(child.frame, parent.frame, column, column, (child.source, parent.source))
+    found = _pair(parent, child, link, ())
+    return replace(found, notes=said, whole=tuple(table.frame.columns))
 
 
 def _told(parent: Table, child: Table, words: str) -> Pair:

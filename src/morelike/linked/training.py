@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +31,7 @@ class Manifest:
     link           {"column", "key", "hole": how a missing reference is written}
     count, prefix  the column that says how many children there are, and how the columns of a parent are called
     counts         parents, children, childless, orphans, nulls, without_key
+    whole          columns of the one table in which both are, () for two tables
     """
 
     parent: Mapping[str, Any]
@@ -43,6 +43,7 @@ class Manifest:
     notes: tuple[str, ...]
     request: Mapping[str, Any]
     version: int = VERSION
+    whole: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pair: Pair, request: Request) -> Manifest:
@@ -51,21 +52,21 @@ class Manifest:
                          for one in (pair.parent, pair.child))  # fmt: skip
         link = {"column": pair.link.column, "key": pair.link.key, "hole": pair.hole}
         out = {**asdict(request), "out": None, "weights": None}
-        return cls(parent, child, link, pair.count, pair.prefix, pair.counts, pair.notes, out)
+        return cls(parent, child, link, pair.count, pair.prefix, pair.counts, pair.notes, out, whole=pair.whole)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """That of a folder; a `RunError` where it is none."""
         try:
             told = read_json(path / LINKED)
-            return cls(**{**told, "notes": tuple(told["notes"])})
+            return cls(**{**told, "notes": tuple(told["notes"]), "whole": tuple(told.get("whole", ()))})
         except (KeyError, TypeError):
             raise RunError(f"{path / LINKED} does not describe two tables", "What `morelike fit` wrote",
                            "Restore it, or train again") from None  # fmt: skip
 
     def pair(self) -> Pair:
         """The two tables as they are now; a three-part error where they cannot be read."""
-        sources = (self.parent["source"], self.child["source"])
+        sources = (self.parent["source"], self.child["source"])[len(self.whole) > 0 :]
         return open_pair(sources, f"{self.link['column']}={self.link['key']}")
 
 
@@ -80,7 +81,8 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     yield Progress("collect", note=f"Collecting from {', '.join((request.source, *request.children))}")
     pair = open_pair((request.source, *request.children), request.link)
     manifest = Manifest.of(pair, request)
-    named = replace(request, source=f"{pair.parent.name}-{pair.child.name}", family="linked")
+    name = pair.child.name if pair.whole else f"{pair.parent.name}-{pair.child.name}"
+    named = replace(request, source=name, family="linked")
     out = fitting.new_folder(named) if request.out is None else Path(request.out)
     write_json(out / LINKED, asdict(manifest))
     for note in pair.notes:
@@ -102,9 +104,6 @@ def _verify(request: Request) -> None:
     """Refuse what can only fail."""
     if request.out is not None:
         fitting.refuse_folder(Path(request.out))
-    if not request.children:
-        action = f"Name the other one as well: morelike fit {shlex.quote(request.source)} CHILD.csv"
-        raise OptionError(f"--link is {request.link}, and there is one table", "Two tables", action)
     if request.codec not in ("auto", "table"):
         raise OptionError(f"--codec is {request.codec}, of {1 + len(request.children)} sources", "Two tables",
                           "Leave it out, or name one source")  # fmt: skip
