@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime
 from collections.abc import Callable
 
@@ -179,10 +180,49 @@ def test_times_of_day_are_so_many_minutes_apart_and_end_where_they_did() -> None
            for one, m in zip(start, minutes, strict=True)]  # fmt: skip
     cells = {"start": [f"{one:%H:%M}" for one in start], "end": [f"{one:%H:%M}" for one in end], "m": minutes.tolist()}
     codec, x, made = fitted(**cells)
-    assert [(one.of, one.to, one.unit) for one in codec.config.apart] == [(0, 1, 60)]
-    assert [rule.said for rule in codec.config.kept][:1] == ['"m" = minutes from "start" to "end"']
+    assert [rule.said for rule in codec.config.kept][:1] == ['"end" is "m" minutes after "start"']
+    alone, _, again = fitted(start=cells["start"], end=cells["end"])
+    assert [(one.of, one.to, one.unit) for one in alone.config.apart] == [(0, 1, 60)]
+    assert again.tolist() == made[:, :2].tolist()
     assert made[:, 0].tolist() == start and made[:, 1].tolist() == end and made[:, 2].tolist() == minutes.tolist()
     mixed = np.stack([RNG.permutation(column) for column in x.T], 1)
     made = codec.decode(torch.from_numpy(mixed))
     made = made[codec.kept(made)]
     assert len(made) > N / 2 and max(made[:, 1]) == max(end) and max(made[:, 0]) <= max(start)
+
+
+def _months_later(a: datetime.date, n: int, day: int) -> datetime.date:
+    year, month = divmod(12 * a.year + a.month - 1 + n, 12)
+    return datetime.date(year, month + 1, min(day, calendar.monthrange(year, month + 1)[1]))
+
+
+@pytest.mark.parametrize(
+    ("later", "said", "back"),
+    [
+        pytest.param(lambda a, n: a + datetime.timedelta(n), '"n" days after', 0, id="days"),
+        pytest.param(lambda a, n: a + datetime.timedelta(n - 1), '"n" - 1 days after', 0, id="both days count"),
+        pytest.param(lambda a, n: a + datetime.timedelta(7 * n), '"n" weeks after', 0, id="weeks"),
+        pytest.param(lambda a, n: _months_later(a, n, a.day), '"n" months after', 3, id="months"),
+        pytest.param(lambda a, n: _months_later(a, n, 1), "on the first", 0, id="on the first"),
+        pytest.param(lambda a, n: _months_later(a, n, 31), "on the last", 0, id="on the last"),
+        pytest.param(lambda a, n: np.busday_offset(a, n).astype(object), "working days", 0, id="working days"),
+    ],
+)
+def test_a_date_that_is_so_much_later_is_worked_out_and_what_leads_to_it(later: Callable, said: str, back: int) -> None:
+    number = RNG.choice([6, 12, 24, 36], len(WORK))
+    due = [later(day, int(n)) for day, n in zip(WORK, number, strict=True)]
+    codec, x, _ = fitted(paid=WORK, n=number.tolist(), due=due, v=RNG.normal(size=len(WORK)).tolist())
+    rule = next(rule for rule in codec.config.kept if rule.derives)
+    assert (
+        (rule.kind, rule.to) == ("later", 2)
+        and said.replace("months ", '"months" ', 1) in rule.said
+        or said in rule.said
+    )
+    assert not codec.config.apart and set(codec.places) == {0, 1, 3}
+    rows = codec.decode(torch.from_numpy(np.stack([RNG.permutation(column) for column in x.T], 1)))
+    assert all(later(paid, n) == one for paid, n, one in rows[:, :3])
+    known = np.full((3, 4), None, object)
+    known[0, :3:2], known[1, 1:3], known[2, 2] = [WORK[0], due[0]], [int(number[1]), due[1]], due[2]
+    joined, good = codec.joined_with(rows[:3], known, strict=True)
+    assert joined[0, 1] == number[0] and all(later(*row[:2]) == row[2] for row in joined[good])
+    assert abs((joined[1, 0] - WORK[1]).days) <= (31 if "on the" in said else back)  # its day is open

@@ -308,6 +308,19 @@ def test_columns_that_follow_are_found_dropped_and_worked_out() -> None:
     assert np.abs(100 - made[:, 0] - made[:, 3]).max() < 1e-9
 
 
+@pytest.mark.parametrize(("cells", "step"), [
+    ((RNG.integers(5, 2_000, 3_000) * 100).tolist(), 100), ([f"{one}.99" for one in RNG.integers(0, 900, 3_000)], 1),
+    ((RNG.integers(0, 4_000, 3_000) * 0.25).tolist(), 0.25), (RNG.integers(0, 9_000, 3_000).tolist(), 1),
+    ([f"{one:.2f}" for one in RNG.gamma(2, 50, 3_000)], 0.01), (RNG.normal(size=3_000).tolist(), 0),
+])  # fmt: skip
+def test_numbers_come_out_in_the_steps_in_which_they_were(cells: list, step: float) -> None:
+    found, made = column(cells)
+    assert found.step == pytest.approx(step)
+    if step:
+        rest = (np.array(made, float) - float(cells[0])) / step
+        assert np.abs(rest - np.rint(rest)).max() < 1e-6 and len(set(made) - set(map(float, cells))) > 0
+
+
 def test_what_holds_by_chance_is_no_rule() -> None:
     columns = {"many": [f"v{i}" for i in range(300)] * 2, "rare": ["a"] * 596 + ["b"] * 4, "free": RNG.normal(size=600)}
     codec, _, _ = fitted(columns, columns="many=category")

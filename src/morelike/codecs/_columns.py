@@ -36,6 +36,7 @@ class Column:
     rare        values that share one number, most frequent first, and `counts`, how often each was there
     holes       whether cells are missing, and `hole`, how that is written
     low, high   (P,) lowest and highest number of each place, and `groups`, the first place of each coarse group
+    step        what all of these numbers are apart by multiples of, 0 for numbers of many decimals
     parts       of dates, the values of year, month, day, hour, minute, second that occur; of seven, weekday and which
                 one in its month stand in the place of the day
     span        of dates, the first and the last one, in seconds since 1970; `whole`: none has a part of one
@@ -56,6 +57,7 @@ class Column:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     groups: tuple[int, ...] = ()
+    step: float = 0.0
     parts: tuple[tuple[int, ...], ...] = ()
     span: tuple[float, ...] = ()
     whole: bool = False
@@ -233,9 +235,9 @@ class Column:
         low, high = np.array(self.low)[place], np.array(self.high)[place]
         if self.style.decimals is None:
             return np.clip((1 - u) * low + u * high, low, high).astype(object)
-        scale = 10.0**self.style.decimals
-        steps = np.rint((high - low) * scale)
-        found = np.clip(np.round(low + np.floor(u * (steps + 1)) / scale, self.style.decimals), low, high)
+        step = self.step or 10.0**-self.style.decimals
+        steps = np.rint((high - low) / step)
+        found = np.clip(np.round(low + np.floor(u * (steps + 1)) * step, self.style.decimals), low, high)
         return self.plain(found)
 
     def plain(self, found: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,60 +10,11 @@ import numpy as np
 
 from morelike.codecs._calendar import as_numbers
 from morelike.codecs._columns import Column, as_cells
+from morelike.codecs._later import laters
+from morelike.codecs._moments import DAY, LATER, MONTHS, PARTS, SPANS, STARTS, Seconds, month_days, start, whole
 from morelike.codecs._rules import MOST, SHOWN, SURE, VARIED, Facts, Rule, by_chance, equal
 
-DAY, LEAST = 86_400, 20  # seconds; rows from which a span is told
-MONTHS = "month of the year"
-Seconds = np.ndarray  # float64 (N,) since 1970, NaN for missing
-
-
-def _in(values: Seconds, unit: str) -> np.ndarray:
-    """Whole days, months or years since 1970, int64 (N,)."""
-    return np.floor(values).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype(np.int64)
-
-
-def _month_days(values: Seconds) -> np.ndarray:
-    """Days since the first of the month, with the part of a day that has gone, float64 (N,)."""
-    first = np.floor(values).astype("datetime64[s]").astype("datetime64[M]").astype("datetime64[s]").astype(np.float64)
-    return (values - first) / DAY
-
-
-def _months(a: Seconds, b: Seconds) -> np.ndarray:
-    """Months that are over between two moments."""
-    return _in(b, "M") - _in(a, "M") - (_month_days(np.floor(b / DAY) * DAY) < _month_days(np.floor(a / DAY) * DAY))
-
-
-PARTS: dict[str, Callable[[Seconds], np.ndarray]] = {  # numbers from 0 on of each date
-    "year": lambda at: _in(at, "Y"),
-    "month": lambda at: _in(at, "M") % 12,
-    "weekday": lambda at: (_in(at, "D") + 3) % 7,  # 1970 began on a Thursday
-    "hour": lambda at: np.floor(at / 3_600).astype(np.int64) % 24,
-    "day of the month": lambda at: np.floor(_month_days(at)).astype(np.int64),
-    MONTHS: lambda at: _in(at, "M"),
-}
-STARTS = {"day": "D", "month": "M", "year": "Y", "hour": "h"}  # of which a date may be the beginning
-SPANS: dict[str, Callable[[Seconds, Seconds], np.ndarray]] = {  # of two moments
-    "days": lambda a, b: _in(b, "D") - _in(a, "D"),
-    "full days": lambda a, b: np.floor((b - a) / DAY),
-    "years": lambda a, b: np.floor(_months(a, b) / 12),
-    "months": _months,
-    "months on the calendar": lambda a, b: _in(b, "M") - _in(a, "M"),
-    "years on the calendar": lambda a, b: _in(b, "Y") - _in(a, "Y"),
-    "years of 365.25 days": lambda a, b: (b - a) / DAY / 365.25,
-    "full years of 365.25 days": lambda a, b: np.floor((b - a) / DAY / 365.25),
-    "full years of 365 days": lambda a, b: np.floor((b - a) / DAY / 365),
-    "weeks": lambda a, b: (b - a) / DAY / 7,
-    "full weeks": lambda a, b: np.floor((b - a) / DAY / 7),
-    "exact days": lambda a, b: (b - a) / DAY,
-    "hours": lambda a, b: (b - a) / 3_600,
-    "full hours": lambda a, b: np.floor((b - a) / 3_600),
-    "minutes": lambda a, b: (b - a) / 60,
-    "full minutes": lambda a, b: np.floor((b - a) / 60),
-    "seconds": lambda a, b: b - a,
-    "working days": lambda a, b: np.busday_count(
-        _in(a, "D").astype("datetime64[D]"), _in(b, "D").astype("datetime64[D]")
-    ),
-}
+LEAST = 20  # rows from which a span is told
 
 
 def dated(facts: Facts) -> Iterator[Rule]:
@@ -72,6 +23,7 @@ def dated(facts: Facts) -> Iterator[Rule]:
     seconds = {place: facts.floats[place] / 1e6 for place in dates[:MOST]}
     starts = [rule for place in seconds for rule in _starts(facts, place, seconds)]
     yield from starts
+    yield from laters(facts, seconds)
     for place in sorted(seconds.keys() - {rule.to for rule in starts}):
         yield from _parts(facts, place, seconds[place])
     numbers = [place for place in sorted(facts.floats) if facts.columns[place].kind == "number"]
@@ -90,14 +42,10 @@ def _starts(facts: Facts, to: int, seconds: Mapping[int, Seconds]) -> Iterator[R
     fine = sorted(seconds, key=lambda one: facts.columns[one].dtype == "Date")  # first those with a time of day
     for of in [one for one in fine if one != to and (np.isnan(seconds[one]) == ~there).all()]:
         for name, unit in STARTS.items():
-            if (_start(seconds[of][there], unit) == seconds[to][there]).all() and (seconds[of] != seconds[to]).any():
+            if (start(seconds[of][there], unit) == seconds[to][there]).all() and (seconds[of] != seconds[to]).any():
                 said = f'"{facts.columns[to].name}" is the {name} of "{facts.columns[of].name}"'
                 yield Rule("part", (of,), to, said=said, unit=unit)
                 return
-
-
-def _start(seconds: Seconds, unit: str) -> Seconds:
-    return np.floor(seconds).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype("datetime64[s]").astype(float)
 
 
 def _parts(facts: Facts, of: int, seconds: Seconds) -> Iterator[Rule]:
@@ -172,17 +120,17 @@ def _agree(made: np.ndarray, real: np.ndarray, column: Column) -> bool:
 
 def _until(a: Seconds, number: np.ndarray, months: int) -> float:
     """The first day at which so many days, or times so many months, were over since all of the moments."""
-    days, whole = _in(a, "D"), np.rint(number).astype(np.int64)
+    days, count = whole(a, "D"), np.rint(number).astype(np.int64)
     if not months:
-        return float((days + whole).max()) * DAY
-    later = (_in(a, "M") + months * whole).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    return float((later + np.floor(_month_days(a)).astype(np.int64)).max()) * DAY
+        return float((days + count).max()) * DAY
+    later = (whole(a, "M") + months * count).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return float((later + np.floor(month_days(a)).astype(np.int64)).max()) * DAY
 
 
-def moved(rule: Rule, columns: Sequence[Column], date: np.ndarray, start: np.ndarray) -> np.ndarray:
+def moved(rule: Rule, columns: Sequence[Column], date: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """Dates (B,), and the days or months that they are to begin with -> the same so long after these."""
     seconds = as_numbers(date)
-    return as_cells(columns[rule.of[0]], as_numbers(start) + seconds - _start(seconds, rule.unit))
+    return as_cells(columns[rule.of[0]], as_numbers(begin) + seconds - start(seconds, rule.unit))
 
 
 def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
@@ -191,6 +139,10 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
     moments = [as_numbers(rows[:, place]) for place in rule.of]
     there = ~np.isnan(np.sum(moments, 0))
     some = [one[there] for one in moments]
+    if rule.kind == "later":
+        made, there = np.full(len(rows), np.nan), ~np.isnan(np.sum(moments, 0))
+        made[there] = LATER[rule.unit](moments[0][there], moments[1][there] + rule.offset)
+        return as_cells(column, made)
     if rule.kind == "span":
         made = np.full(len(rows), np.nan)
         until = some[1] if len(some) > 1 else np.full(there.sum(), (rule.scales or (0.0,))[0])
@@ -198,7 +150,7 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
         return column.plain(made)
     if rule.unit in STARTS.values():
         made = np.full(len(rows), np.nan)
-        made[there] = _start(some[0], rule.unit)
+        made[there] = start(some[0], rule.unit)
         return as_cells(column, made)
     told: list[Any] = [None] * column.holes + [*column.values, *column.rare]
     at = PARTS[rule.unit](some[0]) - int(rule.offset)

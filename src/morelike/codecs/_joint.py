@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.codecs import _dated
+from morelike.codecs import _dated, _later
 from morelike.codecs._apart import Apart, shifted
 from morelike.codecs._columns import Column
 from morelike.codecs._rules import Rule
@@ -101,6 +101,11 @@ def joined(
         told = np.flatnonzero(there[:, rule.to] & ~there[:, list(rule.of)].all(1)) if rule.derives else ()
         if len(told) and rule.kind in ("sum", "product"):
             _solve(rule, columns, rows, there, np.asarray(told))
+        elif len(told) and rule.kind == "later":
+            for first in (True, False):  # where the other date is known the number is worked out, else that date
+                some = told[there[told, rule.of[0]] == first]
+                part, found = _later.solved(rule, columns, rows[some], first)
+                rows[some, part] = found
         elif len(told) and rule.unit in _dated.STARTS.values():
             told = told[rows[told, rule.of[0]] != None]  # noqa: E711
             rows[told, rule.of[0]] = _dated.moved(rule, columns, rows[told, rule.of[0]], rows[told, rule.to])
@@ -121,7 +126,7 @@ def joined(
 def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
     """The values (B,) of a column that follow from those of others."""
     column = columns[rule.to]
-    if rule.kind in ("part", "span"):
+    if rule.kind in ("part", "span", "later"):
         return _dated.followed(rule, columns, rows)
     if rule.kind == "lookup":
         source = columns[rule.of[0]]

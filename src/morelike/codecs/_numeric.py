@@ -64,7 +64,15 @@ def number(seen: Seen, wish: Wish) -> Column | None:
         return replace(column, values=(*words, *few))
     low, high, groups = places(known, counts, wish.resolution)
     return replace(column, values=tuple(words), low=tuple(low.tolist()), high=tuple(high.tolist()),
-                   groups=tuple(groups.tolist()))  # fmt: skip
+                   groups=tuple(groups.tolist()), step=step_of(known, style.decimals))  # fmt: skip
+
+
+def step_of(known: np.ndarray, decimals: int | None) -> float:
+    """What sorted numbers are apart by multiples of: 100 for loans, 1 for prices such as 4.99; 0 for many decimals."""
+    if decimals is None or np.abs(known).max() * 10.0**decimals >= 2**53:
+        return 0.0
+    apart = np.diff(np.rint(known * 10.0**decimals).astype(np.int64))
+    return float(np.gcd.reduce(apart)) / 10.0**decimals
 
 
 def style_in(seen: Seen, wish: Wish) -> tuple[Style, tuple[np.ndarray, list[str], int]] | None:

@@ -30,7 +30,8 @@ class Rule:
 
     kind    lookup (a table of what follows from each value) | sum (to = offset + sum of scales times columns) |
             product (to = scale of[0] of[1]) | part (of the date of[0], such as its year) | span (the time from the
-            date of[0] to of[1], or to scales[0]) | order (of[0] <= to); if told, also below (of[0] < to), range, unique
+            date of[0] to of[1], or to scales[0]) | later (of[1] days, say, after the date of[0]) | order (of[0] <= to);
+            if told, also below (of[0] < to), range, unique
     of, to  numbers of the columns
     table   of a lookup: the full code of `to` for each full code of of[0]; of a part for each from `offset` on
     said    the rule in words
