@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
+from morelike.nn.evenly import even
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels
 from morelike.nn.variables import EDGE, NARROW, Variable, paired
@@ -188,8 +189,7 @@ class Model(Family):
         free = ~mask.any(1)
         for rows, draws, fill in ((free, 1, self._free), (~free, self.config.draws, self._filled)):
             for part in rows.nonzero()[:, 0].split(self._together(draws)):
-                u = uniforms([seeds[row] for row in part.tolist()], draws * self.rank.numel() + 1, x.device)
-                values = fill(known[part], told[part], u[:, :-1].view(len(part), draws, *self.rank.shape), u[:, -1])
+                values = fill(known[part], told[part], [seeds[row] for row in part.tolist()])
                 found = made[part]
                 for one, value in zip(self.variables, values.unbind(1), strict=True):
                     one.write(value, found)
@@ -200,16 +200,19 @@ class Model(Family):
         """How many rows are drawn at once."""
         return max(1, AT_ONCE // (draws * max(self.weight.shape[1], *(one.values for one in self.variables))))
 
-    def _free(self, x: Tensor, told: Tensor, u: Tensor, which: Tensor) -> Tensor:
+    def _free(self, x: Tensor, told: Tensor, seeds: Sequence[int]) -> Tensor:
         """Rows of which nothing is known, each in one of the orders: values (B, variables)."""
-        made, order = torch.empty_like(u[:, 0, 0], dtype=torch.long), (which * len(self.rank)).long()
+        u = even(seeds, 1 + len(self.variables), x.device)
+        made, order = torch.empty_like(u[:, 1:], dtype=torch.long), (u[:, 0] * len(self.rank)).long()
         for m in range(len(self.rank)):
             own = order == m
-            made[own] = self._walk(m, x[own], told[own], u[own, :, m])[0][:, 0]
+            made[own] = self._walk(m, x[own], told[own], u[own, None, 1:])[0][:, 0]
         return made
 
-    def _filled(self, x: Tensor, told: Tensor, u: Tensor, which: Tensor) -> Tensor:
+    def _filled(self, x: Tensor, told: Tensor, seeds: Sequence[int]) -> Tensor:
         """Rows of which something is known: values (B, variables)."""
+        numbers = uniforms(seeds, self.config.draws * self.rank.numel() + 1, x.device)
+        u, which = numbers[:, :-1].view(len(x), self.config.draws, *self.rank.shape), numbers[:, -1]
         drawn_, weights = zip(*(self._walk(m, x, told, u[:, :, m]) for m in range(len(self.rank))), strict=True)
         chosen = drawn(torch.cat(weights, 1).softmax(1), which)  # (B,) among M K draws
         return torch.cat(drawn_, 1)[torch.arange(len(x), device=x.device), chosen]
