@@ -75,7 +75,7 @@ def ours(train: Path, rows: int, asked: tuple[float, int], made: Path, clean: bo
     minutes, seed = asked
     how = ("--minutes", f"{minutes:g}", "--seed", seed, "--out", run)
     fit = spent(*(("-c", CLEAN) if clean else ("-m", "morelike")), "fit", train, *how)
-    draw = spent("-m", "morelike", "sample", run, "-n", rows, "--out", made)
+    draw = spent("-m", "morelike", "sample", run, "-n", rows, "--seed", seed * rows, "--out", made)  # other rows each
     heats = json.loads((run / "race.json").read_text())
     won = json.loads((run / "recipe.json").read_text())["family"]
     nats = next(one["nats"] for one in [*heats["final"], *heats["heats"]] if one["family"] == won)
