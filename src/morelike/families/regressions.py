@@ -31,7 +31,7 @@ class Config:
     """Settings of regressions.
 
     width   the one dial of size, which changes nothing here
-    orders  orders of the columns, of which the law is the mean; fewer where the weights would be too many
+    orders  orders of the columns, of which the law is the mean
     ridge   the prior of every weight is Cauchy's, of scale sqrt(2 / ridge): near 0 it bends as N(0, 1 / ridge) does,
             and what tells much is hardly drawn to 0; where columns tell more than 200 traits, it is as many times
             the ridge, so that all of them together say no more
@@ -72,27 +72,27 @@ class Model(Family):
         first = self.labels.count if self.labels.count > 1 else 0  # traits that say which class
         self.tells, wide = slices([one.traits.shape[1] for one in self.variables], first)  # traits of each variable
         self.outputs, outs = slices([one.outputs for one in self.variables])
-        orders = min(config.orders, MOST // max(1, wide * outs))
-        if not orders:
+        count = config.orders * wide * outs
+        if count > MOST:
             raise OptionError(
-                f"Regressions of {len(self.variables):,} columns have {wide * outs:,} weights", f"At most {MOST:,}",
+                f"Regressions of {len(self.variables):,} columns have {count:,} weights", f"At most {MOST:,}",
                 "Use --family circuit",
             )  # fmt: skip
         self.much = max(1.0, wide / USUAL)
         self.ridge = self.much * config.ridge
-        self.weight = nn.Parameter(0.01 * torch.randn(orders, wide, outs))
-        self.bias = nn.Parameter(torch.zeros(orders, outs))
+        self.weight = nn.Parameter(0.01 / self.much**0.5 * torch.randn(config.orders, wide, outs))
+        self.bias = nn.Parameter(torch.zeros(config.orders, outs))
         late = torch.tensor([not one.number for one in self.variables])
-        rank = (torch.rand(orders, len(late)) + late).argsort(1).argsort(1)  # numbers first, categories last
+        rank = (torch.rand(config.orders, len(late)) + late).argsort(1).argsort(1)  # numbers first, categories last
         self.register_buffer("rank", rank)  # (M, variables) the place of each in an order
         self.register_buffer("rows", torch.tensor(1000.0))
-        self.register_buffer("scale", torch.ones(orders, outs))  # in which unit weights and biases are
+        self.register_buffer("scale", torch.ones(config.orders, outs))  # in which unit weights and biases are
         parts = [(number, one) for own in (self.tells, self.outputs) for number, one in enumerate(own)]
         owner = [0] * first + [number for number, one in parts for _ in range(one.stop - one.start)]
         self.register_buffer("owner", torch.tensor(owner), persistent=False)  # variable of each trait, of each output
 
     def optimizers(self) -> dict[str, Optim]:
-        return {"model": Optim("adam", 0.05 / self.much**0.5, schedule="cosine")}  # a step moves all weights by this
+        return {"model": Optim("adam", 0.05 / self.much, schedule="cosine")}  # a step moves every weight by as much
 
     @torch.no_grad()
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
