@@ -218,7 +218,8 @@ def main() -> None:
         keys = ["fit_s", "cpu_s", *next(iter(found.values()))]
         show(name, found, keys)
         rows = polars.read_csv(given.keep / name / "train.csv", infer_schema=False).height
-        print(*verdicts(name, rows, found), sep="\n", flush=True)
+        if given.minutes:
+            print(*verdicts(name, rows, found), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_samples_that_pass_as_well_are_no_reason_against_the_likelier() -> None:
     assert racing.best_of([a, b, c]) is b and racing.best_of([a, c]) is c
 
 
-def test_rows_that_are_as_likely_up_to_the_error_are_told_from_those_that_are_not() -> None:
+def test_rows_that_are_as_likely_up_to_chance_are_told_from_those_that_are_not() -> None:
     first = torch.tensor([20.0, 22.0, 24.0, 26.0])
     assert racing.as_likely(first, first - 1)
     assert racing.as_likely(first, first + torch.tensor([2.0, -1.0, 1.0, -1.5]))  # 0.1 more, the error is 0.8

@@ -48,6 +48,7 @@ CONTENDERS, ENOUGH = 3, 300  # how many of the best are judged by samples, and h
 LEARNT, SPARE = 8_000, 2.0  # rows that judges learn from, and seconds that are kept for each judgement
 AGAIN, DRAWN = 4, 8_000  # samples to judge by: for each held-out row, and how many at most, or one for each
 WHOLE = "whole"  # place of the winner that has seen all rows
+CHANCE = 2.0  # standard errors up to which a difference may be chance
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 
@@ -199,8 +200,8 @@ def _compared(ready: Ready, standing: Standing, clock: Clock) -> Generator[Progr
 
 
 def _of_few(ready: Ready, standing: Standing) -> Trial:
-    """The likeliest, or that which comes last in `OF_FEW` where it is as likely up to the standard error of what is
-    between them on held-out rows: of few rows these tell no more, and its samples are the better ones."""
+    """The likeliest, or that which comes last in `OF_FEW` where what is between them on held-out rows may be
+    chance: of few rows these tell no more, and its samples are the better ones."""
     found = near(standing.last())
     last = max(found, key=lambda one: OF_FEW.index(one.family) if one.family in OF_FEW else -1)
     if last is found[0]:
@@ -213,9 +214,9 @@ def _of_few(ready: Ready, standing: Standing) -> Trial:
 
 
 def as_likely(first: Tensor, other: Tensor) -> bool:
-    """Whether rows (n,) of -log p by another law are not above those by the first one beyond the standard error."""
+    """Whether rows (n,) of -log p by another law are above those by the first one by no more than chance may do."""
     more = other - first
-    return len(more) > 1 and bool(more.mean() <= more.std() / len(more) ** 0.5)
+    return len(more) > 1 and bool(more.mean() <= CHANCE * more.std() / len(more) ** 0.5)
 
 
 def best_of(found: Sequence[Trial]) -> Trial:
