@@ -65,16 +65,17 @@ def divide(source: Path, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def ours(train: Path, rows: int, minutes: float, made: Path, clean: bool) -> dict[str, Any]:
+def ours(train: Path, rows: int, asked: tuple[float, int], made: Path, clean: bool) -> dict[str, Any]:
     """`morelike fit` and `morelike sample`, from the start of the process to its end.
 
+    asked  minutes and seed of training
     clean  count the minutes of `fit` in CPU seconds, as if nobody else used the machine
     """
     run = made.with_suffix("")
-    fit = spent(
-        *(("-c", CLEAN) if clean else ("-m", "morelike")), "fit", train, "--minutes", f"{minutes:g}", "--out", run
-    )
-    draw = spent("-m", "morelike", "sample", run, "-n", rows, "--out", made)
+    minutes, seed = asked
+    how = ("--minutes", f"{minutes:g}", "--seed", seed, "--out", run)
+    fit = spent(*(("-c", CLEAN) if clean else ("-m", "morelike")), "fit", train, *how)
+    draw = spent("-m", "morelike", "sample", run, "-n", rows, "--seed", seed * rows, "--out", made)  # other rows each
     heats = json.loads((run / "race.json").read_text())
     won = json.loads((run / "recipe.json").read_text())["family"]
     nats = next(one["nats"] for one in [*heats["final"], *heats["heats"]] if one["family"] == won)

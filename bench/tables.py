@@ -4,9 +4,10 @@
 
 A quarter of each table, always the same, is held out from everybody. Each contestant trains in a process of its own,
 makes as many rows as it was trained on, and is measured by the report's own code; of small tables five times, since one
-draw of few rows says little: figures are means. `real` are training rows in the place of samples, `columns` are
-independent columns. Two-sample score: 1 - mean over folds of (2 max(AUC, 1/2) - 1), by
-gradient-boosted trees judged on held-out rows. AUC: of the label, by trees that learned from samples, on held-out rows.
+draw of few rows says little: figures are means. So are those of several seeds of training (`--seeds 0 1 2`), beside
+which their standard deviation stands. `real` are training rows in the place of samples, `columns` are independent
+columns. Two-sample score: 1 - mean over folds of (2 max(AUC, 1/2) - 1), by gradient-boosted trees judged on held-out
+rows. AUC: of the label, by trees that learned from samples, on held-out rows.
 
 Expected (two idle cores, CTGAN with its 300 epochs): Adult in ten minutes: two-sample score >= .60, AUC >= .905, shape
 >= .985, trend >= .970, beta-recall >= .45, mutual-information error <= .02; in one minute better than CTGAN on each of
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,28 +99,59 @@ def contest(name: str, given: argparse.Namespace) -> dict[str, dict[str, Any]]:
     real, found = (sheet(train), sheet(held)), dict[str, dict[str, Any]]()
     rows = len(real[0])
     draws = DRAWS if rows < SMALL else 1
-    calls = {f"ours {minutes:g} min": lambda made, m=minutes: ours(train, draws * rows, m, made, given.clean)
-             for minutes in given.minutes}  # fmt: skip
-    options = ("--epochs", given.epochs, "--minutes", given.most)
-    for who in given.who if given.peers else ():
-        calls[who] = lambda made, who=who: peer(given.peers, who, train, draws * rows, made, *options)
-    for who, call in calls.items():
-        made, watch = folder / f"{who.replace(' ', '_')}.csv", Watch()
-        cost = made.with_suffix(".json")
-        if not (given.reuse and cost.exists()):
-            cost.write_text(json.dumps(call(made) | {"others": watch.others()}))
-        if given.make:
-            continue
-        whole = sheet(made)
-        parts = [replace(whole, cells=whole.cells[i * rows : (i + 1) * rows]) for i in range(draws)]
-        compared = [arrange(Rows(part, *real), seed) for seed, part in enumerate(parts)]
-        for side, called in (("fresh", "real"), ("trivial", "columns")) if not found else ():
-            found[called] = mean([measured(tables, side, label) for tables in compared])
-        found[who] = json.loads(cost.read_text()) | mean([measured(tables, "made", label) for tables in compared])
-        tell("tables", table=name, who=who, rows=rows, draws=draws, **found[who])
+    for who, call in contestants(given, train, draws * rows).items():
+        each = []
+        for seed in given.seeds:
+            made = folder / f"{who.replace(' ', '_')}{f'_seed_{seed}' if seed else ''}.csv"
+            cost = spent_on(made, given.reuse, partial(call, made, seed))
+            if given.make:
+                continue
+            whole = sheet(made)
+            parts = [replace(whole, cells=whole.cells[i * rows : (i + 1) * rows]) for i in range(draws)]
+            compared = [arrange(Rows(part, *real), draw) for draw, part in enumerate(parts)]
+            for side, called in (("fresh", "real"), ("trivial", "columns")) if not found else ():
+                found[called] = mean([measured(tables, side, label) for tables in compared])
+            each.append(cost | mean([measured(tables, "made", label) for tables in compared]))
+            tell("tables", table=name, who=who, seed=seed, rows=rows, draws=draws, **each[-1])
+        if each:
+            found[who] = over_seeds(each)
     for called in ("real", "columns") if found else ():
         tell("tables", table=name, who=called, rows=rows, draws=draws, **found[called])
     return found
+
+
+def contestants(given: argparse.Namespace, train: Path, rows: int) -> dict[str, Callable[[Path, int], dict[str, Any]]]:
+    """Who makes so many rows from those to train on, each as a call of where to write them, and a seed of training."""
+    calls: dict[str, Callable[[Path, int], dict[str, Any]]] = {
+        f"ours {minutes:g} min": lambda made, seed, m=minutes: ours(train, rows, (m, seed), made, given.clean)
+        for minutes in given.minutes
+    }
+    options = ("--epochs", given.epochs, "--minutes", given.most)
+    for who in given.who if given.peers else ():
+        calls[who] = lambda made, seed, who=who: peer(given.peers, who, train, rows, made, "--seed", seed, *options)
+    return calls
+
+
+def spent_on(made: Path, reuse: bool, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it took to make these rows; made now, unless they are there and may be used again."""
+    cost, watch = made.with_suffix(".json"), Watch()
+    if not (reuse and cost.exists()):
+        cost.write_text(json.dumps(call() | {"others": watch.others()}))
+    return dict(json.loads(cost.read_text()))
+
+
+def over_seeds(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over several trainings, and as `sd` the standard deviation of each figure; words side by side."""
+    if len(found) == 1:
+        return dict(found[0])
+    told: dict[str, Any] = {}
+    for name in found[0]:
+        values = [one[name] for one in found]
+        plain = all(isinstance(value, int | float) for value in values)
+        told[name] = round(float(np.mean(values)), 4) if plain else "+".join(sorted({str(value) for value in values}))
+        if plain:
+            told.setdefault("sd", {})[name] = round(float(np.std(values, ddof=1)), 4)
+    return told
 
 
 def mean(found: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
@@ -155,9 +188,12 @@ def verdicts(name: str, rows: int, found: Mapping[str, Mapping[str, Any]]) -> li
 
 
 def show(name: str, found: Mapping[str, Mapping[str, Any]], keys: Sequence[str]) -> None:
+    def cell(one: Mapping[str, Any], key: str) -> Any:
+        value, sd = one.get(key), one.get("sd", {}).get(key)
+        return "" if value is None else value if sd is None else f"{value:.3g} ± {sd:.2g}"
+
     print(f"\n{name}")
-    table(["", *keys], [[who, *(one.get(key) if one.get(key) is not None else "" for key in keys)]
-                        for who, one in found.items()])  # fmt: skip
+    table(["", *keys], [[who, *(cell(one, key) for key in keys)] for who, one in found.items()])
 
 
 def main() -> None:
@@ -166,6 +202,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True, help="folder for parts, runs and samples")
     parser.add_argument("--only", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--minutes", type=float, nargs="*", default=[1.0], help="of ours; several make several runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of training; figures are means over them")
     parser.add_argument("--peers", type=Path, help="a Python that has sdv")
     parser.add_argument("--who", nargs="*", choices=PEERS, default=list(PEERS))
     parser.add_argument("--epochs", type=int, default=300)
@@ -181,7 +218,8 @@ def main() -> None:
         keys = ["fit_s", "cpu_s", *next(iter(found.values()))]
         show(name, found, keys)
         rows = polars.read_csv(given.keep / name / "train.csv", infer_schema=False).height
-        print(*verdicts(name, rows, found), sep="\n", flush=True)
+        if given.minutes:
+            print(*verdicts(name, rows, found), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -141,3 +141,17 @@ def test_a_number_that_nothing_is_told_of_has_the_frequencies_of_the_data() -> N
 def test_too_many_columns_are_refused() -> None:
     with pytest.raises(OptionError, match="weights"):
         regressions.tiny(Spec((60,), tokens=100, sizes=(100,) * 60))
+
+
+def test_numbers_come_before_categories_in_every_order() -> None:
+    family = regressions.Model(Spec((5,), tokens=6, sizes=(3, 6, 4, 2, 5), columns=(1, 2, 1, 1)), regressions.Config())
+    assert [one.number for one in family.variables] == [False, True, False, False]
+    assert (family.rank[:, 1] == 0).all() and (family.rank.sort(1).values == torch.arange(4)).all()
+
+
+def test_many_columns_that_are_mostly_empty_stay_so_after_few_steps() -> None:
+    torch.manual_seed(1)
+    x = torch.where(torch.rand(120, 150) < 0.05, torch.randint(1, 4, (120, 150)), 0)
+    family = trained(Spec((150,), tokens=4, sizes=(4,) * 150), x, steps=10)
+    made = (family.sample(range(300)) > 0).sum(1).float().mean()
+    assert float(made) == pytest.approx(float((x > 0).sum(1).float().mean()), rel=0.3)

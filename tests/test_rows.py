@@ -10,6 +10,7 @@ import torch
 from morelike.core.distribution import Distribution
 from morelike.core.errors import OptionError
 from morelike.core.spec import Spec
+from morelike.nn.evenly import LOW, PLACES, even
 from morelike.nn.rows import OneHot, Row, cells, drawn, uniforms
 
 SIZES = (2, 3, 1, 4)
@@ -86,6 +87,46 @@ def test_a_seed_means_the_same_numbers_whatever_stands_beside_it() -> None:
     assert both.abs().max() < 0.1 and torch.corrcoef(many[:, :2].T)[0, 1].abs() < 0.06
     assert uniforms([-1, 2**64 - 1], 2).diff(dim=0).abs().max() == 0
     assert uniforms([], 3).shape == (0, 3)
+
+
+def test_even_numbers_depend_on_their_seed_alone() -> None:
+    many = even(range(2000), 50)
+    assert torch.equal(even([7, 1999], 50), many[[7, 1999]])
+    assert torch.equal(even([7], 20), many[[7], :20])
+    assert torch.equal(many[:, PLACES:], uniforms(range(2000), 50)[:, PLACES:])  # independent from there on
+    assert many.min() >= 0 and many.max() < 1
+    assert even([-1, 2**64 - 1], 2).diff(dim=0).abs().max() == 0
+    assert even([], 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("first", [0, 512 * 37, 2**LOW])
+def test_seeds_that_follow_one_another_fill_every_two_places_evenly(first: int) -> None:
+    u = even(range(first, first + 512), PLACES)
+    assert (u * 512).long().sort(0).values.eq(torch.arange(512)[:, None]).all()  # one in each of 512 intervals
+    quarter = torch.nn.functional.one_hot((u * 4).long(), 4).double().flatten(1)  # (512, 4 places)
+    together = (quarter.T @ quarter).view(PLACES, 4, PLACES, 4)
+    for one in range(PLACES):
+        for other in range(one):
+            assert (together[one, :, other] == 32).all(), (one, other)
+
+
+def test_a_mean_over_even_numbers_is_nearer_than_chance_and_not_beside() -> None:
+    wrong: dict[str, list[float]] = {"even": [], "uniforms": []}
+    for turn in range(40):  # each with a scrambling of its own
+        seeds = range(turn << LOW, (turn << LOW) + 300)
+        for name, draw in (("even", even), ("uniforms", uniforms)):
+            u = draw(seeds, 6).double()
+            wrong[name].append(float((1 + (u - 0.5) / torch.arange(1, 7)).prod(1).mean()) - 1)
+    error = {name: torch.tensor(of).square().mean().sqrt() for name, of in wrong.items()}
+    assert error["even"] < error["uniforms"] / 8
+    assert abs(sum(wrong["even"]) / 40) < 3 * error["even"] / 40**0.5
+
+
+def test_seeds_far_from_one_another_are_independent() -> None:
+    u = even([turn << LOW for turn in range(4000)], PLACES)
+    assert (u.mean(0) - 0.5).abs().max() < 0.02 and (torch.corrcoef(u.T) - torch.eye(PLACES)).abs().max() < 0.08
+    beside = even([(turn << LOW) + 1 for turn in range(4000)], PLACES)
+    assert beside.mean() == pytest.approx(0.5, abs=0.005)
 
 
 def test_inversion_never_draws_the_impossible() -> None:

@@ -119,6 +119,28 @@ def test_samples_that_pass_as_well_are_no_reason_against_the_likelier() -> None:
     assert racing.best_of([a, b, c]) is b and racing.best_of([a, c]) is c
 
 
+def test_rows_that_are_as_likely_up_to_chance_are_told_from_those_that_are_not() -> None:
+    first = torch.tensor([20.0, 22.0, 24.0, 26.0])
+    assert racing.as_likely(first, first - 1)
+    assert racing.as_likely(first, first + torch.tensor([2.0, -1.0, 1.0, -1.5]))  # 0.1 more, the error is 0.8
+    assert not racing.as_likely(first, first + torch.tensor([0.1, 0.12, 0.1, 0.08]))  # as little more, of every row
+    assert not racing.as_likely(first[:1], first[:1] + 0.1)
+
+
+def test_of_few_rows_regressions_are_kept_where_a_circuit_is_hardly_likelier(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = SimpleNamespace(prepared=None)
+    trials = [racing.Trial("circuit", 20.0, 1.0), racing.Trial("regressions", 20.1, 1.0)]
+    standing = racing.Standing(racing.Folder(tmp_path), Request(str(table)), trials)
+    rows = {"circuit": torch.tensor([19.0, 21.0, 20.0]), "regressions": torch.tensor([20.0, 20.4, 19.9])}
+    monkeypatch.setattr(racing.Run, "load", lambda path: SimpleNamespace(family=path.name))
+    monkeypatch.setattr(racing, "each_held_out", lambda family, prepared: rows[family])
+    assert racing._of_few(ready, standing).family == "regressions"
+    rows["regressions"] = rows["circuit"] + 0.1
+    assert racing._of_few(ready, standing).family == "circuit"
+
+
 def test_what_learns_by_heart_is_not_near() -> None:
     nats = {"independent": 30.0, "circuit": 20.0, "forest": 22.6, "x": 21.9}
     heats = [racing.Trial(name, value, 1.0) for name, value in nats.items()]

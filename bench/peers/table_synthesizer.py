@@ -54,11 +54,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     began = time.perf_counter()
 
+    import numpy as np
     import pandas
+    import torch
     from sdv.metadata import Metadata
 
     kinds = {name: kind for name, kind in json.loads(given.kinds.read_text()).items() if kind not in LEFT_OUT}
@@ -66,6 +69,8 @@ def main() -> None:
     frame = pandas.read_csv(given.data, dtype=words, na_values=["?"])[list(kinds)]
     columns = {name: {"sdtype": "numerical" if kind in NUMBERS else "categorical"} for name, kind in kinds.items()}
     metadata = Metadata.load_from_dict({"tables": {"table": {"columns": columns}}})
+    np.random.seed(given.seed)  # which ctgan draws from as well as torch's
+    torch.manual_seed(given.seed)
     count = Epochs(60 * given.minutes)
     model = synthesizer(given.who, metadata, given.epochs, count)
     model.fit({"table": frame})

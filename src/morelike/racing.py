@@ -48,6 +48,7 @@ CONTENDERS, ENOUGH = 3, 300  # how many of the best are judged by samples, and h
 LEARNT, SPARE = 8_000, 2.0  # rows that judges learn from, and seconds that are kept for each judgement
 AGAIN, DRAWN = 4, 8_000  # samples to judge by: for each held-out row, and how many at most, or one for each
 WHOLE = "whole"  # place of the winner that has seen all rows
+CHANCE = 2.0  # standard errors up to which a difference may be chance
 JUDGED, AT_ONCE = 5_000, 512  # held-out rows that a trial is judged by, and of those at once
 
 
@@ -174,6 +175,8 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     won = near(standing.last())[0]
     if judged:
         won = yield from _compared(ready, standing, clock)
+    elif again:
+        won = _of_few(ready, standing)
     winner, seen = won.family, False
     yield Progress("finish", seconds=clock(), note=f"Race: won by {winner}", run=str(folder.path))
     if again and _left(ready, clock) > won.beyond:
@@ -194,6 +197,26 @@ def _compared(ready: Ready, standing: Standing, clock: Clock) -> Generator[Progr
             found[place] = standing.judge(one, passes(family, ready.prepared))
             yield Progress("plan", seconds=clock(), note=f"Race: {found[place]}", run=str(standing.folder.path))
     return best_of(found)
+
+
+def _of_few(ready: Ready, standing: Standing) -> Trial:
+    """The likeliest, or that which comes last in `OF_FEW` where what is between them on held-out rows may be
+    chance: of few rows these tell no more, and its samples are the better ones."""
+    found = near(standing.last())
+    last = max(found, key=lambda one: OF_FEW.index(one.family) if one.family in OF_FEW else -1)
+    if last is found[0]:
+        return last
+    first, other = (
+        each_held_out(Run.load(standing.folder.path / PLACE / one.family).family, ready.prepared)
+        for one in (found[0], last)
+    )
+    return last if as_likely(first, other) else found[0]
+
+
+def as_likely(first: Tensor, other: Tensor) -> bool:
+    """Whether rows (n,) of -log p by another law are above those by the first one by no more than chance may do."""
+    more = other - first
+    return len(more) > 1 and bool(more.mean() <= CHANCE * more.std() / len(more) ** 0.5)
 
 
 def best_of(found: Sequence[Trial]) -> Trial:
@@ -220,7 +243,7 @@ def _heat(
     patience = patience if standing.heats else np.inf  # the first one is trained in any case
     if not (yield from _trained(ready, name, folder, clock, patience)):
         return
-    nats = held_out(Run.load(folder.path / PLACE / name).family, ready.prepared)
+    nats = float(each_held_out(Run.load(folder.path / PLACE / name).family, ready.prepared).mean())
     minutes = minutes_of(ready.request)
     trials.append(Trial(name, nats, clock() - began, None if minutes is None else 60 * minutes))
     standing.write()
@@ -316,18 +339,18 @@ def _whole(ready: Ready, won: Trial, trial: Path, clock: Clock) -> Ready:
 
 
 @torch.no_grad()
-def held_out(family: Family, prepared: Prepared) -> float:
-    """Mean -log p of held-out rows, in nats, given those cells that are only ever given; of training rows where none
-    are held out."""
+def each_held_out(family: Family, prepared: Prepared) -> Tensor:
+    """-log p of each held-out row, in nats, given those cells that are only ever given; of training rows where none
+    are held out: (n,), double."""
     assert isinstance(family, HasLogProb)
     rows = (prepared.held if len(prepared.held) else prepared.kept)[:JUDGED]
-    total, known = 0.0, _owned(prepared)
+    known, found = _owned(prepared), list[Tensor]()
     for batch in _batches(prepared, rows):
-        total -= float(family.log_prob(batch).double().sum())
+        log_p = family.log_prob(batch).double()
         if known.any():
-            owner = batch._replace(x=torch.where(known, batch.x, -1))
-            total += float(family.log_prob(owner).double().sum())
-    return total / len(rows)
+            log_p = log_p - family.log_prob(batch._replace(x=torch.where(known, batch.x, -1))).double()
+        found.append(-log_p)
+    return torch.cat(found)
 
 
 @torch.no_grad()

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.condition import Condition
+from morelike.nn.evenly import even
 from morelike.nn.layers import RMSNorm
-from morelike.nn.rows import cells, drawn, offsets, parts, uniforms
+from morelike.nn.rows import cells, drawn, offsets, parts
 
 PER_WIDTH = 4  # units for each unit of width
 AT_ONCE = 1024  # rows that are drawn together
@@ -144,7 +145,7 @@ class Model(Family):
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         """x (B, T) where the mask is true, and drawn given that elsewhere, one cell after another."""
-        u, start = uniforms(seeds, len(self.sizes), x.device), self.start(given, len(x))
+        u, start = even(seeds, len(self.sizes), x.device), self.start(given, len(x))
         parts = zip(torch.where(mask, x, -1).split(AT_ONCE), start.split(AT_ONCE), u.split(AT_ONCE), strict=True)
         made = [self._filled(*part) for part in parts]
         return torch.cat(made) if made else x

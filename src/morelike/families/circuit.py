@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.rows import cells, drawn, parts, placed, uniforms
+from morelike.nn.evenly import even
+from morelike.nn.rows import cells, drawn, parts, placed
 from morelike.nn.tables import Labels, Tables, normalised
 from morelike.nn.tree import depths, information, spanning
 
@@ -172,7 +173,7 @@ class Model(Family):
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         """x (B, T) where the mask is true, and drawn given that elsewhere."""
-        u, y = uniforms(seeds, 2 * len(self.sizes) + 1, x.device), self.labels(given, len(x)).to(x.device)
+        u, y = even(seeds, 2 * len(self.sizes) + 1, x.device), self.labels(given, len(x)).to(x.device)
         known = torch.where(mask, x, -1)
         n = min(AT_ONCE, self.room)
         made = [self._filled(*part) for part in zip(known.split(n), y.split(n), u.split(n), strict=True)]

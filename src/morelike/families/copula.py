@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
+from morelike.nn.evenly import even
 from morelike.nn.rows import cells, offsets, uniforms
 from morelike.nn.tables import Labels
 from morelike.nn.variables import counted, paired
@@ -219,7 +220,8 @@ class Model(Family):
 
     def _points(self, seeds: Sequence[int], draws: int) -> Tensor:
         """Numbers in [0, 1) of each row, and one to choose among them by in the last place: (B, K, variables + 1)."""
-        u = uniforms(seeds, draws * (len(self.first) + 1), self.factor.device).double()
+        spread = even if draws == 1 else uniforms
+        u = spread(seeds, draws * (len(self.first) + 1), self.factor.device).double()
         return u.view(len(seeds), draws, len(self.first) + 1)
 
     def _filled(self, x: Tensor, centre: Tensor, u: Tensor) -> Tensor:

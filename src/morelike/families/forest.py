@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.cart import Limits, Tree, grow, seen
+from morelike.nn.evenly import even
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels, Tables
 
@@ -229,6 +230,8 @@ class Model(Family):
     def _numbers(self, seeds: Sequence[int], draws: int, device: torch.device) -> Tensor:
         """Numbers in [0, 1) by which rows are drawn: (B, T + 1, 2 draws), the first of the last ones spare."""
         count = len(self.sizes) + 1
+        if draws == 1:  # those that choose the values come first, before those that choose the trees
+            return even(seeds, 2 * count, device).view(len(seeds), 2, count).flip(1).mT
         return uniforms(seeds, count * 2 * draws, device).view(len(seeds), count, 2 * draws)
 
     @torch.no_grad()

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.rows import cells, uniforms
+from morelike.nn.evenly import even
+from morelike.nn.rows import cells
 from morelike.nn.tables import Labels, Tables
 
 
@@ -59,7 +60,7 @@ class Model(Family):
     @torch.no_grad()
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         y = self.labels(given, len(seeds))
-        return self.tables.draw(y[:, None], uniforms(seeds, len(self.sizes), self.tables.marginal.device))
+        return self.tables.draw(y[:, None], even(seeds, len(self.sizes), self.tables.marginal.device))
 
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         """x (B, T) where the mask is true, and drawn elsewhere."""

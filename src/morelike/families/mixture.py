@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
-from morelike.nn.rows import cells, drawn, uniforms
+from morelike.nn.evenly import even
+from morelike.nn.rows import cells, drawn
 from morelike.nn.tables import Labels, Tables, normalised
 
 PER_WIDTH, FOR_ALL = 16, 2**16  # components for each unit of width, and where no limit is set
@@ -79,7 +80,7 @@ class Model(Family):
     @torch.no_grad()
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         """x (B, T) where the mask is true, and drawn given that elsewhere."""
-        u = uniforms(seeds, 1 + len(self.sizes), x.device)
+        u = even(seeds, 1 + len(self.sizes), x.device)
         posterior = self.joint(torch.where(mask, x, -1), given).softmax(1)
         return torch.where(mask, x, self.tables.draw(drawn(posterior, u[:, 0])[:, None], u[:, 1:]))
 

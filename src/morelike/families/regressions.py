@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
+from morelike.nn.evenly import even
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels
 from morelike.nn.variables import EDGE, NARROW, Variable, paired
 
 MOST = 50_000_000  # weights: every column's law hangs on every value of every other one
+USUAL = 200  # traits up to which prior and steps are as the settings say: of more, each may say less
 SWEEPS = 3  # of the first regression of a number and of its sigma
 AT_ONCE = 2**21  # numbers in the largest array that drawing makes
 
@@ -31,7 +33,8 @@ class Config:
     width   the one dial of size, which changes nothing here
     orders  orders of the columns, of which the law is the mean
     ridge   the prior of every weight is Cauchy's, of scale sqrt(2 / ridge): near 0 it bends as N(0, 1 / ridge) does,
-            and what tells much is hardly drawn to 0
+            and what tells much is hardly drawn to 0; where columns tell more than 200 traits, it is as many times
+            the ridge, so that all of them together say no more
     draws   points for each order by which what is not known of a row is summed over
     """
 
@@ -46,7 +49,9 @@ class Model(Family):
 
     A category is a softmax of traits of what comes before it. A number of many values is first one of its masses, such
     as missing or 0, or none of these, by a softmax, and then an interval of a normal score z ~ N(mu, sigma^2), mu
-    linear in the traits (ordered probit; McCullagh 1980). Traits are those of `Variable`. Each order is learnt by
+    linear in the traits (ordered probit; McCullagh 1980). Traits are those of `Variable`. In every order all
+    numbers come before all categories: which class a row is of hangs on its numbers and their squares, and so tells how
+    wide a number is in each class, where a number given the class would be moved alone. Each order is learnt by
     itself, its weights w with a penalty of sum log(1 + ridge w^2 / 2), a Cauchy prior (Gelman et al. 2008).
     """
 
@@ -73,10 +78,13 @@ class Model(Family):
                 f"Regressions of {len(self.variables):,} columns have {count:,} weights", f"At most {MOST:,}",
                 "Use --family circuit",
             )  # fmt: skip
-        self.weight = nn.Parameter(0.01 * torch.randn(config.orders, wide, outs))
+        self.much = max(1.0, wide / USUAL)
+        self.ridge = self.much * config.ridge
+        self.weight = nn.Parameter(0.01 / self.much**0.5 * torch.randn(config.orders, wide, outs))
         self.bias = nn.Parameter(torch.zeros(config.orders, outs))
-        rank = [torch.randperm(len(self.variables)) for _ in range(config.orders)]
-        self.register_buffer("rank", torch.stack(rank))  # (M, variables) the place of each in an order
+        late = torch.tensor([not one.number for one in self.variables])
+        rank = (torch.rand(config.orders, len(late)) + late).argsort(1).argsort(1)  # numbers first, categories last
+        self.register_buffer("rank", rank)  # (M, variables) the place of each in an order
         self.register_buffer("rows", torch.tensor(1000.0))
         self.register_buffer("scale", torch.ones(config.orders, outs))  # in which unit weights and biases are
         parts = [(number, one) for own in (self.tells, self.outputs) for number, one in enumerate(own)]
@@ -84,7 +92,7 @@ class Model(Family):
         self.register_buffer("owner", torch.tensor(owner), persistent=False)  # variable of each trait, of each output
 
     def optimizers(self) -> dict[str, Optim]:
-        return {"model": Optim("adam", 0.05, schedule="cosine")}
+        return {"model": Optim("adam", 0.05 / self.much, schedule="cosine")}  # a step moves every weight by as much
 
     @torch.no_grad()
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
@@ -115,7 +123,7 @@ class Model(Family):
         """
         own = torch.cat([heard.nonzero()[:, 0], torch.tensor([len(heard)], device=heard.device)])
         a, b = moments[own][:, own], moments[own, -1]
-        ridge = torch.full_like(b, self.config.ridge / n)
+        ridge = torch.full_like(b, self.ridge / n)
         ridge[-1] = EDGE
         sigma, w = moments[-1, -1].sqrt(), b
         for _ in range(SWEEPS):
@@ -157,7 +165,7 @@ class Model(Family):
 
     def play(self, batch: Batch) -> Iterator[Move]:
         log_p = self.each(batch.x, self.told(batch.given, len(batch.x)))
-        prior = torch.log1p(self.config.ridge / 2 * self.linear()[0].square()).sum() / self.rows
+        prior = torch.log1p(self.ridge / 2 * self.linear()[0].square()).sum() / self.rows
         together = log_p.detach().logsumexp(0) - math.log(len(log_p))
         # each order has the gradient of its own likelihood and prior, and the loss told is that of their mean
         yield Move("model", (-together - (log_p - log_p.detach()).sum(0) + prior - prior.detach()).float())
@@ -188,8 +196,7 @@ class Model(Family):
         free = ~mask.any(1)
         for rows, draws, fill in ((free, 1, self._free), (~free, self.config.draws, self._filled)):
             for part in rows.nonzero()[:, 0].split(self._together(draws)):
-                u = uniforms([seeds[row] for row in part.tolist()], draws * self.rank.numel() + 1, x.device)
-                values = fill(known[part], told[part], u[:, :-1].view(len(part), draws, *self.rank.shape), u[:, -1])
+                values = fill(known[part], told[part], [seeds[row] for row in part.tolist()])
                 found = made[part]
                 for one, value in zip(self.variables, values.unbind(1), strict=True):
                     one.write(value, found)
@@ -200,16 +207,19 @@ class Model(Family):
         """How many rows are drawn at once."""
         return max(1, AT_ONCE // (draws * max(self.weight.shape[1], *(one.values for one in self.variables))))
 
-    def _free(self, x: Tensor, told: Tensor, u: Tensor, which: Tensor) -> Tensor:
+    def _free(self, x: Tensor, told: Tensor, seeds: Sequence[int]) -> Tensor:
         """Rows of which nothing is known, each in one of the orders: values (B, variables)."""
-        made, order = torch.empty_like(u[:, 0, 0], dtype=torch.long), (which * len(self.rank)).long()
+        u = even(seeds, 1 + len(self.variables), x.device)
+        made, order = torch.empty_like(u[:, 1:], dtype=torch.long), (u[:, 0] * len(self.rank)).long()
         for m in range(len(self.rank)):
             own = order == m
-            made[own] = self._walk(m, x[own], told[own], u[own, :, m])[0][:, 0]
+            made[own] = self._walk(m, x[own], told[own], u[own, None, 1:])[0][:, 0]
         return made
 
-    def _filled(self, x: Tensor, told: Tensor, u: Tensor, which: Tensor) -> Tensor:
+    def _filled(self, x: Tensor, told: Tensor, seeds: Sequence[int]) -> Tensor:
         """Rows of which something is known: values (B, variables)."""
+        numbers = uniforms(seeds, self.config.draws * self.rank.numel() + 1, x.device)
+        u, which = numbers[:, :-1].view(len(x), self.config.draws, *self.rank.shape), numbers[:, -1]
         drawn_, weights = zip(*(self._walk(m, x, told, u[:, :, m]) for m in range(len(self.rank))), strict=True)
         chosen = drawn(torch.cat(weights, 1).softmax(1), which)  # (B,) among M K draws
         return torch.cat(drawn_, 1)[torch.arange(len(x), device=x.device), chosen]

@@ -65,14 +65,15 @@ def uniforms(seeds: Sequence[int], count: int, device: torch.device | str = "cpu
     SplitMix64 of (seed, place) (Steele et al. 2014): no generator is set up for each seed, which costs more than a row.
     """
     start = np.array([int(seed) % 2**64 for seed in seeds], np.uint64)[:, None]
-    z = _mixed(start * np.uint64(0x9E3779B97F4A7C15)) + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
-    return torch.from_numpy((_mixed(z) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)).to(device)
+    z = mixed(start * np.uint64(0x9E3779B97F4A7C15)) + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+    return torch.from_numpy((mixed(z) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)).to(device)
 
 
 _GOLDEN = np.uint64(0xD1B54A32D192ED03)
 
 
-def _mixed(z: np.ndarray) -> np.ndarray:
+def mixed(z: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64: uint64 whose bits have nothing to do with those of z."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
