@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.codecs import _found, _table_blemishes, _tables
+from morelike.codecs import _foreign, _found, _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
 from morelike.codecs._each import each
@@ -232,8 +232,9 @@ class Codec:
         column = self.found[number]
         if not column.sizes:
             raise OptionError(f'"{name}" is not learnt ({column.said})', "A column that is", "Give another column")
-        if not isinstance(value, str):
+        if value is None:
             return number, value
+        value = _foreign.one_spelt(column, value if isinstance(value, str) else column.say(value))
         if number in self.places:
             column.one(value)  # raises where it was never seen
         return number, natural(column, as_texts([value]))[0]
@@ -290,16 +291,9 @@ class Codec:
             rows[broken] = self._drawn(cells[broken], mixed(seeds[broken] + np.uint64(attempt)))
         return rows
 
-    def completed(self, items: Sequence[Item]) -> Any:
-        """The rows as a polars frame with every column that is learnt, those that are not there all missing."""
-        table = as_table(items)
-        lacking = [self.found[number].name for number in self.places if self.found[number].name not in table.columns]
-        if len(lacking) == len(self.places):
-            raise DataError(
-                f"The table has the columns {', '.join(table.columns)[:200]}",
-                f"Some of those that were learnt: {', '.join(self.columns)[:300]}", "Name another table",
-            )  # fmt: skip
-        return table.with_columns(**{name: _nothing() for name in lacking})
+    def foreign(self, items: Sequence[Item]) -> _foreign.Foreign:
+        """The rows of another table, in which columns may lack, and cells be written in another way."""
+        return _foreign.foreign(self.found, self.places, as_table(items))
 
     def natural_rows(self, items: Sequence[Item], rows: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
         """Some rows (n,) and columns, None for all, as they are in a table: objects (n, C) of the kinds that `decode`
@@ -355,9 +349,9 @@ class Codec:
         """Rows (N, C) as a small table each."""
         return _tables.html(self.found, items)
 
-    def joined(self, items: np.ndarray) -> str:
-        """Rows (N, C) as lines of a CSV file with its header."""
-        return _tables.joined(self.found, items)
+    def joined(self, items: np.ndarray, columns: Sequence[Column] = ()) -> str:
+        """Rows (N, C) as lines of a CSV file with its header; `columns` where they are others than were learnt."""
+        return _tables.joined(columns or self.found, items)
 
     def unnamed(self, rows: np.ndarray) -> np.ndarray:
         """Rows (N, C) with new identifiers where they lack."""
@@ -367,25 +361,21 @@ class Codec:
         """Rows (N, C) with identifiers made up afresh: those of rows `first`, `first` + 1, … of a file."""
         return _tables.renamed(self.found, rows, first)
 
-    def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
+    def write(
+        self, items: np.ndarray, target: Path, renamed: bool = True, columns: Sequence[Column] = ()
+    ) -> list[Path]:
         """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all.
 
         renamed  whether identifiers are made up afresh, so that all differ
+        columns  those of the rows, where they are others than were learnt
         """
-        with self.writer(Path(target), renamed) as out:
+        with _tables.Writer(columns or self.found, Path(target), renamed, self.config.mark) as out:
             out.add(items)
         return [Path(target)]
 
     def writer(self, target: Path, renamed: bool = True) -> _tables.Writer:
         """A context in which rows are added piece by piece, so that any number of them can be written."""
         return _tables.Writer(self.found, target, renamed, self.config.mark)
-
-
-def _nothing() -> Any:
-    """A polars column of empty text."""
-    import polars
-
-    return polars.lit("")
 
 
 def tiny() -> Codec:
