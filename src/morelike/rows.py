@@ -228,7 +228,7 @@ def read(run: Run, source: Source) -> Known:
     cells = torch.from_numpy(np.concatenate(list(run.codec.prepare_all(items))).astype(np.int64))
     for number, place in run.codec.places.items():
         column, unknown = run.codec.found[number], rows[:, number] == None  # noqa: E711
-        if column.kind in ("category", "boolean") and not column.rare and number in table.unseen:
+        if column.kind in ("category", "boolean", "compound") and not column.rare and number in table.unseen:
             unknown = unknown | table.unseen[number]
         cells[:, place] = torch.where(torch.from_numpy(unknown)[:, None], -1, cells[:, place])
     said = (*(f"{where}: {why}: left out" for where, why in there.problems[:SHOWN]), *table.said)

@@ -211,12 +211,14 @@ def beyond(column: Column, cells: Any) -> np.ndarray:
         text = texts(cells)
         known = [column.say(value) for value in (*column.values, *column.rare)]
         return (~missing(text) & ~text.is_in(known)).to_numpy()
+    if column.kind == "compound":
+        return (~missing(texts(cells)) & column.parted(cells)[0].is_null()).to_numpy()
     return none
 
 
 def _told_unseen(column: Column, cells: Any, new: np.ndarray) -> str:
     some = str(cells.filter(library().Series(new))[0])[:40]
-    if column.kind in ("category", "boolean"):
+    if column.kind in ("category", "boolean", "compound"):
         return f'"{column.name}": {_cells(int(new.sum()))} what was never seen, such as "{some}"'
     return f'"{column.name}": {_cells(int(new.sum()))} what lies beyond all that was seen, such as {some}'
 

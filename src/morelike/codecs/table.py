@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.codecs import _foreign, _found, _table_blemishes, _tables
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
+from morelike.codecs._compound import spread
 from morelike.codecs._each import each
 from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
@@ -177,7 +178,7 @@ class Codec:
     def _wish(self, rows: int, columns: int) -> Wish:
         fitting = resolution(rows, columns)
         finer = Resolution(self.config.bins or fitting.coarse, self.config.fine or fitting.fine, fitting.few)
-        return Wish(finer, self.config.rare or int(np.clip(rows / 2_000, 2, 10)))
+        return Wish(finer, self.config.rare or int(np.clip(rows / 2_000, 2, 10)), parts=True)
 
     def prepare(self, item: Item) -> np.ndarray:
         """One row, read as a mapping of columns to cells: (T,)."""
@@ -300,6 +301,10 @@ class Codec:
         gives."""
         columns = self.found if places is None else [self.found[place] for place in places]
         return _found.natural_rows(columns, as_table(items), rows)
+
+    def spread(self, rows: Sequence[np.ndarray], places: Sequence[int]) -> tuple:
+        """Names, kinds and sets of rows (n, ·) of some columns, in which each number of 120/80 is a column."""
+        return spread([self.found[place] for place in places], [self.kinds[place] for place in places], rows)
 
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)
