@@ -139,3 +139,20 @@ def test_numbers_seen_are_those_drawn(tmp_path: Path) -> None:
         seen = z[:200, places, number]
         # where a level comes last, it is seen beforehand how it goes on, and no more
         assert np.std(np.diff(seen) - np.diff(told[:, 1:])) < 0.5 * np.std(np.diff(told)), track
+
+
+def test_smooth_numbers_seen_are_those_drawn(tmp_path: Path) -> None:
+    draw, rows = np.random.default_rng(0), ["series,step,x"]
+    speed, phase = draw.uniform(0.05, 0.15, 600), draw.uniform(0, 0.5, 600)
+    for series in range(600):
+        rows += [f"{series},{at},{math.sin(speed[series] * at + phase[series]):.6f}" for at in range(16)]
+    (tmp_path / "waves.csv").write_text("\n".join(rows))
+    items = open_source(tmp_path / "waves.csv", Reading("series")).items
+    codec = Codec(Config()).fit(items)
+    x = torch.from_numpy(np.concatenate(list(codec.prepare_all(items)))[:200]).long()
+    made = codec.spec("log_prob").levels
+    assert made is not None and any(one.curve is not None for one in made().cells)
+    told = np.stack([one.rows[:, -1].astype(float) for one in codec.decode(x)])
+    seen = made().raw(x).numpy()[:, [codec.layout.where[step, 0][-1] for step in range(codec.config.steps)], 0]
+    assert np.abs(seen - told).max() < 5e-3  # a place of the first level, within which a number is drawn, is as wide
+    assert np.abs(np.diff(seen, 2) - np.diff(told, 2)).max() < 5e-4

@@ -7,6 +7,7 @@ import datetime
 import math
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ import pytest
 import torch
 
 from morelike.codecs import table
+from morelike.codecs._series_curve import fitted
 from morelike.codecs._series_reference import Reference, Scales, steady, straight
+from morelike.codecs._series_stages import holds
 from morelike.codecs._series_time import found_time
-from morelike.codecs._series_tracks import Track, references, scaled, within
+from morelike.codecs._series_told import Track
+from morelike.codecs._series_tracks import references, repeated, scaled, within
 from morelike.codecs.series import Codec, Config, tiny
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, MorelikeError, OptionError
@@ -85,6 +89,74 @@ def test_whole_series_are_seen_once_each(tmp_path: Path) -> None:
     rows = [[series, step, f"{draw.gauss(step, 1):.3f}"] for series in range(30) for step in range(20)]
     _, codec = opened(written(tmp_path / "many.csv", ["series", "step", "x"], rows))
     assert codec.config.steps == codec.config.least == 20 and codec.overlap == 1
+
+
+def waves(series: int = 600, steps: int = 16, noise: float = 0.0) -> np.ndarray:
+    """(series, steps): a piece of a wave each, of one height, as far as six decimals tell it."""
+    draw = np.random.default_rng(0)
+    speed, phase = draw.uniform(0.05, 0.15, (series, 1)), draw.uniform(0, 0.5, (series, 1))
+    x = np.sin(speed * np.arange(steps) + phase)
+    return np.asarray((x + draw.normal(0, noise, x.shape)).round(6))
+
+
+def long(x: np.ndarray) -> list[list[object]]:
+    return [[at, step, f"{value:.6f}"] for at, row in enumerate(x) for step, value in enumerate(row.tolist())]
+
+
+def test_smooth_numbers_are_told_by_more_steps_and_stay_smooth(tmp_path: Path) -> None:
+    want = waves()
+    source, codec = opened(written(tmp_path / "waves.csv", ["series", "step", "x"], long(want)))
+    (track,) = codec.config.tracks
+    last = track.told[-1].reference
+    assert track.smooth and len(track.told) == 4 and last is not None and last.curve is not None
+    x = torch.from_numpy(np.concatenate(list(codec.prepare_all(source.items)))).long()
+    draw = torch.Generator().manual_seed(0)
+    for place, (step, *_) in enumerate(codec.layout.slots):  # what a net that knows nothing of later steps would draw
+        if 3 <= step < codec.layout.steps or codec.layout.free[place]:
+            x[:, place] = torch.randint(0, codec.sizes[place], (len(x),), generator=draw)
+    made = np.stack(codec.values(codec.decode(x)))[..., 0]
+    for times in (1, 2, 3):
+        a, b = (np.abs(np.diff(one, times)).mean() for one in (made, want))
+        assert a == pytest.approx(b, rel=0.1), times
+    ended = Codec(replace(codec.config, tracks=(replace(track, ends=(0.2, 0.9)),)))  # cut, and no kink behind that
+    assert np.array_equal(np.stack(ended.values(ended.decode(x)))[..., 0], made.clip(0.2, 0.9))
+    _, noisy = opened(written(tmp_path / "noisy.csv", ["series", "step", "x"], long(waves(noise=0.05))))
+    assert not noisy.config.tracks[0].smooth and len(noisy.config.tracks[0].told) <= 2
+
+
+def test_a_curve_is_found_again_and_kept_only_if_it_holds() -> None:
+    draw = np.random.default_rng(0)
+    z = draw.uniform(0.2, 0.8, (2, 3_000))
+    y = 0.1 + 2 * z[0] - z[1] + 3 * (z[0] - z[1]) * z[0] ** 2
+    found = fitted(z, np.zeros((0, 3_000)), y)
+    assert found is not None
+    curve, line, constant = found
+    assert np.abs(curve.value(z) + line @ z + constant - y).max() < 1e-9
+    assert fitted(z[:, :50], np.zeros((0, 50)), y[:50]) is None  # too few rows
+    turn = np.cos(0.1 * np.arange(2_000))
+    scales = scaled({0: turn}, np.arange(2_000) == 0)
+    assert holds(scales, 0, Reference(((0, 1, 2 * math.cos(0.1)), (0, 2, -1.0))), 2)
+    assert not holds(scales, 0, Reference(((0, 1, 2.1), (0, 2, -1.0))), 2)
+
+
+def test_numbers_that_stay_have_a_cell_of_their_own(tmp_path: Path) -> None:
+    draw, rows, load, state = random.Random(0), list[list[object]](), 50.0, 0
+    for _ in range(3_000):  # a meter that stands still now and then, beside one that it follows
+        state = draw.random() < (0.9 if state else 0.03)
+        load += 0 if state else 0.2 * (50 - load) + draw.gauss(0, 3)
+        rows.append([f"{load:.2f}", f"{0.7 * load + draw.gauss(0, 1):.2f}"])
+    source, codec = opened(written(tmp_path / "meter.csv", ["meter", "other"], rows))
+    meter, other = codec.config.tracks
+    assert [one.stays for one in meter.told] == [False, True] and not any(one.stays for one in other.told)
+    x = torch.from_numpy(np.concatenate(list(codec.prepare_all(codec.cut(source.items))))).long()[::10]
+    want = np.diff([float(str(row[0])) for row in rows])
+    want = np.lib.stride_tricks.sliding_window_view(want, 23)[::10][: len(x)] == 0
+    cells = x[:, [codec.layout.where[step, 0][0] for step in range(1, 24)]].numpy()
+    assert want.mean() > 0.1 and ((cells == 0) == want).all()
+    made = np.stack(codec.values(codec.decode(x)))[..., 0]
+    assert ((np.diff(made) == 0) == want).all()  # and nothing else comes out as it was
+    draws = np.random.default_rng(0).integers(0, 5, 1_000)
+    assert not repeated(draws.astype(float), np.arange(1_000) == 0).any()  # few values meet anyhow
 
 
 def test_windows_begin_when_their_cells_tell(tmp_path: Path) -> None:

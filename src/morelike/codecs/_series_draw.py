@@ -11,7 +11,7 @@ import numpy as np
 from morelike.codecs._columns import Column
 from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._series_time import calendar, times_as
-from morelike.codecs._series_tracks import Track
+from morelike.codecs._series_told import Track
 from morelike.codecs.table import followed
 
 if TYPE_CHECKING:
@@ -136,8 +136,13 @@ def _draw(
         return latest(state, step - before, other, rows, codec)
 
     reference = None if told.reference is None else told.reference.value(known)
-    value = track.decode(at, u, told, reference)
-    return track.snapped(rounded(np.where(np.abs(value) < BIG, value, np.nan), column_of(codec, track)))
+    raw, column = track.decode(at, u, told, reference), column_of(codec, track)
+    value = track.snapped(rounded(np.where(np.abs(raw) < BIG, raw, np.nan), column))
+    if not told.stays:
+        return value
+    before = held(state, step - 1, number, rows, track.usual)
+    unit = 0.0 if column.style.decimals is None else 10.0**-column.style.decimals
+    return np.where(at[:, 0] == 0, before, rounded(track.apart(value, raw, before, unit), column))
 
 
 def column_of(codec: Codec, track: Track) -> Column:
@@ -153,16 +158,23 @@ def rounded(value: np.ndarray, column: Column) -> np.ndarray:
 def latest(state: State, step: int, number: int, rows: np.ndarray, codec: Codec) -> np.ndarray:
     """The last known value (n,) of a track up to a step, on its scale; its usual one where there is none."""
     track = codec.layout.tracks[number]
+    found = track.scaled(held(state, step, number, rows, track.usual))
+    return np.where(np.isnan(found), track.scaled(np.array(track.usual)), found)
+
+
+def held(state: State, step: int, number: int, rows: np.ndarray, usual: float) -> np.ndarray:
+    """The last known value (n,) of a track up to a step; the usual one where there is none."""
     found = np.full(len(rows), np.nan)
     while step >= 0 and np.isnan(found).any():
-        found = np.where(np.isnan(found), track.scaled(state.floats[rows, step, number]), found)
+        found = np.where(np.isnan(found), state.floats[rows, step, number], found)
         step -= 1
-    return np.where(np.isnan(found), track.scaled(np.array(track.usual)), found)
+    return np.where(np.isnan(found), usual, found)
 
 
 def bounds(codec: Codec, state: State, step: int, track: Track) -> tuple[np.ndarray, np.ndarray]:
     """Between which numbers (B,) a value has to be by the orders of columns drawn before it, and where it returns."""
-    low, high = (np.full(len(state.floats), end) for end in track.ends)
+    ends = (-np.inf, np.inf) if track.smooth else track.ends
+    low, high = (np.full(len(state.floats), end) for end in ends)
     number = {one.column: place for place, one in enumerate(codec.layout.tracks)}
     for rule in codec.config.kept:
         if rule.kind != "order" or rule.of[0] not in number or rule.to not in number:
@@ -204,6 +216,7 @@ def pieces(codec: Codec, state: State, lengths: np.ndarray) -> np.ndarray:
     for number, track in enumerate(codec.layout.tracks):
         if track.column >= 0:
             flat = state.floats[:, :, number].reshape(-1)
+            flat = np.clip(flat, *track.ends) if track.smooth else flat
             plain = column_of(codec, track).plain(flat) if number not in state.objects else state.objects[number]
             rows[:, track.column] = plain.reshape(-1)
     for number, column in enumerate(columns):

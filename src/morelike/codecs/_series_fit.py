@@ -15,7 +15,8 @@ from morelike.codecs._rules import find, gather
 from morelike.codecs._seen import Wish, see
 from morelike.codecs._series_shape import SERIES, STEP, Shape, shape_of, still
 from morelike.codecs._series_time import Clock, Ordered, calendar, found_time, ordered, pace
-from morelike.codecs._series_tracks import Told, Track, shifted, tracks
+from morelike.codecs._series_told import Told, Track
+from morelike.codecs._series_tracks import WHOLE, shifted, tracks
 from morelike.codecs._series_week import DAY, opened
 from morelike.codecs._series_week import said as week_said
 from morelike.codecs._worded import identifier
@@ -154,7 +155,7 @@ def _windowed(config: Config, rows: Ordered) -> tuple[Config, str]:
     whole = (
         len(sizes) >= FEW_SERIES
         and config.length is None
-        and sizes.max() <= (most if config.shape.steps else min(most, 4 * STEPS))
+        and sizes.max() <= (most if config.shape.steps else min(most, WHOLE))
     )
     if whole and sizes.min() < sizes.max():
         least = max(1, int(sizes.min()))

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from morelike.codecs._series_tracks import Track
+from morelike.codecs._series_told import Track
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Layout:
             for number, track in enumerate(self.tracks):
                 if step == 0 and (track.late or (self.gap and number == 0)):
                     continue
-                for cell, size in enumerate(track.at(step).coder.sizes):
+                for cell, size in enumerate(track.at(step).sizes):
                     add(step, number, cell, size, (number, track.index(step), cell))
         for number, track in enumerate(self.tracks):
-            for cell, size in enumerate(track.told[0].coder.sizes if track.late else ()):
+            for cell, size in enumerate(track.told[0].sizes if track.late else ()):
                 add(self.steps, number, cell, size, (number, 0, cell))
         return found
 

@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 import torch
 
+from morelike.codecs._series_curve import Curve as CodecCurve
 from morelike.codecs._series_layout import Layout
 from morelike.codecs._series_time import DAY, Clock, calendar
-from morelike.codecs._series_tracks import Told, Track
-from morelike.nn.levels import Cell, Levels
+from morelike.codecs._series_told import Told, Track
+from morelike.nn.levels import Cell, Curve, Levels
 
 DRAWS = 8  # from each cell, of which the mean is what it says
 SIZES = (12, 7, 24)  # months, weekdays and hours
@@ -60,7 +61,7 @@ def dates(clock: Clock, parts: Sequence[Sequence[int]], steps: int) -> np.ndarra
 
 def _cell(track: Track, told: Told, cell: int, at: Mapping[int, int]) -> Cell:
     """What the first cell of a number says of it, or both of its cells."""
-    sizes = told.coder.sizes
+    sizes = told.sizes
     if cell:
         codes = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, 2)
         values = _means(track, told, codes).reshape(sizes)
@@ -70,14 +71,21 @@ def _cell(track: Track, told: Told, cell: int, at: Mapping[int, int]) -> Cell:
         return Cell(values=torch.from_numpy(values))
     terms = tuple((at[one], before, weight) for one, before, weight in told.reference.terms)
     return Cell(values=torch.from_numpy(values), terms=terms, constant=told.reference.constant,
-                bound=told.reference.bound)  # fmt: skip
+                bound=told.reference.bound, curve=_curve(told.reference.curve))  # fmt: skip
+
+
+def _curve(one: CodecCurve | None) -> Curve | None:
+    if one is None:
+        return None
+    mix, shift, weights = (torch.tensor(part) for part in (one.mix, one.shift, one.weights))
+    return Curve(mix, shift, torch.tensor(one.factors), weights)
 
 
 def _parts(told: Told) -> Iterator[np.ndarray]:
     """The cells of each value of the first one with parts of it, evenly."""
-    first = np.arange(told.coder.sizes[0])
+    first = np.arange(told.sizes[0])
     for share in (np.arange(DRAWS) + 0.5) / DRAWS:
-        yield np.stack([first, (share * told.parts).astype(np.int64)], 1)[:, : len(told.coder.sizes)]
+        yield np.stack([first, (share * told.parts).astype(np.int64)], 1)[:, : len(told.sizes)]
 
 
 def _means(track: Track, told: Told, codes: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from morelike.codecs._series_curve import Curve, turned
+
 LAGS = 1  # steps before of which numbers are looked at: of two, what a net draws would be added up twice
 TERMS, SOME = 12, 20_000  # numbers in a line; rows by which it is fitted
 BETTER = 0.99  # what is left of the squares after a further term, relative to before, that is worth it
@@ -19,14 +21,16 @@ GROWTH = 10.0  # times by which what is predicted from predictions may grow over
 class Reference:
     """A number r from what is known of a step, on the scale of the track that refers to it.
 
-        r = constant + sum_i w_i z_i   or   the largest (bound 1) or least (bound -1) of all z_i
+        r = constant + sum_i w_i z_i + curve(z)   or   the largest (bound 1) or least (bound -1) of all z_i
 
     terms  (track, steps before, w) of each z, which is on the scale of its own track
+    curve  of the first of these z, those of the track that refers to it, or None
     """
 
     terms: tuple[tuple[int, int, float], ...]
     constant: float = 0.0
     bound: int = 0
+    curve: Curve | None = None
 
     def value(self, known: Callable[[int, int], np.ndarray]) -> np.ndarray:
         """r (N,) where known(track, steps before) is z (N,)."""
@@ -36,7 +40,7 @@ class Reference:
         total = np.full_like(parts[0], self.constant)
         for (*_, weight), part in zip(self.terms, parts, strict=True):
             total += weight * part
-        return total
+        return total if self.curve is None else total + self.curve.value(np.stack(parts[: len(self.curve.mix)]))
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Scales:
     logs     tracks that are on the logarithmic scale
     wander   tracks whose level does not return
     within   (N,) how many rows of its piece come before each
+    whole    whether pieces are so short that windows are whole ones
     """
 
     z: Mapping[int, np.ndarray]
@@ -54,6 +59,7 @@ class Scales:
     logs: frozenset[int]
     wander: frozenset[int]
     within: np.ndarray
+    whole: bool = False
 
     def before(self, track: int, steps: int) -> np.ndarray:
         """Its numbers so many steps before, (N,); those of another piece where there are too few."""
@@ -64,12 +70,23 @@ class Scales:
         if reference is None:
             return self.own[track]
         order = max(before for _, before, _ in reference.terms)
-        return np.where(self.within >= order, self.own[track] - reference.value(self.before), np.nan)
+        return np.where(self.within >= order, self.left(track, reference, np.arange(len(self.within))), np.nan)
 
-    def spread(self, track: int, reference: Reference | None, order: int) -> float:
-        """Mean distance from the median of what is left, where so many steps are known before."""
-        rest = self.rest(track, reference)
-        rest = rest[(self.within >= order) & ~np.isnan(rest)]
+    def left(self, track: int, reference: Reference | None, rows: np.ndarray) -> np.ndarray:
+        """The same of some rows (N,)."""
+        if reference is None:
+            return self.own[track][rows]
+        return self.own[track][rows] - reference.value(lambda one, before: self.z[one][np.maximum(rows - before, 0)])
+
+    def rows(self, track: int, order: int, *, only: bool = False) -> np.ndarray:
+        """Rows in which a track is there and so many steps before are known, or, if `only`, no more."""
+        there = self.within == order if only else self.within >= order
+        return np.flatnonzero(there & ~np.isnan(self.own[track]))
+
+    def spread(self, track: int, reference: Reference | None, order: int, *, only: bool = False) -> float:
+        """Mean distance from the median of what is left, where so many steps are known before, or `only` these."""
+        rows = self.rows(track, order, only=only)
+        rest = self.left(track, reference, rows[:: -(-len(rows) // (2 * SOME)) or 1])
         return float(np.mean(np.abs(rest - np.median(rest)))) if len(rest) else np.inf
 
 
@@ -92,24 +109,34 @@ def chosen(scales: Scales, track: int, drawn: Sequence[int], order: int, *, line
         far = scales.spread(track, reference, order)
         if far < CLOSER * least:
             best, least = reference, far
-    offered = [(one, 0) for one in drawn] + [(one, back) for back in range(1, order + 1) for one in scales.z]
-    line = straight(scales, track, offered, order) if lines else None
+    line = straight(scales, track, offered(scales, drawn, order), order) if lines else None
     return line if line is not None and scales.spread(track, line, order) < CLOSER * least else best
 
 
-def straight(scales: Scales, track: int, offered: Sequence[tuple[int, int]], order: int) -> Reference | None:
-    """A line by least squares through the few numbers that are worth it, the most useful first (Efroymson 1960)."""
-    own = scales.own[track]
-    rows = np.flatnonzero((scales.within >= order) & ~np.isnan(own))[-SOME:]
-    if len(rows) < 50 or not offered:
+def offered(scales: Scales, drawn: Sequence[int], order: int) -> list[tuple[int, int]]:
+    """What a line may go through: (track, steps before) of what is known."""
+    return [(one, 0) for one in drawn] + [(one, back) for back in range(1, order + 1) for one in scales.z]
+
+
+def straight(
+    scales: Scales, track: int, through: Sequence[tuple[int, int]], order: int, *, only: bool = False
+) -> Reference | None:
+    """A line by least squares through the few numbers that are worth it, the most useful first (Efroymson 1960).
+
+    through  (track, steps before) of each number
+    order    steps before each row that are known at least, or, if `only`, exactly
+    """
+    own, rows = scales.own[track], scales.rows(track, order, only=only)[-SOME:]
+    if len(rows) < 50 or not through:
         return None
-    x = np.stack([scales.before(*one)[rows] for one in offered], 1)  # (n, M)
+    x = np.stack([scales.before(*one)[rows] for one in through], 1)  # (n, M)
     y = own[rows]
     middle, size = x.mean(0), x.std(0)
-    x, rest = (x - middle) / np.where(size > 0, size, np.inf), y - y.mean()
-    y, left, taken = rest, float(rest @ rest), list[int]()
+    whole = turned(np.column_stack([(x - middle) / np.where(size > 0, size, np.inf), y - y.mean()]))
+    x, y = whole[:, :-1], whole[:, -1]
+    rest, left, taken = y, float(y @ y), list[int]()
     while len(taken) < min(TERMS, len(rows) // 20):
-        gain = np.abs(_apart(x, x[:, taken]).T @ rest)
+        gain = np.abs(_apart(x, x[:, taken], len(rows)).T @ rest)
         gain[taken] = -1
         after = _unexplained(x[:, [*taken, int(np.argmax(gain))]], y)
         if not float(after @ after) < BETTER * left:
@@ -124,7 +151,7 @@ def straight(scales: Scales, track: int, offered: Sequence[tuple[int, int]], ord
         return None
     weights = np.linalg.lstsq(x[:, taken], y, rcond=1e-12)[0] / size[taken]
     constant = float(own[rows].mean() - weights @ middle[taken])
-    return Reference(tuple((*offered[at], float(w)) for at, w in zip(taken, weights, strict=True)), constant)
+    return Reference(tuple((*through[at], float(w)) for at, w in zip(taken, weights, strict=True)), constant)
 
 
 def _unexplained(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -132,13 +159,13 @@ def _unexplained(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return y - x @ np.linalg.lstsq(x, y, rcond=1e-12)[0]
 
 
-def _apart(x: np.ndarray, taken: np.ndarray) -> np.ndarray:
+def _apart(x: np.ndarray, taken: np.ndarray, rows: int) -> np.ndarray:
     """What is left of columns (n, M), of length one, once those that are taken (n, m) are accounted for."""
     if taken.shape[1]:
         basis, _ = np.linalg.qr(taken)
         x = x - basis @ (basis.T @ x)
     length = np.linalg.norm(x, axis=0)
-    return x / np.where(length > 1e-9 * np.sqrt(len(x)), length, np.inf)
+    return x / np.where(length > 1e-9 * np.sqrt(rows), length, np.inf)
 
 
 def steady(references: Mapping[int, Reference | None], longest: int) -> bool:
@@ -147,7 +174,8 @@ def steady(references: Mapping[int, Reference | None], longest: int) -> bool:
     rho^longest <= `GROWTH`, rho being the spectral radius of the companion matrix (Luetkepohl 2005, eq. 2.1.8).
     """
     size, place = len(references), {track: at for at, track in enumerate(references)}
-    terms = [(track, *term) for track, one in references.items() if one and not one.bound for term in one.terms]
+    terms = [(track, *term) for track, one in references.items() if one and not one.bound for term in one.terms
+             if term[0] in place]  # fmt: skip
     lags = max((before for _, _, before, _ in terms), default=1) or 1
     now, past = np.zeros((size, size)), np.zeros((size, lags * size))
     for track, other, before, weight in terms:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from morelike.codecs._bins import Resolution, places
-from morelike.codecs._columns import Column, nearest
+from morelike.codecs._columns import Column
 from morelike.codecs._numerals import Style
 from morelike.codecs._rules import Rule
-from morelike.codecs._series_reference import CLOSER, LAGS, LOOSE, SOME, Reference, Scales, chosen, earlier, steady
+from morelike.codecs._series_reference import CLOSER, LAGS, LOOSE, SOME, Reference, Scales, earlier, steady
+from morelike.codecs._series_stages import FEW, stages
+from morelike.codecs._series_told import Told, Track
 
 UNIT_ROOT = -2.86  # of the statistic, below which a level returns: 5 %, with a constant (Dickey & Fuller 1979)
 TAKEN_BACK = -0.3  # correlation of neighbouring changes, which is -1/2 for pure noise
@@ -22,110 +23,9 @@ BEFORE = 4  # changes before that explain the next, in the test of a unit root
 LEVELS, CHANGES = 64, 32  # groups of numbers at least, of levels and of what is left beside a reference
 SINGLE, WITHIN = 256, 32  # most of them in one cell; parts of a group that are drawn
 SURE = 0.4  # of the spread of a level, below which others tell at the first step where it is
+AGAIN, SELDOM = 30, 0.002  # rows, and share of them, that repeat the one before, from which that is told by itself
+WHOLE = 96  # rows of a series at most that is a window as a whole
 GRID, OFTEN = 2_000, 10  # values of a grid at most; how often each is there at least, on average
-
-
-@dataclass(frozen=True)
-class Told:
-    """How a track is told at a step.
-
-    coder      the values, or how far they are from the reference, as cells
-    reference  None for the values
-    fine       whether the second cell is learnt; or else free: all of its values are equally likely
-    """
-
-    coder: Column
-    reference: Reference | None = None
-    fine: bool = False
-
-    @property
-    def learnt(self) -> int:
-        """How many cells are learnt, the first ones."""
-        return len(self.coder.sizes) if self.fine else 1
-
-    @cached_property
-    def parts(self) -> np.ndarray:
-        """How many parts each value of the first cell has, (V,)."""
-        ends = np.diff([*self.coder.groups, len(self.coder.low)])
-        return np.concatenate([np.ones(self.coder.sizes[0] - len(ends), np.int64), ends]).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Track:
-    """One column over time.
-
-    column  number of the column of the table
-    told    how it is told at the first step of a window, at the second, and so on; the last from there on
-    plain   whether its values are many numbers and nothing else
-    log     whether references are to the logarithms of its values
-    late    whether the cells of the first step come after those of all others
-    usual   a value that is common
-    ends    between which values lie, where the level returns
-    grid    all values there are, where these are few and every one is there again and again
-    """
-
-    column: int
-    told: tuple[Told, ...]
-    plain: bool = False
-    log: bool = False
-    late: bool = False
-    usual: float = 0.0
-    ends: tuple[float, float] = (-math.inf, math.inf)
-    grid: tuple[float, ...] = ()
-
-    def index(self, step: int) -> int:
-        """Which of `told` is how it is told at a step."""
-        return min(step, len(self.told) - 1)
-
-    def at(self, step: int) -> Told:
-        """How it is told at a step."""
-        return self.told[self.index(step)]
-
-    @property
-    def learnt(self) -> int:
-        """How many cells are learnt at most steps."""
-        return self.told[-1].learnt
-
-    def coarse(self) -> Track:
-        """The same with one cell that is learnt at a step."""
-        return replace(self, told=tuple(replace(one, fine=False) for one in self.told))
-
-    def encode(self, values: np.ndarray, told: Told, reference: np.ndarray | None) -> np.ndarray:
-        """Values and references float64 (N,) -> int64 (N, cells)."""
-        import polars
-
-        if reference is not None:
-            with np.errstate(all="ignore"):
-                values = self.scaled(values) - reference
-        codes = told.coder.encode(polars.Series(values, dtype=polars.Float64))
-        if codes.shape[1] > 1 and not told.fine:  # as many values as the group of most parts has, in each
-            codes[:, 1] = -(-codes[:, 1] * told.coder.sizes[1] // told.parts[codes[:, 0]])
-        return codes
-
-    def decode(self, codes: np.ndarray, u: np.ndarray, told: Told, reference: np.ndarray | None) -> np.ndarray:
-        """Cells (N, cells), draws (N,) and references (N,) -> float64 (N,), NaN for missing."""
-        coder = told.coder
-        if codes.shape[1] > 1 and not told.fine:
-            part = codes[:, 1] * told.parts[codes[:, 0]] // coder.sizes[1]
-            codes = np.stack([codes[:, 0], part], 1)
-        found = coder.decode(codes, u).astype(np.float64)
-        if reference is None:
-            return found
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.exp(found + reference) if self.log else found + reference
-
-    def snapped(self, values: np.ndarray) -> np.ndarray:
-        """Values (N,) on the grid, if there is one; those beyond its ends stay as they are."""
-        if not self.grid:
-            return values
-        grid = np.array(self.grid)
-        inside = (values >= grid[0]) & (values <= grid[-1])
-        return np.where(inside, grid[nearest(np.where(inside, values, grid[0]), grid)], values)
-
-    def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Values (N,) on the scale of the track; NaN where they have no logarithm."""
-        with np.errstate(all="ignore"):
-            return np.where(values > 0, np.log(values), np.nan) if self.log else values
 
 
 def filled(values: np.ndarray, begins: np.ndarray, usual: float) -> np.ndarray:
@@ -190,12 +90,13 @@ def in_proportion(x: np.ndarray, begins: np.ndarray) -> bool:
 @dataclass(frozen=True)
 class Wish:
     """How a track is to be told: references, into how many parts by what is left open, and in how many groups at most,
-    of levels and of what is left beside a reference."""
+    of levels and of what is left beside a reference; `same` (N,), where a value is told as that of the step before."""
 
     plan: Sequence[Reference | None]
     need: float
     most: int
     few: int
+    same: np.ndarray
 
 
 def tracks(
@@ -221,7 +122,7 @@ def tracks(
     scales = scaled({number[place]: one for place, one in values.items()}, begins)
     kept = {(number[rule.of[0]], number[rule.to]) for rule in orders if {rule.of[0], rule.to} <= set(number)}
     plan = {at: references(scales, at, kept, lines=True) for at in scales.own}
-    last = {at: steps[-1] for at, steps in plan.items()}
+    last = {at: steps[-1] for at, steps in plan.items() if not (steps[-1] and steps[-1].curve)}  # these hold, tried out
     if not steady(last, int(scales.within.max(initial=0)) + 1):
         plan = {at: references(scales, at, kept, lines=False) for at in scales.own}
     most = (bins or max(4, len(begins) // 30), bins or max(6, round(len(begins) ** 0.5 / 5)))
@@ -230,7 +131,9 @@ def tracks(
         track = Track(place, (Told(columns[place]),))
         if at in plan:
             rest = _ranks(scales.rest(at, plan[at][-1]))
-            wish = Wish(plan[at], fineness(rest, seen, begins), *most)
+            same = repeated(values[place], begins)
+            steps = plan[at] * 2 if same.any() and len(plan[at]) == 1 else plan[at]
+            wish = Wish(steps, fineness(rest, seen, begins), *most, same)
             seen.append(rest)
             track = _settled(_binned(track, values[place], scales, at, wish), values[place], scales, at)
         found.append(track)
@@ -244,8 +147,10 @@ def _settled(track: Track, values: np.ndarray, scales: Scales, at: int) -> Track
     ends = (-math.inf, math.inf) if wander else (float(np.nanmin(values)), float(np.nanmax(values)))
     known = np.unique(values[~np.isnan(values)])
     grid = tuple(known.tolist()) if len(known) <= min(GRID, len(values) // OFTEN) else ()
-    return replace(track, plain=True, log=at in scales.logs, late=len(track.told) > 1 and wander and begun,
-                   usual=float(np.nanmedian(values)), ends=ends, grid=grid)  # fmt: skip
+    bent = any(one.reference and one.reference.curve for one in track.told)  # what happens depends on the level
+    late = wander and begun and not bent and first != track.told[-1].reference
+    return replace(track, plain=True, log=at in scales.logs, late=late, usual=float(np.nanmedian(values)), ends=ends,
+                   grid=grid, smooth=len(track.told) > LAGS + 1)  # fmt: skip
 
 
 def columns_learnt(columns: Sequence[Column]) -> list[int]:
@@ -269,21 +174,22 @@ def coded(tracks: Sequence[Track], numbers: Sequence[np.ndarray | None], begins:
 
     numbers  (N,) of each track of plain numbers, NaN for missing, or None
     """
-    z = {}
+    z, whole = {}, {}
     for at, (track, own) in enumerate(zip(tracks, numbers, strict=True)):
         if own is not None:
+            whole[at] = filled(own, begins, track.usual)
             z[at] = filled(track.scaled(own), begins, float(track.scaled(np.array(track.usual))))
 
     def known(track: int, before: int) -> np.ndarray:
         return earlier(z[track], before)
 
     found = list[list[np.ndarray]]()
-    for track, own in zip(tracks, numbers, strict=True):
+    for at, (track, own) in enumerate(zip(tracks, numbers, strict=True)):
         found.append([])
         for one in track.told if own is not None else ():
             assert own is not None, "only these are told"
             reference = None if one.reference is None else one.reference.value(known)
-            found[-1].append(track.encode(own, one, reference))
+            found[-1].append(track.encode(own, one, reference, earlier(whole[at], 1)))
     return found
 
 
@@ -293,7 +199,9 @@ def scaled(values: Mapping[int, np.ndarray], begins: np.ndarray) -> Scales:
     logs = frozenset(at for at, one in whole.items() if in_proportion(one, begins))
     z = {at: np.log(one) if at in logs else one for at, one in whole.items()}
     own = {at: np.where(np.isnan(values[at]), np.nan, one) for at, one in z.items()}
-    return Scales(z, own, logs, frozenset(at for at, one in z.items() if wanders(one, begins)), within(begins))
+    place = within(begins)
+    short = int(begins.sum()) >= FEW and int(place.max()) < WHOLE
+    return Scales(z, own, logs, frozenset(at for at, one in z.items() if wanders(one, begins)), place, short)
 
 
 def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bool) -> tuple[Reference | None, ...]:
@@ -303,8 +211,8 @@ def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bo
     """
     drawn = [one for one in scales.own if one < at]
     alike = [one for one in drawn if (one in scales.logs) == (at in scales.logs)]
-    steps = [chosen(scales, at, drawn, order, lines=lines) for order in range(LAGS + 1)]
-    least, level = scales.spread(at, steps[-1], LAGS), scales.spread(at, None, 0)
+    steps = stages(scales, at, drawn, lines=lines)
+    least, level = scales.spread(at, steps[-1], len(steps) - 1), scales.spread(at, None, 0)
     under, over = [one for one in alike if (one, at) in kept], [one for one in alike if (at, one) in kept]
     if bool(under) != bool(over):
         bound = Reference(tuple((one, 0, 1.0) for one in under or over), bound=1 if under else -1)
@@ -312,7 +220,8 @@ def references(scales: Scales, at: int, kept: Set[tuple[int, int]], *, lines: bo
             return (bound,)
     if at not in scales.wander and least > CLOSER * level:
         return (None,)
-    if scales.spread(at, steps[0], 0) > CLOSER * level:
+    apart = scales.whole and len(steps) > LAGS + 1  # the first step has been looked at by itself
+    if not apart and scales.spread(at, steps[0], 0) > CLOSER * level:
         steps[0] = None
     while len(steps) > 2 and steps[-1] == steps[-2]:
         steps.pop()
@@ -345,18 +254,40 @@ def _binned(track: Track, values: np.ndarray, scales: Scales, at: int, wish: Wis
     """The track with numbers put into groups, as fine as what the steps before leave open."""
     column, found = track.told[0].coder, list[Told]()
     base = Column(column.name, "number", "Float64", False, holes=column.holes, style=Style(decimals=None))
-    for reference in wish.plan:
+    for step, reference in enumerate(wish.plan):
+        stays = step > 0 and bool(wish.same.any())
+        rest = scales.rest(at, reference) if reference else values
+        rest = np.where(wish.same, np.nan, rest) if stays else rest
+        if scales.whole and LAGS < len(wish.plan) - 1 > step:  # of smooth numbers, whose first steps are told apart
+            own = rest[scales.within == step]
+            rest = own if reference else np.concatenate([rest, np.repeat(own, len(rest) // len(own))])
         if reference is None:
-            begun = len(wish.plan) > 1  # what comes after adds to it, so it need not be fine
+            begun = wish.plan[-1] is not None  # what comes after adds to it, so it need not be fine
             parts = int(np.clip(np.ceil(8 * (1 if begun else wish.need)), LEVELS, 32 * 32))
             fine = parts > SINGLE
             coarse = min(32 if fine else parts, wish.most)
             resolution = Resolution(coarse, min(int(np.ceil(parts / coarse)), 32, wish.most) if fine else WITHIN, 0)
-            found.append(Told(spread(column, values, resolution, fine=fine), fine=fine))
+            found.append(Told(spread(column, rest, resolution, fine=fine), fine=fine, stays=stays))
             continue
         resolution = Resolution(int(min(np.clip(np.ceil(8 * wish.need), CHANGES, SINGLE), wish.few)), WITHIN, 0)
-        found.append(Told(spread(base, scales.rest(at, reference), resolution, fine=False), reference))
+        found.append(Told(spread(base, rest, resolution, fine=False), reference, stays=stays))
     return replace(track, told=tuple(found))
+
+
+def repeated(values: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Where values (N,) are those of the row before, if that is twice as often as by chance: as often as changes by
+    less than a place either way, or as the same values would meet anyhow. Nowhere, if not."""
+    change = np.abs(np.diff(values))[~begins[1:]]
+    change = change[~np.isnan(change)]
+    same = np.append(False, values[1:] == values[:-1]) & ~begins
+    count, moved = int(same.sum()), np.sort(change[change > 0])
+    if count < max(AGAIN, SELDOM * len(change)) or not len(moved):
+        return np.zeros(len(values), bool)
+    near = moved[: max(count, len(moved) // 10)]
+    places = len(np.unique(np.round(near / near[-1], 6)))
+    shares = np.unique(values[~np.isnan(values)], return_counts=True)[1] / len(values)
+    chance = max(len(near) / (2 * places), float(shares @ shares) * len(change))
+    return same if count > 2 * chance else np.zeros(len(values), bool)
 
 
 def spread(column: Column, values: np.ndarray, resolution: Resolution, *, fine: bool) -> Column:

@@ -25,7 +25,8 @@ from morelike.codecs._series_next import History
 from morelike.codecs._series_reference import Reference
 from morelike.codecs._series_shape import Shape
 from morelike.codecs._series_time import Clock, Ordered, calendar, ordered
-from morelike.codecs._series_tracks import Told, Track, coded
+from morelike.codecs._series_told import Told, Track
+from morelike.codecs._series_tracks import coded
 from morelike.core.codec import Blemish, Item, Metric
 from morelike.core.errors import DataError, OptionError
 from morelike.core.spec import Spec

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 FAR = 6.0  # standard deviations beyond which a number is no farther for the net
@@ -17,12 +18,13 @@ BACK, MOST = 3, 160  # steps before that are seen beside this one, and numbers o
 class Cell:
     """What a cell says of a number z, on the scale of its column.
 
-        z = v + constant + sum_i w_i z_i   or   v + the largest (bound 1) or least (bound -1) of all z_i
+        z = v + constant + sum_i w_i z_i + curve(z)   or   v + the largest (bound 1) or least (bound -1) of all z_i
 
     number  which; -1: of none
     step    of the series; behind the last one, cells are of the first step again
     values  (V,) v by cell, or (U, V) by the cell before and this one; NaN leaves the number as it was
     terms   (number, steps before, w) of each z_i; none: z = v
+    curve   of the first J of these z, or None
     """
 
     number: int = -1
@@ -31,6 +33,26 @@ class Cell:
     terms: tuple[tuple[int, int, float], ...] = ()
     constant: float = 0.0
     bound: int = 0
+    curve: Curve | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Products of b = M z + s, kept within [-1, 1]: c = sum_k v_k prod_f b_(i_kf), where b_0 = 1.
+
+    mix      M (J, J), and `shift`, s (J,)
+    factors  i (K, F), and `weights`, v (K,)
+    """
+
+    mix: Tensor
+    shift: Tensor
+    factors: Tensor
+    weights: Tensor
+
+    def value(self, z: Tensor) -> Tensor:
+        """c (B,) of z (J, B)."""
+        b = (self.mix @ z + self.shift[:, None]).clamp(-1, 1)
+        return self.weights @ F.pad(b, (0, 0, 1, 0), value=1.0)[self.factors].prod(1)
 
 
 class Levels(nn.Module):
@@ -183,6 +205,8 @@ class Walk:
                 value = value + (z.amax(0) if one.bound > 0 else z.amin(0))
             else:
                 value = value + one.constant + getattr(levels, f"weights{place}") @ z
+            if one.curve is not None:
+                value = value + one.curve.value(z[: len(one.curve.mix)])
         if levels.missing[place]:
             value = torch.where(value.isnan(), self.list[levels._before[place]], value)
         self.list.append(value)
