@@ -372,3 +372,10 @@ def test_sheets_as_people_make_them(tmp_path: Path) -> None:
     assert len(source.items) == 40 and source.problems == [("a.csv, line 42", "a row of totals")]
     source = open_source(write(tmp_path / "b.csv", "\n".join([*lines[:-1], "Total,words"])))
     assert len(source.items) == 41
+
+
+@pytest.mark.parametrize("code", ["P{}", "C-{}", "N{}F", "S1-{}", "CO{}", "B{}C"])
+def test_codes_that_begin_like_atoms_are_no_molecules(code: str, tmp_path: Path) -> None:
+    text = "patient,age,weight\n" + rows(80, lambda i: f"{code.format(10_000 + i)},{20 + i % 50},{50 + i % 40}.5")
+    found = open_source(write(tmp_path / "a.csv", text))
+    assert found.codec == "table" and found.items.table.shape == (80, 3)
