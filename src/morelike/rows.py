@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -14,17 +15,34 @@ from torch import Tensor
 from morelike.core.errors import OptionError, unknown
 from morelike.core.family import HasLogProb
 from morelike.core.spec import Batch
-from morelike.data.frame import Frame
-from morelike.data.sources import open_source
+from morelike.data.frame import Frame, open_frame
 from morelike.run import TRIES, Run, other
 from morelike.samplers.mcmc.compose import HasInfill
 
 TOGETHER = 1024  # rows that are made at once: always this many, so that a row does not depend on how many are asked for
 PATIENCE, LOOK = 2_000, 20_000  # draws of a row until it keeps rules that were told; of all, until that is hopeless
 FOUND = 64  # draws of a row until it keeps rules that were only found
+SHOWN = 5  # rows that were left out and are named
 VALUES = 200  # values of a column up to which each one's probability is computed
 DRAWS = 40  # of a column with more values, of which mean and interval are taken
-Value = str | Sequence[str]
+Value = Any  # a cell as text or as it is decoded, or a list of such
+
+
+class Known(NamedTuple):
+    """A table of which a run is told.
+
+    rows   (N, C) as it is there, None where a cell is missing, and `cells`, int64 (N, T), -1 there
+    table  the same as the codec reads it: what was never seen, what it calls its columns (`codecs._foreign.Foreign`)
+    said   what was taken for what, and what was left out, a line each
+    """
+
+    rows: np.ndarray
+    cells: Tensor
+    table: Any
+    said: tuple[str, ...]
+
+
+Source = str | Path | Known
 
 
 def drawn(run: Run, seeds: Sequence[int], given: Mapping[str, Value]) -> np.ndarray:
@@ -125,9 +143,10 @@ def turns(run: Run, seeds: Sequence[int], column: str | None) -> dict[str, list[
     return {column: [values[seed % len(values)] for seed in seeds]}
 
 
-def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def filled(run: Run, source: Source, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a table (N, C) with what is missing drawn given the rest, and which cells were filled, bool (N, C)."""
-    rows, cells = read(run, source)
+    told = read(run, source)
+    rows, cells = told.rows.copy(), told.cells
     holes = rows == None  # noqa: E711  (element by element)
     where = np.flatnonzero(holes[:, [place for place, one in enumerate(run.codec.found) if one.sizes]].any(1))
     for attempt in range(TRIES):
@@ -143,22 +162,23 @@ def filled(run: Run, source: str | Path, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 @torch.no_grad()
-def scored(run: Run, source: str | Path) -> np.ndarray:
+def scored(run: Run, source: Source) -> np.ndarray:
     """log p of each row of a table in nats, (N,), summed over what is missing: the lower, the odder the row."""
     if not isinstance(run.family, HasLogProb):
         raise OptionError(
             f'The family "{run.recipe["family"]}" gives no probabilities', "circuit, anyorder, mixture or vae",
             "Train with --family circuit",
         )  # fmt: skip
-    _, cells = read(run, source)
+    cells = read(run, source).cells
     return np.concatenate([_log_prob(run, part) for part in cells.split(TOGETHER)])
 
 
-def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[str, np.ndarray]:
+def predicted(run: Run, source: Source, column: str, seed: int = 0) -> dict[str, np.ndarray]:
     """A column of a table given the others: arrays (N,) by name.
 
     Of few values: "value", the likeliest one, and "probability", its own. Of many: "value", the mean of what is drawn,
-    and "low" and "high", between which nine of ten draws lie. The column itself may be there; it is not looked at.
+    of dates the median, and "low" and "high", between which nine of ten draws lie. The column itself may be there; it
+    is not looked at.
     """
     codec = run.codec
     if column not in codec.columns:
@@ -167,7 +187,7 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
     if not codec.found[number].sizes:
         found = f'"{column}" is not learnt ({codec.found[number].said})'
         raise OptionError(found, "A column that is", "Choose another one")
-    rows, cells = read(run, source, without=column)
+    rows, cells = _without(run, read(run, source), number)
     place = codec.places.get(number)
     few = place is not None and place.stop - place.start == 1 and codec.sizes[place.start] <= VALUES
     few = few and number not in codec.aparts
@@ -179,33 +199,53 @@ def predicted(run: Run, source: str | Path, column: str, seed: int = 0) -> dict[
 
 
 def _summed(draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """What draws (N,) of a column say: mean and interval of numbers, else the most frequent value and its share."""
+    """What draws (N,) of a column say: mean and interval of numbers, median and interval of dates, else the most
+    frequent value and its share."""
     every = np.stack(draws)  # (DRAWS, N)
     if all(one is None or isinstance(one, int | float) for one in every.ravel().tolist()):
         values = every.astype(float)
         low, high = np.nanquantile(values, [0.05, 0.95], axis=0)
         return {"value": np.nanmean(values, 0), "low": low, "high": high}
+    if all(one is None or isinstance(one, date | time) for one in every.ravel().tolist()):
+        order = [sorted(one for one in column if one is not None) for column in every.T.tolist()]
+        shares = {"value": 0.5, "low": 0.05, "high": 0.95}
+        return {name: np.array([one[round(q * (len(one) - 1))] if one else None for one in order], object)
+                for name, q in shares.items()}  # fmt: skip
     best = [Counter(one for one in column if one is not None).most_common(1) for column in every.T.tolist()]
     value = np.array([one[0][0] if one else None for one in best], object)
     return {"value": value, "probability": np.array([one[0][1] / len(every) if one else 0.0 for one in best])}
 
 
-def read(run: Run, source: str | Path, without: str = "") -> tuple[np.ndarray, Tensor]:
-    """The rows of a table as they are there, (N, C), and their cells, int64 (N, T), -1 where a value is missing.
-
-    without  a column that is taken for missing, as are those that the table lacks
-    """
+def read(run: Run, source: Source) -> Known:
+    """The rows of a table as they are there, and their cells, -1 where a value is missing or was never seen."""
+    if isinstance(source, Known):
+        return source
     if run.codec.natural != "table":
         raise OptionError(f"This run makes items that are {run.codec.natural}", "A run of a table", "Name another run")
-    items = Frame(run.codec.completed(open_source(source, run.reading).items), str(source))
-    rows = run.codec.natural_rows(items, np.arange(len(items)))
+    there = open_frame(source, least=1)
+    table = run.codec.foreign(there.items)
+    items = Frame(table.table, str(source))
+    rows = table.rows()
     cells = torch.from_numpy(np.concatenate(list(run.codec.prepare_all(items))).astype(np.int64))
-    if without:
-        rows[:, run.codec.columns.index(without)] = None
     for number, place in run.codec.places.items():
+        column = run.codec.found[number]
         needs = [number, *(one.of for one in [run.codec.aparts.get(number)] if one)]
-        missing = torch.from_numpy((rows[:, needs] == None).any(1))  # noqa: E711
-        cells[:, place] = torch.where(missing[:, None], -1, cells[:, place])
+        unknown = (rows[:, needs] == None).any(1)  # noqa: E711
+        if column.kind in ("category", "boolean") and not column.rare and number in table.unseen:
+            unknown = unknown | table.unseen[number]
+        cells[:, place] = torch.where(torch.from_numpy(unknown)[:, None], -1, cells[:, place])
+    said = (*(f"{where}: {why}: left out" for where, why in there.problems[:SHOWN]), *table.said)
+    return Known(rows, run.codec.led_back(cells, rows), table, said)
+
+
+def _without(run: Run, told: Known, number: int) -> tuple[np.ndarray, Tensor]:
+    """Rows and cells of a table in which a column is taken for missing, and what is learnt as a difference from it."""
+    rows, cells = told.rows.copy(), told.cells.clone()
+    rows[:, number] = None
+    for other, place in run.codec.places.items():
+        apart = run.codec.aparts.get(other)
+        if other == number or (apart and apart.of == number):
+            cells[:, place] = -1
     return rows, run.codec.led_back(cells, rows)
 
 
@@ -214,7 +254,8 @@ def _known(run: Run, given: Mapping[str, Value], n: int) -> tuple[Tensor, np.nda
     values = np.full((n, len(run.codec.columns)), None, object)
     if not given:
         return torch.full((n, *run.codec.shape), -1, dtype=torch.int64), values
-    lists = {name: [value] if isinstance(value, str) else list(value) for name, value in given.items()}
+    lists = {name: list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
+             for name, value in given.items()}  # fmt: skip
     rows = [tuple(values[i % len(values)] for values in lists.values()) for i in range(n)]
     codes = {one: run.codec.known(dict(zip(lists, one, strict=True))) for one in set(rows)}
     for at, name in enumerate(lists):

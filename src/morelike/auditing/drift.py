@@ -46,7 +46,7 @@ def moved(codec: Any, items: Source, against: str | None, request: Request, tell
         older = as_table(open_source(against, collect.reading(request)).items)
         lacking = [one.name for one in codec.found if one.sizes and one.name not in older.columns]
         kept = [place for place, name in enumerate(codec.columns) if name in older.columns]
-        full = Frame(codec.completed(Frame(older, against)), against)
+        full = Frame(codec.foreign(Frame(older, against)).table, against)
         new, old = (_only(_sheet(codec, one, np.arange(len(one)), seed), kept) for one in (table, full))
         result = drift(new, old, seed)
         told = _told(result, f"{against} to {items.name}", request, "warn") or [_still(result, against)]

@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,16 +32,20 @@ def fill(run: RunFolder, table: Source, out: Out = None, seed: Seed = 0, force: 
       morelike fill RUN new.csv --seed 1 --out second.csv                another draw: the two differ where it is unsure
 
     \b
-    What is there stays as it is. Columns that the table lacks are drawn for every row.
+    What is there stays as it is, also columns that were not learnt. Columns that the table lacks are drawn for every
+    row.
     """
-    from morelike.rows import filled
+    from morelike.rows import filled, read
     from morelike.run import Run
 
     target = _target(out, run, Path(table).stem + "-filled.csv", force)
     loaded = Run.load(run)
-    rows, new = filled(loaded, table, seed)
-    loaded.codec.write(rows, target, renamed=False)
-    print(f"{int(new.sum()):,} cells of {int(new.any(1).sum()):,} rows were filled\n{target}")
+    told = read(loaded, table)
+    _say(told)
+    rows, new = filled(loaded, told, seed)
+    columns, whole = told.table.whole(rows)
+    loaded.codec.write(whole, target, renamed=False, columns=columns)
+    print(f"{_counted(int(new.sum()), 'cell')} of {_counted(int(new.any(1).sum()), 'row')} filled\n{target}")
 
 
 def predict(
@@ -62,10 +67,13 @@ def predict(
 
     target = _target(out, run, f"{Path(table).stem}-{column}.csv".replace("/", "_"), force)
     loaded = Run.load(run)
-    found = predicted(loaded, table, column, seed)
-    _write(target, ("row", *found), ((i + 1, *row) for i, row in enumerate(zip(*found.values(), strict=True))))
-    rows, _ = read(loaded, table)
-    print(_compared(found, rows[:, loaded.codec.columns.index(column)]))
+    told = read(loaded, table)
+    found = predicted(loaded, told, column, seed)
+    _say(told)
+    place = loaded.codec.columns.index(column)
+    cells = [[_written(loaded.codec.found[place], name, one) for one in some] for name, some in found.items()]
+    _write(target, ("row", *found), ((i + 1, *row) for i, row in enumerate(zip(*cells, strict=True))))
+    print(_compared(found, told.rows[:, place]))
     print(target)
 
 
@@ -77,21 +85,45 @@ def score(run: RunFolder, table: Source, out: OutCsv = None, force: Force = Fals
       morelike score runs/payments-race-1 today.csv --out scores.csv
 
     \b
-    Missing cells are summed over, and make a row neither odd nor usual.
+    Missing cells are summed over, and make a row neither odd nor usual. Rows with a value that was never seen come
+    first, and the column "unseen" says where.
     """
     from morelike.rows import read, scored
     from morelike.run import Run
 
     target = _target(out, run, Path(table).stem + "-scores.csv", force)
     loaded = Run.load(run)
-    log_p = scored(loaded, table)
-    _write(target, ("row", "log_p"), ((i + 1, f"{one:.4f}") for i, one in enumerate(log_p)))
-    rows, _ = read(loaded, table)
-    odd = log_p.argsort()[:ODDEST]
-    print(f"{log_p.mean():.2f} nats a row; the {len(odd)} least likely rows:")
-    for i, line in zip(odd, loaded.codec.joined(rows[odd]).splitlines()[1:], strict=False):
-        print(f"  row {i + 1:,}, {log_p[i]:.2f}: {line}")
+    told = read(loaded, table)
+    log_p = scored(loaded, told) + 0.0  # no -0.0
+    _say(told)
+    unseen = told.table.unseen
+    new = [", ".join(told.table.columns[place].name for place in unseen if unseen[place][i]) for i in range(len(log_p))]
+    _write(target, ("row", "log_p", "unseen"), ((i + 1, f"{log_p[i]:.4f}", new[i]) for i in range(len(log_p))))
+    odd = sorted(range(len(log_p)), key=lambda i: (not new[i], log_p[i]))[:ODDEST]
+    print(f"{log_p.mean():.2f} nats a row; the {_counted(len(odd), 'least likely row')}:")
+    lines = loaded.codec.joined(told.rows[odd], told.table.columns).splitlines()[1:]
+    for i, line in zip(odd, lines, strict=False):
+        print(f"  row {i + 1:,}, {log_p[i]:.2f}{f', never seen: {new[i]}' if new[i] else ''}: {line}")
     print(target)
+
+
+def _say(told: Any) -> None:
+    """What was taken for what in a table, and what was left out."""
+    for line in told.said:
+        print(line, file=sys.stderr)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _written(column: Any, name: str, value: Any) -> Any:
+    """What is predicted as it is written in a file: a mean with two decimals more than the column has."""
+    if name == "probability" or value is None:
+        return value if value is None else round(float(value), 6)
+    if isinstance(value, float) and column.kind == "number":
+        return round(value, 6 if column.style.decimals is None else column.style.decimals + 2)
+    return column.say(value)
 
 
 def _target(out: Path | None, run: Path, name: str, force: bool) -> Path:
@@ -121,8 +153,17 @@ def _compared(found: Any, truth: Any) -> str:
     inside = [
         low <= b <= high for low, high, b in zip(found["low"], found["high"], truth, strict=True) if b is not None
     ]
-    error = sum(abs(float(a) - float(b)) for a, b in known) / len(known)
-    return f"Off by {error:.4g} in the mean of {len(known):,} rows; {sum(inside) / len(inside):.0%} lie in the interval"
+    error: Any = sum(_apart(a, b) for a, b in known) / len(known)
+    dated = " days" if isinstance(known[0][1], date) else " hours" if isinstance(known[0][1], time) else ""
+    share = f"{sum(inside) / len(inside):.0%} lie in the interval"
+    return f"Off by {error:.4g}{dated} in the mean of {_counted(len(known), 'row')}; {share}"
+
+
+def _apart(a: Any, b: Any) -> float:
+    """How far two numbers are from each other; dates in days, times of day in hours."""
+    if isinstance(b, time):
+        return abs((a.hour - b.hour) + (a.minute - b.minute) / 60 + (a.second - b.second) / 3600)
+    return float(abs((a - b) / timedelta(1)) if isinstance(b, date) else abs(float(a) - float(b)))
 
 
 def stream(run: Any, n: int, seed: int, given: Any, target: Path, balance: str | None = None) -> None:

@@ -110,8 +110,12 @@ class Column:
             if not low <= value <= high or (numeric and value not in numeric):
                 some = ", ".join(map(str, numeric[:20])) if numeric else f"{self.say(low)} to {self.say(high)}"
                 raise OptionError(f'"{self.name}" is {told}', f"What was seen: {some}", "Give one of these")
-        elif self.kind == "date" and self.moments(cells)[0] is None:
-            raise OptionError(f'"{self.name}" is {told}', f"A date such as {self.said[:10]}", "Write it so")
+        elif self.kind == "date":
+            moment = self.moments(cells)[0]
+            if moment is None:
+                raise OptionError(f'"{self.name}" is {told}', f"A date such as {self.said[:10]}", "Write it so")
+            if self.span and not self._fits(moment):
+                raise OptionError(f'"{self.name}" is {told}', f"What was seen: {self.said}", "Give one of these")
         elif self.kind in ("category", "boolean"):
             seen = [self.say(value) for value in (*self.values, *self.rare)]
             if told not in seen:

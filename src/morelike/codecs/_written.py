@@ -34,9 +34,9 @@ class Written:
         """Rows (N, C) as a small table each."""
         return _tables.html(self.found, items)
 
-    def joined(self, items: np.ndarray) -> str:
-        """Rows (N, C) as lines of a CSV file with its header."""
-        return _tables.joined(self.found, items)
+    def joined(self, items: np.ndarray, columns: Sequence[Column] = ()) -> str:
+        """Rows (N, C) as lines of a CSV file with its header; `columns` where they are others than were learnt."""
+        return _tables.joined(columns or self.found, items)
 
     def unnamed(self, rows: np.ndarray) -> np.ndarray:
         """Rows (N, C) with new identifiers where they lack."""
@@ -46,12 +46,15 @@ class Written:
         """Rows (N, C) with identifiers made up afresh: those of rows `first`, `first` + 1, … of a file."""
         return _tables.renamed(self.found, rows, first)
 
-    def write(self, items: np.ndarray, target: Path, renamed: bool = True) -> list[Path]:
+    def write(
+        self, items: np.ndarray, target: Path, renamed: bool = True, columns: Sequence[Column] = ()
+    ) -> list[Path]:
         """Write rows (N, C) as .csv, .tsv, .jsonl, .parquet or .xlsx, whole or not at all.
 
         renamed  whether identifiers are made up afresh, so that all differ
+        columns  those of the rows, where they are others than were learnt
         """
-        with self.writer(Path(target), renamed) as out:
+        with _tables.Writer(columns or self.found, Path(target), renamed, self.config.mark) as out:
             out.add(items)
         return [Path(target)]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.codecs import _apart, _table_blemishes
+from morelike.codecs import _apart, _foreign, _table_blemishes
 from morelike.codecs._apart import Apart
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
@@ -260,8 +260,9 @@ class Codec(Written):
         column = self.found[number]
         if not column.sizes:
             raise OptionError(f'"{name}" is not learnt ({column.said})', "A column that is", "Give another column")
-        if not isinstance(value, str):
+        if value is None:
             return number, value
+        value = _foreign.one_spelt(column, value if isinstance(value, str) else column.say(value))
         if number in self.places:
             column.one(value)  # raises where it was never seen
         return number, natural(column, as_texts([value]))[0]
@@ -322,16 +323,9 @@ class Codec(Written):
             rows[broken] = self._drawn(cells[broken], mixed(seeds[broken] + np.uint64(attempt)))
         return rows
 
-    def completed(self, items: Sequence[Item]) -> Any:
-        """The rows as a polars frame with every column that is learnt, those that are not there all missing."""
-        table = as_table(items)
-        lacking = [self.found[number].name for number in self.places if self.found[number].name not in table.columns]
-        if len(lacking) == len(self.places):
-            raise DataError(
-                f"The table has the columns {', '.join(table.columns)[:200]}",
-                f"Some of those that were learnt: {', '.join(self.columns)[:300]}", "Name another table",
-            )  # fmt: skip
-        return table.with_columns(**{name: _nothing() for name in lacking})
+    def foreign(self, items: Sequence[Item]) -> _foreign.Foreign:
+        """The rows of another table, in which columns may lack, and cells be written in another way."""
+        return _foreign.foreign(self.found, self.places, as_table(items))
 
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)
@@ -380,13 +374,6 @@ class Codec(Written):
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with a table as a whole, and with which of its rows."""
         return _table_blemishes.survey(self.found, self.config.kept, as_table(items))
-
-
-def _nothing() -> Any:
-    """A polars column of empty text."""
-    import polars
-
-    return polars.lit("")
 
 
 def tiny() -> Codec:

@@ -137,13 +137,14 @@ def _is_numeric(column: Any) -> bool:
     return sum(map(is_value, cells)) >= 0.9 * len(cells)
 
 
-def open_frame(source: str | Path) -> Source:
+def open_frame(source: str | Path, least: int = 2) -> Source:
     """The rows of a table, each of which gives its cells by column.
 
+    least   rows that it has to hold
     source  a file; "book.xlsx::Sheet2", "clinic.db::visits" or "clinic.db::select * from visits"; the URL of a
             database that SQLAlchemy knows, or a variable that holds it ("$CLINIC"), with "::" and a query
 
-    Raises `DataError` where there are fewer than two rows or no columns, and `OptionError` for a missing library.
+    Raises `DataError` where there are fewer rows or no columns, and `OptionError` for a missing library.
     """
     place, _, part = str(source).partition(PART)
     if is_url(place):
@@ -157,10 +158,11 @@ def open_frame(source: str | Path) -> Source:
         table, problems, lines = _read(path, part)
         stamp = fingerprint("frame", (FORMAT, path.name, part, *mark(os.stat(path))))
     name, path = printable(source), Path(place)
-    if table.height < 2:
+    if table.height < least:
         rows = "one row" if table.height else "no rows"
         more = f" ({len(problems):,} left out: {problems[0][1]})" if problems else ""
-        raise DataError(f"{name} holds {rows}{more}", "At least two, and better a thousand", "Name another table")
+        expected = "At least two, and better a thousand" if least > 1 else "At least one below the names of the columns"
+        raise DataError(f"{name} holds {rows}{more}", expected, "Name another table")
     table, renamed = unique_names(unfolded(table))
     problems += [(f"{name} (header)", said) for said in renamed]
     frame = Frame(table, printable(path.name), lines)
