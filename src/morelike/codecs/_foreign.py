@@ -144,11 +144,13 @@ def _as_numbers(column: Column, cells: Any) -> tuple[Any, list[str]]:
         return cells, said
     text = texts(cells)
     told = text.filter(~missing(text) & ~text.is_in([*words, *SOFT])).unique(maintain_order=True)
-    if style := style_of(told.head(2_000).to_list()):
+    style = style_of(told.head(2_000).to_list())
+    if style and numbers(lost, style).null_count() < len(lost):
         found = numbers(text, style)
         other = pl.Series([None if one is None else column.style.say(one) for one in found.to_list()], dtype=pl.String)
         cells = pl.select(pl.coalesce(pl.lit(other), pl.lit(text))).to_series()
-        said.append(f'"{column.name}": {lost[0]} is read as {texts(cells).filter(text == lost[0])[0]}')
+        some = lost.filter(numbers(lost, style).is_not_null())[0]
+        said.append(f'"{column.name}": {some} is read as {texts(cells).filter(text == some)[0]}')
         lost = unread(cells)
     if len(lost):
         said.append(f'"{column.name}": {_cells(len(lost))} no number, such as "{lost[0][:40]}": taken as missing')
