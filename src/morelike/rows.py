@@ -231,7 +231,7 @@ def read(run: Run, source: Source) -> Known:
         column = run.codec.found[number]
         needs = [number, *(one.of for one in [run.codec.aparts.get(number)] if one)]
         unknown = (rows[:, needs] == None).any(1)  # noqa: E711
-        if column.kind in ("category", "boolean") and not column.rare and number in table.unseen:
+        if column.kind in ("category", "boolean", "compound") and not column.rare and number in table.unseen:
             unknown = unknown | table.unseen[number]
         cells[:, place] = torch.where(torch.from_numpy(unknown)[:, None], -1, cells[:, place])
     said = (*(f"{where}: {why}: left out" for where, why in there.problems[:SHOWN]), *table.said)

@@ -15,9 +15,10 @@ from morelike.codecs._calendar import EPOCH, UNITS, WEEKLY, as_date, as_day, par
 from morelike.codecs._dates import dates, is_pattern, say_date
 from morelike.codecs._identifiers import capacity, counted, spelt
 from morelike.codecs._numerals import Style, numbers
+from morelike.codecs._template import in_order, parted, put
 from morelike.core.errors import OptionError, unknown
 
-KINDS = ("number", "category", "boolean", "date", "text", "identifier", "constant")
+KINDS = ("number", "category", "boolean", "date", "compound", "text", "identifier", "constant")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "nan", "NaN", "NAN", "null", "NULL", "<NA>")
 ENDS = tuple(seconds_of(datetime.date(*day)) for day in ((1, 1, 1), (9999, 12, 31)))  # of Python's dates
 LAST = 86_400 - 1e-6  # second of a day
@@ -40,7 +41,8 @@ class Column:
     parts       of dates, the values of year, month, day, hour, minute, second that occur; of seven, weekday and which
                 one in its month stand in the place of the day
     span        of dates, the first and the last one, in seconds since 1970; `whole`: none has a part of one
-    style       how its numbers are written; `pattern`: the same of dates and identifiers
+    style       how its numbers are written; `pattern`: the same of dates, identifiers and compounds
+    fields      of cells that hold several numbers, such as 120/80: a category of what stands around them, and each
     said        what was found, in a line
     stored      the type of its cells with all that belongs to it, a time zone, say, where `dtype` lacks something
     """
@@ -65,12 +67,15 @@ class Column:
     pattern: str = ""
     said: str = ""
     stored: str = ""
+    fields: tuple[Column, ...] = ()
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """How many values each of its cells takes; () for a column that is not learnt."""
         if self.kind in ("text", "identifier", "constant"):
             return ()
+        if self.kind == "compound":
+            return tuple(size for field in self.fields for size in field.sizes)
         if self.kind == "date":
             varied = [len(values) for values in self.parts if len(values) > 1]
             return (varied[0] + self.holes, *varied[1:]) if varied else (1 + self.holes,)
@@ -94,7 +99,15 @@ class Column:
             return self._of_dates(self.moments(cells))
         if self.kind == "number":
             return self._of_numbers(cells)
+        if self.kind == "compound":
+            return np.concatenate(
+                [one.encode(own) for one, own in zip(self.fields, self.parted(cells), strict=True)], 1
+            )
         return np.minimum(self.full(cells), self.sizes[0] - 1)[:, None]
+
+    def parted(self, cells: Any) -> list[Any]:
+        """The cells of a compound as polars columns of text, one for each field, null where nothing is there."""
+        return parted(texts(cells), self.pattern, [str(one) for one in self.fields[0].values], len(self.fields) - 1)
 
     def one(self, told: str) -> np.ndarray:
         """The cells int64 (cells of a row,) of a value as text; `OptionError` for one that was never seen."""
@@ -116,6 +129,9 @@ class Column:
                 raise OptionError(f'"{self.name}" is {told}', f"A date such as {self.said[:10]}", "Write it so")
             if self.span and not self._fits(moment):
                 raise OptionError(f'"{self.name}" is {told}', f"What was seen: {self.said}", "Give one of these")
+        elif self.kind == "compound" and self.parted(cells)[0][0] is None:
+            some = self.said.partition('"')[2].partition('"')[0]
+            raise OptionError(f'"{self.name}" is {told}', f"A cell such as {some}", "Write it so")
         elif self.kind in ("category", "boolean"):
             seen = [self.say(value) for value in (*self.values, *self.rare)]
             if told not in seen:
@@ -215,6 +231,8 @@ class Column:
             return filled(len(u), self.values[0] if self.values else None)
         if self.kind == "date":
             return self._dates(codes, u)
+        if self.kind == "compound":
+            return self._compounds(codes, u)
         first = codes[:, 0]
         table = np.empty(self.sizes[0], object)
         table[self.holes : self.holes + len(self.values)] = self.values
@@ -253,6 +271,19 @@ class Column:
         told = np.where(bad, 0, found).astype(np.int64 if whole else np.float64).astype(object)
         told[bad] = None
         return told
+
+    def _compounds(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Numbers drawn field by field, in the pattern that the first cell tells."""
+        ends = np.cumsum([0, *(len(one.sizes) for one in self.fields)])
+        head = self.fields[0].decode(codes[:, : ends[1]], u)
+        parts = []
+        for place, field in enumerate(self.fields[1:], start=1):
+            own = codes[:, ends[place] : ends[place + 1]].copy()
+            own[:, 0] = np.where(own[:, 0] < field.holes, field.holes + (field.sizes[0] - field.holes) // 2, own[:, 0])
+            parts.append(field.decode(own, u * (2 * place + 1) * 2.0**20 % 1))
+        told = [[field.say(one) for one in some]
+                for field, some in zip(self.fields[1:], in_order(parts, self.pattern), strict=True)]  # fmt: skip
+        return put(head.tolist(), told, self.pattern)
 
     def _dates(self, codes: np.ndarray, u: np.ndarray) -> np.ndarray:
         columns, place = [], 0

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from morelike.codecs._columns import EPOCH, Column, in_seconds, missing, texts
+from morelike.codecs._calendar import EPOCH
+from morelike.codecs._columns import Column, in_seconds, missing, texts
 from morelike.codecs._dates import date_format, dates
 from morelike.codecs._found import natural, natural_rows
 from morelike.codecs._numerals import decimals_of, numbers, style_of
@@ -211,12 +212,14 @@ def beyond(column: Column, cells: Any) -> np.ndarray:
         text = texts(cells)
         known = [column.say(value) for value in (*column.values, *column.rare)]
         return (~missing(text) & ~text.is_in(known)).to_numpy()
+    if column.kind == "compound":
+        return (~missing(texts(cells)) & column.parted(cells)[0].is_null()).to_numpy()
     return none
 
 
 def _told_unseen(column: Column, cells: Any, new: np.ndarray) -> str:
     some = str(cells.filter(library().Series(new))[0])[:40]
-    if column.kind in ("category", "boolean"):
+    if column.kind in ("category", "boolean", "compound"):
         return f'"{column.name}": {_cells(int(new.sum()))} what was never seen, such as "{some}"'
     return f'"{column.name}": {_cells(int(new.sum()))} what lies beyond all that was seen, such as {some}'
 

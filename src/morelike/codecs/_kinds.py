@@ -9,6 +9,7 @@ from typing import Any
 
 from morelike.codecs._calendar import EPOCH, parts_of
 from morelike.codecs._columns import KINDS, Column, in_seconds
+from morelike.codecs._compound import compound
 from morelike.codecs._dates import date_format, dates, has_clock
 from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
@@ -51,7 +52,7 @@ def _guess(name: str, cells: Any, wish: Wish) -> Column:
         return replace(base(seen, "constant", ""), said="empty: every cell is missing; written back so")
     if wish.kind:
         return _told(seen, wish)
-    makers = (_constant, _boolean, number, _date, worded)
+    makers = (_constant, _boolean, number, _date, *((compound,) if wish.parts else ()), worded)
     return next(found for make in makers if (found := make(seen, wish)) is not None)
 
 
@@ -63,7 +64,8 @@ def _told(seen: Seen, wish: Wish) -> Column:
         return identifier(seen)
     if wish.kind == "constant":
         return base(seen, "constant", f'always "{seen.text[0]}", as told')
-    found = {"number": number, "date": _date, "boolean": category, "category": category}[wish.kind](seen, wish)
+    found = {"number": number, "date": _date, "boolean": category, "category": category,
+             "compound": compound}[wish.kind](seen, wish)  # fmt: skip
     if found is None or (wish.kind == "boolean" and len(found.values) != 2):
         some = ", ".join(seen.text.head(3).to_list())
         raise OptionError(f'The column "{seen.name}" holds {some}', f"Cells that are each a {wish.kind}",

@@ -19,11 +19,13 @@ class Wish:
     resolution  how finely numbers are told apart
     rare        times that a value is there, below which it shares a number with others
     kind        that the user has named, "" to guess
+    parts       whether a cell may be taken for several numbers
     """
 
     resolution: Resolution
     rare: int
     kind: str = ""
+    parts: bool = False
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ class Codec(Written):
     def _wish(self, rows: int, columns: int) -> Wish:
         fitting = resolution(rows, columns)
         finer = Resolution(self.config.bins or fitting.coarse, self.config.fine or fitting.fine, fitting.few)
-        return Wish(finer, self.config.rare or int(np.clip(rows / 2_000, 2, 10)))
+        return Wish(finer, self.config.rare or int(np.clip(rows / 2_000, 2, 10)), parts=True)
 
     def prepare(self, item: Item) -> np.ndarray:
         """One row, read as a mapping of columns to cells: (T,)."""

@@ -135,8 +135,8 @@ def rows_of(run: Run, made: Tensor, train: Items, real: Items, columns: int, see
         if len(items) and source not in tables:
             tables[source] = open_source(source, run.reading).items
         cells.append(codec.natural_rows(tables[source], items.rows, places.tolist()) if len(items) else cells[0][:0])
-    names, kinds = (tuple(of[place] for place in places) for of in (codec.columns, codec.kinds))
-    return Rows(*(Sheet(names, kinds, one) for one in cells))
+    names, kinds, cells = codec.spread(cells, places.tolist())
+    return Rows(*(Sheet(tuple(names), tuple(kinds), one) for one in cells))
 
 
 def series_of(run: Run, made: Tensor, train: Items, real: Items) -> Series | None:
