@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 _BODY = re.compile(
-    r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,'\u2019 \u00a0\u202f]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)(\s?[^\d.,]{0,6})$"
+    r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,'\u2019 \u00a0\u202f]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)"
+    r"(\s?[^\d.,]{0,6})$"
 )
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.'\u2019 \u00a0\u202f"}
