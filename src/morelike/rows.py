@@ -242,9 +242,9 @@ def _without(run: Run, told: Known, number: int) -> tuple[np.ndarray, Tensor]:
     """Rows and cells of a table in which a column is taken for missing, and what is learnt as a difference from it."""
     rows, cells = told.rows.copy(), told.cells.clone()
     rows[:, number] = None
-    for other, place in run.codec.places.items():
-        apart = run.codec.aparts.get(other)
-        if other == number or (apart and apart.of == number):
+    for learnt, place in run.codec.places.items():
+        apart = run.codec.aparts.get(learnt)
+        if learnt == number or (apart and apart.of == number):
             cells[:, place] = -1
     return rows, run.codec.led_back(cells, rows)
 
