@@ -17,7 +17,7 @@ from morelike.codecs._bins import Resolution, locate, places
 from morelike.codecs._columns import Column
 from morelike.codecs._dates import say_date
 from morelike.codecs._identifiers import counted, pattern_of, spelt
-from morelike.codecs._numerals import Style, style_of
+from morelike.codecs._numerals import Style, numbers, style_of
 from morelike.codecs.table import Codec, Config
 from morelike.core.codec import Codec as Protocol
 from morelike.core.codec import Item
@@ -666,3 +666,32 @@ def test_a_telephone_number_is_no_formula() -> None:
     from morelike.codecs._tables import defused
 
     assert [defused(one)[0] for one in ("+1 (625) 687-3349", "-5", "+SUM(A1)", "-2+3|cmd", "=1")] == [*"+-'''"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[f"{i / 7 - 5:+.1f}%" for i in range(90)], [f"{7919 * i:,}".replace(",", "\u2019") for i in range(1, 90)]],
+)
+def test_plus_signs_and_swiss_thousands_come_back(cells: list[str]) -> None:
+    found = column([one for one in cells if float(one.strip("%").replace("\u2019", ""))])[0]
+    assert found.kind == "number" and {found.say(found.floats(pl_series([one]))[0]) for one in cells} == {
+        "0.0%" if one in ("+0.0%", "-0.0%") else one for one in cells
+    }
+
+
+def pl_series(cells: list[str]):
+    return pytest.importorskip("polars").Series(cells)
+
+
+def test_two_numbers_with_a_comma_between_are_not_one() -> None:
+    assert style_of([f"{50 + i / 97:.4f},{6 + i / 89:.4f}" for i in range(90)]) is None
+    thousands = style_of([f"{i * 1234:,}" for i in range(1, 90)])
+    assert numbers(pl_series(["1,234", "12,5", "999"]), thousands).to_list() == [1234, None, 999]
+
+
+def test_versions_are_no_times_of_day_and_addresses_of_pages_no_text() -> None:
+    versions = [f"{1 + i % 3}.{i % 13}.{i % 7}" for i in range(200)]
+    assert column(versions)[0].kind in ("category", "compound")
+    assert column([f"{i % 24}.{i % 60:02}.{i % 50:02}" for i in range(200)])[0].kind == "date"
+    pages = [f"https://example.org/shop/{'xyz'[i % 3] * (1 + i % 9)}-fine-thing-{i}" for i in range(200)]
+    assert column(pages)[0].kind in ("identifier", "category", "compound")

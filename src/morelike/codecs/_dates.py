@@ -18,6 +18,7 @@ CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December"]  # fmt: skip
 _CLOCK = re.compile(r"([T ]|(?<=\d{4}):)\d{1,2}[:.]\d{2}")
+_POINTED = re.compile(r"\d{1,2}\.\d\d(\.\d\d)?$")
 _ZONE = re.compile(r"[:.]\d{2,9}( ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))$")
 _FRACTION = re.compile(r":\d{2}\.(\d+)")
 _SPELT = (("%m", "%-m"), ("%d", "%-d"), ("%H", "%-H"), ("%I", "%-I"), ("%b", "%^b"), ("%p", "%P"))
@@ -37,6 +38,8 @@ def date_format(column: Any) -> tuple[str, bool] | None:
     for pattern in _candidates(some):
         if pattern == "%Y%m%d" and not all(len(one) == 8 and "1850" < one[:4] < "2101" for one in some.to_list()):
             continue
+        if pattern in ("%H.%M.%S", "%H.%M") and not all(map(_POINTED.match, some.to_list())):
+            continue  # 1.10.4 is a version
         few = some.head(_FIRST)
         if dates(few, pattern).null_count() > len(few) / 2:
             continue

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from morelike.codecs._columns import EPOCH, Column, in_seconds, missing, texts
+from morelike.codecs._calendar import EPOCH
+from morelike.codecs._columns import Column, in_seconds, missing, texts
 from morelike.codecs._dates import date_format, dates
 from morelike.codecs._found import natural, natural_rows
 from morelike.codecs._numerals import decimals_of, numbers, style_of

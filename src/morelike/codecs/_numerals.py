@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 _BODY = re.compile(
-    r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,' \u00a0]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)(\s?[^\d.,]{0,6})$"
+    r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,'\u2019 \u00a0\u202f]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)"
+    r"(\s?[^\d.,]{0,6})$"
 )
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
-_GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.' \u00a0"}
+_GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.'\u2019 \u00a0\u202f"}
 LONG = "\u2212"  # the minus sign of typographers
 _PLAIN = 15  # decimals from which a number is a binary fraction written out
 
@@ -31,6 +32,7 @@ class Style:
     decimals       decimals that mean something, to which new numbers are rounded; None for binary fractions
     places         decimals that are written at least: 2 for 12.50; of those with an exponent, of each
     exponent       the e or E of numbers that are all written like 1.25E-03
+    plus           whether numbers above 0 have their sign, too: +0.3
     """
 
     before: str = ""
@@ -41,6 +43,7 @@ class Style:
     places: int = 0
     minus: str = "-"
     exponent: str = ""
+    plus: bool = False
 
     def say(self, value: float) -> str:
         """The number as it is written in the table."""
@@ -60,6 +63,7 @@ class Style:
             whole = f"{int(whole):,}".replace(",", self.thousands)
         if sign and self.minus in ("-", "long"):
             whole, sign = ("-" if self.minus == "-" else LONG) + whole, ""
+        whole = "+" + whole if self.plus and value > 0 and body.strip("0.") else whole
         told = f"{self.before}{whole}{self.point if point else ''}{rest}{self.after}"
         return {"first": f"-{told}", "last": f"{told}-", "round": f"({told})"}[self.minus] if sign else told
 
@@ -69,6 +73,8 @@ def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
     some begin with 0 as codes do."""
     told = [(one, minus) for text, minus in map(_unsigned, texts) if (one := _BODY.match(text))]
     told = [(one, minus or one[2].replace("+", "")) for one, minus in told]
+    signs = [one[2] for one, _ in told if one[3].strip("0.,")]
+    plus = "+" in signs and signs.count("") < 0.1 * len(signs)
     ways = Counter(minus for _, minus in told if minus)
     minus = ways.most_common(1)[0][0] if ways else "-"
     found = [one for one, way in told if way in ("", minus)]
@@ -90,9 +96,9 @@ def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
     if exponents or longest > _PLAIN - 5:
         marks = {power[:1] for _, power in bodies}
         mark = marks.pop() if len(marks) == 1 and longest == shortest else ""
-        return Style(before, after, thousands, point, None, longest if mark else 0, minus, mark)
+        return Style(before, after, thousands, point, None, longest if mark else 0, minus, mark, plus)
     need = max(len(tail.rstrip("0")) for tail in tails)
-    return Style(before, after, thousands, point, need, shortest, minus)
+    return Style(before, after, thousands, point, need, shortest, minus, plus=plus)
 
 
 def _unsigned(text: str) -> tuple[str, str]:
@@ -118,7 +124,7 @@ def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
         grouped = all(_GROUPS[mark].match(body) for body in with_it)
         several = any(body.count(mark) > 1 for body in with_it)
         if (
-            mark in "' \u00a0"
+            mark in "'\u2019 \u00a0\u202f"
             or several
             or (mark == "," and grouped and not any(len(b) > 3 for b in bodies if mark not in b))
         ):
@@ -129,7 +135,11 @@ def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
         both = [body for body in bodies if a in body and b in body]
         point = Counter(b if body.rfind(b) > body.rfind(a) else a for body in both).most_common(1)[0][0] if both else b
         group = a if point == b else b
-        return (group, point) if point in ".," and all(body.count(point) <= 1 for body in bodies) else ("", None)
+        whole = [body.split(point)[0] for body in bodies if group in body]
+        good = (
+            point in ".," and all(body.count(point) <= 1 for body in bodies) and all(map(_GROUPS[group].match, whole))
+        )
+        return (group, point) if good else ("", None)
     return "", None
 
 
@@ -147,6 +157,9 @@ def numbers(column: Any, style: Style) -> Any:
     if style.after:
         column = column.str.strip_suffix(style.after)
     if style.thousands:
+        mark = re.escape(style.thousands)
+        grouped = column.str.contains(rf"^\D*\d{{1,3}}(?:{mark}\d{{3}})+(?:\D|$)")
+        column = column.set((column.str.contains(mark) & ~grouped).fill_null(False), None)  # 12,5 is not 125
         column = column.str.replace_all(style.thousands, "", literal=True)
     if style.point != ".":
         column = column.str.replace(style.point, ".", literal=True)

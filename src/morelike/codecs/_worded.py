@@ -18,14 +18,17 @@ HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 def worded(seen: Seen, wish: Wish) -> Column:
     """Text that is learnt as a category, names the rows, or is too long for a cell."""
     some = seen.text.gather_every(max(1, len(seen.text) // 2_000)).to_list()
-    wordy = sum(len(WORDY.findall(one[:400])) >= 4 or len(HAN.findall(one[:400])) >= 8 for one in some) > 0.5 * len(
-        some
-    )
+    wordy = sum(_is_said(one[:400]) for one in some) > 0.5 * len(some)
     if wordy and len(seen.text) > max(0.3 * seen.rows, 2):
         return free_text(seen)
     if len(seen.text) >= max(LEAST, UNIQUE * seen.rows):
         return identifier(seen)
     return category(seen, wish)
+
+
+def _is_said(text: str) -> bool:
+    """Whether a cell is some words; an address of a page is none, since no blank stands in it."""
+    return (" " in text.strip() and len(WORDY.findall(text)) >= 4) or len(HAN.findall(text)) >= 8
 
 
 def category(seen: Seen, wish: Wish) -> Column:

@@ -10,6 +10,7 @@ import numpy as np
 
 from morelike.codecs import _found, _tables
 from morelike.codecs._columns import Column
+from morelike.codecs._compound import spread
 from morelike.codecs._found import as_table
 from morelike.core.codec import Item
 
@@ -24,11 +25,20 @@ class Written:
         """The columns."""
         raise NotImplementedError
 
+    @property
+    def kinds(self) -> Sequence[str]:
+        """Their kinds."""
+        raise NotImplementedError
+
     def natural_rows(self, items: Sequence[Item], rows: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
         """Some rows (n,) and columns, None for all, as they are in a table: objects (n, C) of the kinds that `decode`
         gives."""
         columns = self.found if places is None else [self.found[place] for place in places]
         return _found.natural_rows(columns, as_table(items), rows)
+
+    def spread(self, rows: Sequence[np.ndarray], places: Sequence[int]) -> tuple:
+        """Names, kinds and sets of rows (n, ·) of some columns, in which each number of 120/80 is a column."""
+        return spread([self.found[place] for place in places], [self.kinds[place] for place in places], rows)
 
     def html(self, items: np.ndarray) -> list[str]:
         """Rows (N, C) as a small table each."""

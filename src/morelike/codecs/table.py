@@ -16,7 +16,6 @@ from morelike.codecs import _apart, _foreign, _table_blemishes
 from morelike.codecs._apart import Apart
 from morelike.codecs._bins import Resolution, resolution
 from morelike.codecs._columns import Column
-from morelike.codecs._compound import spread
 from morelike.codecs._dated import dated, partly
 from morelike.codecs._each import each
 from morelike.codecs._found import as_table, as_texts, natural
@@ -327,10 +326,6 @@ class Codec(Written):
     def foreign(self, items: Sequence[Item]) -> _foreign.Foreign:
         """The rows of another table, in which columns may lack, and cells be written in another way."""
         return _foreign.foreign(self.found, self.places, as_table(items))
-
-    def spread(self, rows: Sequence[np.ndarray], places: Sequence[int]) -> tuple:
-        """Names, kinds and sets of rows (n, ·) of some columns, in which each number of 120/80 is a column."""
-        return spread([self.found[place] for place in places], [self.kinds[place] for place in places], rows)
 
     def _drawn(self, cells: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         rows = np.empty((len(cells), len(self.found)), object)
