@@ -151,6 +151,16 @@ def test_verdicts_on_tables_name_what_is_missed() -> None:
     assert [line.rsplit(" ", 1)[1] for line in said] == ["met", "MISSED", "met", "met"]
 
 
+def test_several_trainings_are_told_by_mean_and_standard_deviation() -> None:
+    pytest.importorskip("polars")
+    import tables
+
+    each = [{"family": "circuit", "auc": 0.7, "score": None}, {"family": "forest", "auc": 0.8, "score": 0.5}]
+    told = tables.over_seeds(each)
+    assert told["auc"] == 0.75 and told["sd"] == {"auc": 0.0707} and told["family"] == "circuit+forest"
+    assert tables.over_seeds(each[:1]) == each[0]
+
+
 def test_a_peer_stops_training_when_its_time_is_over() -> None:
     from peers import table_synthesizer
 

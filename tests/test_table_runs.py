@@ -127,7 +127,7 @@ def test_rows_that_are_as_likely_up_to_chance_are_told_from_those_that_are_not()
     assert not racing.as_likely(first[:1], first[:1] + 0.1)
 
 
-def test_of_few_rows_regressions_are_kept_where_a_circuit_is_hardly_likelier(
+def test_of_few_rows_regressions_are_kept_where_a_circuit_is_likelier_by_chance(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = SimpleNamespace(prepared=None)
