@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -226,3 +227,12 @@ def test_a_date_that_is_so_much_later_is_worked_out_and_what_leads_to_it(later: 
     joined, good = codec.joined_with(rows[:3], known, strict=True)
     assert joined[0, 1] == number[0] and all(later(*row[:2]) == row[2] for row in joined[good])
     assert abs((joined[1, 0] - WORK[1]).days) <= (31 if "on the" in said else back)  # its day is open
+
+
+def test_numbers_that_are_no_times_are_no_matter() -> None:
+    large = {"id": [10**12 + 7 * i for i in range(N)], "x": [1e300 * one for one in RNG.normal(size=N)],
+             "y": [1e300 * one for one in RNG.normal(size=N)], "none": [None] * N}  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        codec, _, made = fitted(came=CAME, left=LEFT, **large)
+    assert not any(rule.derives for rule in codec.config.kept) and made.shape == (N, 6)

@@ -10,7 +10,7 @@ import numpy as np
 
 from morelike.codecs._calendar import as_numbers
 from morelike.codecs._columns import Column, as_cells
-from morelike.codecs._rules import MOST, Facts, Rule
+from morelike.codecs._rules import HUGE, MOST, Facts, Rule
 from morelike.codecs._settled import ends, within
 from morelike.core.errors import OptionError
 
@@ -108,7 +108,9 @@ def _many(column: Column) -> bool:
     """Whether a column has many dates or numbers and no words or masses among these, which a difference would blur."""
     if column.kind == "date":
         return bool(column.span) and sum(len(part) > 1 for part in column.parts) > 1
-    return bool(column.low) and not column.values and len(column.low) > len(column.groups) > 1
+    if not column.low or column.values or max(-column.low[0], column.high[-1]) >= HUGE:
+        return False
+    return len(column.low) > len(column.groups) > 1
 
 
 def _share(facts: Facts, a: int, b: int) -> float:

@@ -14,20 +14,21 @@ from morelike.codecs._later import laters
 from morelike.codecs._moments import DAY, LATER, MONTHS, PARTS, SPANS, STARTS, Seconds, month_days, start, whole
 from morelike.codecs._rules import MOST, SHOWN, SURE, VARIED, Facts, Rule, by_chance, equal
 
-LEAST = 20  # rows from which a span is told
+LEAST, LONG = 20, 1e9  # rows from which a span is told; a number that is no time any more
 
 
 def dated(facts: Facts) -> Iterator[Rule]:
     """Columns that are a part of a date, the time between two dates, or the time since one at some day."""
     dates = [place for place in sorted(facts.floats) if facts.columns[place].kind == "date" and _dated(facts, place)]
     seconds = {place: facts.floats[place] / 1e6 for place in dates[:MOST]}
+    numbers = [place for place in sorted(facts.floats) if facts.columns[place].kind == "number"]
+    numbers = [place for place in numbers if np.nanmax(np.abs(facts.floats[place]), initial=0) < LONG][:MOST]
     starts = [rule for place in seconds for rule in _starts(facts, place, seconds)]
     yield from starts
-    yield from laters(facts, seconds)
+    yield from laters(facts, seconds, numbers)
     for place in sorted(seconds.keys() - {rule.to for rule in starts}):
         yield from _parts(facts, place, seconds[place])
-    numbers = [place for place in sorted(facts.floats) if facts.columns[place].kind == "number"]
-    for to in numbers[:MOST]:
+    for to in numbers:
         if len(np.unique(facts.floats[to][~np.isnan(facts.floats[to])][:SHOWN])) >= VARIED:
             yield from _spans(facts, to, seconds)
 
@@ -138,18 +139,15 @@ def followed(rule: Rule, columns: Sequence[Column], rows: np.ndarray) -> np.ndar
     column, found = columns[rule.to], np.empty(len(rows), object)
     moments = [as_numbers(rows[:, place]) for place in rule.of]
     there = ~np.isnan(np.sum(moments, 0))
-    some = [one[there] for one in moments]
+    some, made = [one[there] for one in moments], np.full(len(rows), np.nan)
     if rule.kind == "later":
-        made, there = np.full(len(rows), np.nan), ~np.isnan(np.sum(moments, 0))
-        made[there] = LATER[rule.unit](moments[0][there], moments[1][there] + rule.offset)
+        made[there] = LATER[rule.unit](some[0], some[1] + rule.offset)
         return as_cells(column, made)
     if rule.kind == "span":
-        made = np.full(len(rows), np.nan)
         until = some[1] if len(some) > 1 else np.full(there.sum(), (rule.scales or (0.0,))[0])
         made[there] = rule.offset + SPANS[rule.unit](some[0], until)
         return column.plain(made)
     if rule.unit in STARTS.values():
-        made = np.full(len(rows), np.nan)
         made[there] = start(some[0], rule.unit)
         return as_cells(column, made)
     told: list[Any] = [None] * column.holes + [*column.values, *column.rare]

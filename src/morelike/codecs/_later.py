@@ -9,7 +9,7 @@ import numpy as np
 from morelike.codecs._calendar import as_numbers
 from morelike.codecs._columns import Column, as_cells
 from morelike.codecs._moments import DAY, LATER, SPANS, Seconds, month, month_days
-from morelike.codecs._rules import MOST, SHOWN, Facts, Rule
+from morelike.codecs._rules import SHOWN, Facts, Rule
 
 LEAST = 20  # rows by which it is told
 BETWEEN = {  # what tells how much later a moment is, where it is called otherwise
@@ -18,10 +18,9 @@ BETWEEN = {  # what tells how much later a moment is, where it is called otherwi
 }  # fmt: skip
 
 
-def laters(facts: Facts, seconds: Mapping[int, Seconds]) -> Iterator[Rule]:
-    """Dates that are so long after others as a whole number says: a loan of so many months."""
-    wholes = [place for place in sorted(facts.floats) if facts.columns[place].kind == "number"]
-    wholes = [place for place in wholes if facts.columns[place].style.decimals == 0][:MOST]
+def laters(facts: Facts, seconds: Mapping[int, Seconds], numbers: Sequence[int]) -> Iterator[Rule]:
+    """Dates, in seconds by column, that are so long after others as one of some numbers says, if that is whole."""
+    wholes = [place for place in numbers if facts.columns[place].style.decimals == 0]
     for to, b in seconds.items():
         for of, a in ((one, at) for one, at in seconds.items() if one != to):
             for n in wholes:
@@ -53,8 +52,8 @@ def solved(rule: Rule, columns: Sequence[Column], rows: np.ndarray, first: bool)
     much later that is, if the first date is known too; else the first date."""
     of, n = rule.of
     b, a, number = (as_numbers(rows[:, place]) for place in (rule.to, of, n))
-    there = ~np.isnan(a + b + number)
-    made, (x, y, m) = np.full(len(rows), np.nan), (one[there] for one in (a, b, number + rule.offset))
+    made, there = np.full(len(rows), np.nan), ~np.isnan(a + b + (0 if first else number))
+    x, y, m = (one[there] for one in (a, b, number + rule.offset))
     if first:
         made[there] = SPANS[BETWEEN.get(rule.unit, rule.unit)](x, y) - rule.offset
         return n, columns[n].plain(made)
