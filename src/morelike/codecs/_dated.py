@@ -51,19 +51,21 @@ def _starts(facts: Facts, to: int, seconds: Mapping[int, Seconds]) -> Iterator[R
 
 def _parts(facts: Facts, of: int, seconds: Seconds) -> Iterator[Rule]:
     there = ~np.isnan(seconds)
-    values = {name: part(seconds[there]) for name, part in PARTS.items()}
+    known, step = seconds[there], max(1, int(there.sum()) // SHOWN)
+    some = {name: part(known[::step]) for name, part in PARTS.items()}
     for to, codes in facts.codes.items():
-        column = facts.columns[to]
+        column, own = facts.columns[to], codes[there]
         if (~there).any() and not (column.holes and not codes[~there].any()):
             continue  # it is there where the date is not
-        for name, own in values.items():
+        for name, part in PARTS.items():
             if name == "weekday" and not facts.columns[of].weekly:
                 continue  # what hangs on weekdays would be lost
-            if name == MONTHS and column.kind == "number":
+            if (name == MONTHS and column.kind == "number") or _table(some[name], own[::step]) is None:
                 continue
-            table = _table(own, codes[there])
-            if table is not None and by_chance(own - own.min(), codes[there]) < -SURE:
-                rule = Rule("part", (of,), to, tuple(table.tolist()), offset=int(own.min()), unit=name)
+            values = part(known)
+            table = _table(values, own)
+            if table is not None and by_chance(values - values.min(), own) < -SURE:
+                rule = Rule("part", (of,), to, tuple(table.tolist()), offset=int(values.min()), unit=name)
                 yield replace(rule, said=f'"{column.name}" follows from the {name} of "{facts.columns[of].name}"')
                 break
 
@@ -71,12 +73,11 @@ def _parts(facts: Facts, of: int, seconds: Seconds) -> Iterator[Rule]:
 def _table(values: np.ndarray, codes: np.ndarray) -> np.ndarray | None:
     """The code for each value from the least on, that of the one before for a value that is not there; None where one
     has several."""
-    first, step = int(values.min()), max(1, len(values) // SHOWN)
+    first = int(values.min())
     table = np.full(int(values.max()) - first + 1, -1)
-    for some in (slice(None, None, step), slice(None)):
-        table[values[some] - first] = codes[some]
-        if (table[values[some] - first] != codes[some]).any():
-            return None
+    table[values - first] = codes
+    if (table[values - first] != codes).any():
+        return None
     return table[np.maximum.accumulate(np.where(table >= 0, np.arange(len(table)), 0))]
 
 
@@ -94,14 +95,22 @@ def _spans(facts: Facts, to: int, seconds: Mapping[int, Seconds]) -> Iterator[Ru
                 yield Rule("span", (a, b), to, offset=offset, said=said, unit=name)
         there = ~np.isnan(seconds[a])
         if there.sum() >= LEAST and not (there == np.isnan(number)).any():
-            for name, by in (("days", 0), ("years", 12), ("months", 1)):
-                until = _until(seconds[a][there], number[there], by)
-                made = SPANS[name](seconds[a][there], np.full(there.sum(), until))
-                if _agree(made, number[there], column):
-                    day = np.datetime64(int(until), "s").astype("datetime64[D]")
-                    said = f'"{column.name}" = {name} from "{facts.columns[a].name}" to {day}'
-                    yield Rule("span", (a,), to, offset=0.0, scales=(until,), said=said, unit=name)
-                    break
+            yield from _since(facts, a, to, seconds[a][there], number[there])
+
+
+def _since(facts: Facts, of: int, to: int, a: Seconds, number: np.ndarray) -> Iterator[Rule]:
+    """A number that tells how long ago a date was at some day, such as an age: first by some of the rows."""
+    for name, by in (("days", 0), ("years", 12), ("months", 1)):
+        for step in (max(1, len(a) // SHOWN), 1):
+            until = _until(a[::step], number[::step], by)
+            made = SPANS[name](a[::step], np.full(len(a[::step]), until))
+            if not _agree(made, number[::step], facts.columns[to]):
+                break
+        else:
+            day = np.datetime64(int(until), "s").astype("datetime64[D]")
+            said = f'"{facts.columns[to].name}" = {name} from "{facts.columns[of].name}" to {day}'
+            yield Rule("span", (of,), to, offset=0.0, scales=(until,), said=said, unit=name)
+            return
 
 
 def _fitting(a: Seconds, b: Seconds, number: np.ndarray, column: Column) -> tuple[str, float] | None:
