@@ -10,6 +10,7 @@ import numpy as np
 
 from morelike.codecs._calendar import as_numbers
 from morelike.codecs._columns import Column, as_cells
+from morelike.codecs._moments import DAY, DAYS
 from morelike.codecs._rules import HUGE, MOST, Facts, Rule
 from morelike.codecs._settled import ends, within
 from morelike.core.errors import OptionError
@@ -17,7 +18,6 @@ from morelike.core.errors import OptionError
 NEAR = {"date": 1 / 3, "number": 1 / 8}  # spread of the difference in that of the column, below which it is learnt
 LEAST, LOOK = 50, 5_000  # rows that have both; rows by which spreads are told
 UNITS = {86_400: "days", 3_600: "hours", 60: "minutes", 1: "seconds"}
-DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _between(one: Column, two: Column, a: np.ndarray, b: np.ndarray, unit: int, 
 
 def _days(seconds: np.ndarray) -> np.ndarray:
     """Moments (N,) as days of numpy."""
-    return np.floor(seconds / DAY).astype(np.int64).astype("datetime64[D]")
+    return np.floor(seconds / DAY).astype(np.int64).astype(DAYS)
 
 
 def _worked(a: np.ndarray, n: np.ndarray) -> np.ndarray:
