@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,24 +87,42 @@ class Apart:
         return f'"{names[0]}" is learnt as {what} it is from "{names[1]}": {self.column.said.partition(", ")[2]}'
 
 
-def find(facts: Facts, rules: Sequence[Rule], given: frozenset[int], guess: Callable[[Any], Column]) -> Iterator[Apart]:
+def told(near: str, names: Sequence[str]) -> dict[str, str]:
+    """{"left": "came"} of "left=came", of columns with these names, in which there may be any sign."""
+    found, rest = dict[str, str](), near.strip()
+    while rest:
+        pairs = ((b, a) for b in names if rest.startswith(f"{b}=") for a in names if f"{rest},".startswith(f"{b}={a},"))
+        b, a = max(pairs, key=lambda pair: len("=".join(pair)), default=("", ""))
+        if not b:
+            raise OptionError(f'near is "{near}"', f"Two columns, COLUMN=COLUMN, of {', '.join(names)[:200]}",
+                              "Write for example: --set near=discharged=admitted")  # fmt: skip
+        found[b], rest = a, rest[len(a) + len(b) + 2 :].strip()
+    return found
+
+
+def find(
+    facts: Facts, rules: Sequence[Rule], given: frozenset[int], guess: Callable[[Any], Column], near: Mapping[str, str]
+) -> Iterator[Apart]:
     """Columns of dates or numbers that stay near an earlier one of the same kind, or one that is always known.
 
     given  numbers of columns that are never drawn
     guess  differences as a polars column -> the column that these make
+    near   columns that are told to be learnt so, by name, and what they are near; the others are found
     """
     follow = {rule.to for rule in rules if rule.derives}
     led = {rule.of[0] for rule in rules if rule.derives and len(rule.of) == 1}  # known from what follows
-    known = [place for place in sorted(facts.floats) if place not in follow and _many(facts.columns[place])][:MOST]
+    known = [place for place in sorted(facts.floats) if place not in follow and many(facts.columns[place])][:MOST]
+    names = {facts.columns[place].name: place for place in known}
     for at, b in enumerate(known):
         before = [a for a in known if a in given or a in known[:at]] if b not in led | given else []
-        shares = {a: _share(facts, a, b) for a in before}
-        near = [a for a in sorted(shares, key=lambda a: shares[a]) if shares[a] < 1 and _given(facts, a, b)]
-        if near:
-            yield _fitted(facts, near[0], b, guess)
+        said = names.get(near.get(facts.columns[b].name, ""))
+        shares = {a: _share(facts, a, b) for a in before} if said is None or b in led | given else {said: 0.0}
+        close = [a for a in sorted(shares, key=lambda a: shares[a]) if shares[a] < 1 and _given(facts, a, b)]
+        if close:
+            yield _fitted(facts, close[0], b, guess)
 
 
-def _many(column: Column) -> bool:
+def many(column: Column) -> bool:
     """Whether a column has many dates or numbers and no words or masses among these, which a difference would blur."""
     if column.kind == "date":
         return bool(column.span) and sum(len(part) > 1 for part in column.parts) > 1

@@ -25,6 +25,15 @@ def owners(table: Any, together: str) -> Any:
     return table if not together else table.unique(_known(table, together), keep="first", maintain_order=True)
 
 
+def alike(table: Any, together: str, prefix: str) -> frozenset[str]:
+    """The columns that tell of an owner and are the same in all its rows: not what is remembered of those before."""
+    names = [name for name in table.columns if prefix and name.startswith(prefix)]
+    if not names or not together:
+        return frozenset(names)
+    most = table.select(_known(table, together), *names).group_by(together).n_unique().max()
+    return frozenset(name for name in names if most[name][0] in (None, 1))
+
+
 def coarser(wish: Wish) -> Wish:
     """How columns of owners are fitted: rows of one owner are alike in them all, and fine parts would only name it."""
     return replace(wish, resolution=replace(wish.resolution, fine=1), rare=max(RARE, wish.rare))

@@ -22,7 +22,7 @@ from morelike.codecs._found import as_table, as_texts, natural
 from morelike.codecs._hashing import hashed, mixed, uniform
 from morelike.codecs._joint import codes_of, followed, joined, led_back, sole
 from morelike.codecs._kinds import DROP, asked, guess, refuse
-from morelike.codecs._owned import coarse_date, coarser, owned, owners, shared
+from morelike.codecs._owned import alike, coarse_date, coarser, owned, owners, shared
 from morelike.codecs._rules import Rule, find, gather
 from morelike.codecs._seen import Wish
 from morelike.codecs._series_shape import hint
@@ -50,6 +50,7 @@ class Config:
              "start<=end,total=a+b,zip->city,age in 0..120,unique(email)", beside those that are found, or with "false"
              among them without
     together a column, rows with the same value of which stay on one side when some are held out: visits of a patient
+    near     columns that are learnt as what they are apart from another, beside those that are found: "left=came"
     owner    how names of columns begin that are only ever given, never drawn: what a row belongs to, in another table
 
     Found by `fit`: found (the columns), kept (the rules), apart (what is learnt as a difference), mark (between cells).
@@ -61,6 +62,7 @@ class Config:
     rare: int | None = None
     rules: bool | str = True
     together: str = ""
+    near: str = ""
     owner: str = ""
     found: tuple[Column, ...] = ()
     kept: tuple[Rule, ...] = ()
@@ -155,12 +157,14 @@ class Codec(Written):
                 raise unknown("column", name, table.columns)
         names = [name for name in table.columns if kinds.get(name) != DROP]
         wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
+        pairs = _apart.told(self.config.near, names)
         own = owners(table, self.config.together)
+        same = alike(table, self.config.together, self.config.owner)
         coarse, numeric = coarser(self._wish(own.height, len(names))), replace(wish, kind="number")
 
         def column(name: str, kind: str = "") -> Column:
             kind = kind or kinds.get(name, "")
-            if self.config.owner and name.startswith(self.config.owner):
+            if name in same:
                 return coarse_date(guess(name, own[name], replace(coarse, kind=kind)), own.height)
             return guess(name, table[name], replace(wish, kind=kind))
 
@@ -173,8 +177,11 @@ class Codec(Written):
         if looks(self.config.rules):
             given, facts = owned(found, self.config.owner), gather(found, table)
             rules = (*rules, *beside(rules, find(facts, given, dated(facts))))
-            apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric)))
-        near, series = "".join(f"\n  near: {one.said(found)}" for one in apart), hint(found, table) or groups(table)
+            apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric), pairs))
+        near, series = (
+            "".join(f"\n  near: {one.said(found)}" for one in apart),
+            hint(found, table) or ("" if self.config.together else groups(table)),
+        )
         config = replace(self.config, found=found, kept=rules, apart=apart, mark=getattr(items, "mark", ""))
         return Codec(config, said(found, rules, faults) + near + (f"\n  hint: {series}" if series else ""))
 

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from morelike.core.errors import RunError
+from morelike.linked.memory import FIRST, MARKS, Recall, turns
 from morelike.linked.training import Manifest, complete
 from morelike.rows import FOUND, obeying
 from morelike.run import Run, other
 from morelike.samplers.mcmc.compose import HasInfill
 
+Say = Callable[[Any], str]  # a cell as it is written
 PART = 5_000  # parents that are drawn at once
 APART = 1_000_003  # so far from the attempts at one row are the seeds of the children of one parent
 
@@ -72,22 +74,39 @@ class Linked:
             yield Rows(parents, self.children(parents, owner, seeds), owner)
         alone = round(n * self.manifest.counts["nulls"] / max(1, self.manifest.counts["parents"]))
         if alone and not given:
-            owner = np.full(alone, -1)
             seeds = [other(seed + i, APART - 1) for i in range(alone)]
-            none = np.full((1, len(self.parent.codec.columns)), None, object)
-            yield Rows(none[:0], self.children(none, np.zeros(alone, np.int64), seeds), owner)
+            none = np.full((alone, len(self.parent.codec.columns)), None, object)
+            yield Rows(none[:0], self.children(none, np.arange(alone), seeds), np.full(alone, -1))
 
     def children(self, parents: np.ndarray, owner: np.ndarray, seeds: list[int]) -> np.ndarray:
-        """Children (N, D), each drawn given the columns of its parent: parents (P, C), owner (N,)."""
+        """Children (N, D), each drawn given the columns of its parent, and what is remembered of those before: parents
+        (P, C), owner (N,)."""
         if not len(owner):
             return np.empty((0, len(self.child.codec.columns)), object)
         if not isinstance(self.child.family, HasInfill):
             found = f'The family "{self.child.recipe["family"]}" cannot hold some columns and draw the others'
             raise RunError(found, "circuit, anyorder, copula or mixture", "Train again with one of these")
-        cells, values = self._owners(parents)
-        known = cells[torch.from_numpy(owner)], values[owner]
-        made, _ = obeying(self.child, known, seeds, {}, strict=False, patience=FOUND)
+        known, memories, codec = self._owners(parents), self.manifest.memories, self.child.codec
+        places = [codec.columns.index(one.column) for one in memories]
+        recall = Recall(memories, [codec.found[place] for place in places], len(parents))
+        made = np.empty((len(owner), len(codec.columns)), object)
+        for turn, at in enumerate(turns(owner) if memories else [np.arange(len(owner))]):
+            cells, values = (one[owner[at]] for one in known)
+            self._recalled(cells, values, recall.value[owner[at]], turn == 0)
+            own = [seeds[row] for row in at.tolist()]
+            made[at], _ = obeying(self.child, (cells, values), own, {}, strict=False, patience=FOUND)
+            recall.add(owner[at], made[at][:, places])
         return made
+
+    def _recalled(self, cells: Tensor, values: np.ndarray, before: np.ndarray, first: bool) -> None:
+        """Write what is remembered (n, M) of the rows before into cells int64 (n, T) and values (n, D)."""
+        codec, memories = self.child.codec, self.manifest.memories
+        told = {one.name: (before[:, at], codec.found[codec.columns.index(one.column)].say)
+                for at, one in enumerate(memories)}  # fmt: skip
+        if memories:
+            told[f"{self.manifest.prefix}{FIRST}"] = np.full(len(values), MARKS[not first], object), str
+        for name, (of, say) in told.items():
+            self._given(codec.columns.index(name), of, say, cells, values)
 
     def _owners(self, parents: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """What is known of the children of some parents (P, C): cells int64 (P, T), -1 for unknown, and values (P, D).
@@ -97,21 +116,26 @@ class Linked:
         codec, prefix = self.child.codec, self.manifest.prefix
         cells = torch.full((len(parents), *codec.shape), -1, dtype=torch.int64)
         values = np.full((len(parents), len(codec.columns)), None, object)
+        recalled = {f"{prefix}{FIRST}", *(one.name for one in self.manifest.memories)}
         for number, column in enumerate(codec.found):
-            if not column.name.startswith(prefix) or number not in codec.places:
-                continue
-            place = self.parent.codec.columns.index(column.name.removeprefix(prefix))
-            of = parents[:, place].tolist()
-            say = self.parent.codec.found[place].say
-            told = _texts(say, of)
-            strange = np.array([one is None for one in of]) & (not column.holes)
-            if column.kind in ("category", "boolean"):
-                seen = {column.say(one) for one in (*column.values, *column.rare)}
-                strange |= np.array([one is not None and one not in seen for one in told.to_list()])
-            coded = torch.from_numpy(column.encode(told))
-            cells[:, codec.places[number]] = torch.where(torch.from_numpy(strange)[:, None], -1, coded)
-            values[~strange, number] = np.array(of, object)[~strange]
+            if column.name.startswith(prefix) and not (self.manifest.memories and column.name in recalled):
+                place = self.parent.codec.columns.index(column.name.removeprefix(prefix))
+                self._given(number, parents[:, place], self.parent.codec.found[place].say, cells, values)
         return cells, values
+
+    def _given(self, number: int, of: np.ndarray, say: Say, cells: Tensor, values: np.ndarray) -> None:
+        """Write what a column is known to be, objects (n,), into cells int64 (n, T) and values (n, D)."""
+        codec, column = self.child.codec, self.child.codec.found[number]
+        if number not in codec.places or not len(of):
+            return
+        told = _texts(say, of.tolist())
+        strange = (of == None) & (not column.holes)  # noqa: E711  (element by element)
+        if column.kind in ("category", "boolean"):
+            seen = {column.say(one) for one in (*column.values, *column.rare)}
+            strange |= np.array([one is not None and one not in seen for one in told.to_list()])
+        coded = torch.from_numpy(column.encode(told))
+        cells[:, codec.places[number]] = torch.where(torch.from_numpy(strange)[:, None], -1, coded)
+        values[~strange, number] = of[~strange]
 
     def info(self) -> dict[str, Any]:
         """What both tables are, how they are linked, and both runs."""
@@ -180,7 +204,7 @@ class Linked:
         owned = [name for name in self.parent.codec.columns if name not in (key, self.manifest.count)]
         known = {one.name: one for one in (*self.parent.codec.found, *codec.found, self._reference)}
         names = [name for name in whole if name in (key, *theirs, *owned)]
-        config = replace(codec.config, found=tuple(known[name] for name in names), kept=(), apart=(), owner="")
+        config = replace(codec.config, found=tuple(known[name] for name in names), kept=(), apart=(), near="", owner="")
         places, done = [self.parent.codec.columns.index(name) for name in owned], 0
         with type(codec)(config).writer(target, renamed=False) as out:
             for rows in self.rows(n, seed, given):
@@ -200,7 +224,7 @@ class Linked:
         return replace(key, name=link["column"], kind="category", holes=True, hole=link["hole"])
 
 
-def _texts(say: Callable[[Any], str], cells: list[Any]) -> Any:
+def _texts(say: Say, cells: list[Any]) -> Any:
     """Cells as a polars column of texts, null for missing ones; each different one is worked out once."""
     import polars
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from morelike.codecs.keys import as_keys
 from morelike.core.errors import RunError
 from morelike.data.frame import Frame
 from morelike.data.frame_base import keep_frame
@@ -119,7 +118,5 @@ def _made(parts: list[Rows], found: Linked) -> Kin:
 def _real(found: Linked, pair: Pair) -> Kin:
     parents = frame_of(pair, found.path, found.manifest, "parent")
     children = frame_of(pair, found.path, found.manifest, "child")
-    place = {key: row for row, key in enumerate(as_keys(pair.parent.frame[pair.link.key]).to_list())}
-    owner = np.array([place.get(one, -1) for one in as_keys(pair.child.frame[pair.link.column]).to_list()], np.int64)
     rows = found.child.codec.natural_rows(Frame(children, "children"), np.arange(children.height))
-    return Kin(parents[found.manifest.count].to_numpy(), owner, rows)
+    return Kin(parents[found.manifest.count].to_numpy(), pair.owner(), rows)

@@ -1,10 +1,10 @@
 """Two tables made ready to be learnt: parents with the number of their children, children with what their parents are.
 
-    p(parents, counts) p(children | parents)
+    p(parents, counts) p(children | parents, children before)
 
 A parent is a row of the table whose key is referred to. It is learnt with one more column, how many children it has; a
-child is learnt as a row joined with the columns of its parent, given these. Children of one parent are independent
-given the parent. Source: a plain case of the hierarchical models of Patki, Wedge & Veeramachaneni 2016.
+child is learnt as a row joined with the columns of its parent, and what is remembered of the rows before of this parent
+(`memory`), given these. Source: a plain case of the hierarchical models of Patki, Wedge & Veeramachaneni 2016.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from morelike.codecs import keys
 from morelike.codecs.keys import Link, as_keys
 from morelike.core.errors import DataError, OptionError
 from morelike.data.frame import PART, is_url, open_frame
 from morelike.linked.groups import Table, cut
+from morelike.linked.memory import Memory, remembered, with_memory
 
 NAMED, HALF = 5, 0.5  # orphans that are named; share of keys in a column that is named though it is no link
 
@@ -70,14 +73,27 @@ class Pair:
         times = keyed.join(each, "key", "left", maintain_order="left")["times"].fill_null(0).cast(polars.Int64)
         return self.parent.frame.with_columns(times.alias(self.count))
 
-    def children(self, columns: Sequence[str]) -> Any:
-        """The children, each joined with these columns of its parent, which are null where it has none."""
+    def owner(self) -> np.ndarray:
+        """The parent of each child, int64 (N,), -1 for none."""
+        place = {key: row for row, key in enumerate(as_keys(self.parent.frame[self.link.key]).to_list())}
+        refer = as_keys(self.child.frame[self.link.column]).to_list()
+        return np.array([place.get(one, -1) for one in refer], np.int64)
+
+    def children(self, columns: Sequence[str], memories: Sequence[Memory] = ()) -> Any:
+        """The children, each joined with these columns of its parent, which are null where it has none, and with what
+        is remembered of the rows before."""
         wanted = {name: f"{self.prefix}{name}" for name in columns}
         owners = self.parents().select(as_keys(self.parent.frame[self.link.key]).alias("\0key"), *wanted)
         owners = owners.rename(wanted)
         refer = self.child.frame.select(as_keys(self.child.frame[self.link.column]).alias("\0key"))
         joined = refer.join(owners, "\0key", "left", maintain_order="left").drop("\0key")
-        return joined.hstack(self.child.frame)
+        return with_memory(joined.hstack(self.child.frame), self.owner(), memories, self.prefix)
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What is remembered of the children before of the same parent."""
+        key, column = self.link.key, self.link.column
+        names = [name for name in (*self.parent.frame.columns, self.count) if name != key]
+        return remembered(self.children(names).drop(column), self.owner(), self.prefix)
 
 
 def open_pair(sources: Sequence[str], told: str | None) -> Pair:

@@ -11,6 +11,7 @@ from typing import Any
 from morelike import fitting
 from morelike.core.errors import OptionError, RunError
 from morelike.data.frame_base import keep_frame
+from morelike.linked.memory import Memory, said
 from morelike.linked.tables import Pair, Table, open_pair
 from morelike.recipes import LINKED, RACE, Request, module
 from morelike.run import Run
@@ -32,6 +33,7 @@ class Manifest:
     count, prefix  the column that says how many children there are, and how the columns of a parent are called
     counts         parents, children, childless, orphans, nulls, without_key
     whole          columns of the one table in which both are, () for two tables
+    memories       what is remembered of the children before of one parent
     """
 
     parent: Mapping[str, Any]
@@ -44,6 +46,7 @@ class Manifest:
     request: Mapping[str, Any]
     version: int = VERSION
     whole: tuple[str, ...] = ()
+    memories: tuple[Memory, ...] = ()
 
     @classmethod
     def of(cls, pair: Pair, request: Request) -> Manifest:
@@ -52,14 +55,18 @@ class Manifest:
                          for one in (pair.parent, pair.child))  # fmt: skip
         link = {"column": pair.link.column, "key": pair.link.key, "hole": pair.hole}
         out = {**asdict(request), "out": None, "weights": None}
-        return cls(parent, child, link, pair.count, pair.prefix, pair.counts, pair.notes, out, whole=pair.whole)
+        memories = pair.memories()
+        notes = (*pair.notes, *said(memories))
+        return cls(parent, child, link, pair.count, pair.prefix, pair.counts, notes, out, VERSION, pair.whole, memories)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """That of a folder; a `RunError` where it is none."""
         try:
             told = read_json(path / LINKED)
-            return cls(**{**told, "notes": tuple(told["notes"]), "whole": tuple(told.get("whole", ()))})
+            memories = tuple(Memory(**one) for one in told.get("memories", ()))
+            whole = tuple(told.get("whole", ()))
+            return cls(**{**told, "notes": tuple(told["notes"]), "whole": whole, "memories": memories})
         except (KeyError, TypeError):
             raise RunError(f"{path / LINKED} does not describe two tables", "What `morelike fit` wrote",
                            "Restore it, or train again") from None  # fmt: skip
@@ -85,7 +92,7 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
     named = replace(request, source=name, family="linked")
     out = fitting.new_folder(named) if request.out is None else Path(request.out)
     write_json(out / LINKED, asdict(manifest))
-    for note in pair.notes:
+    for note in manifest.notes:
         yield Progress("prepare", seconds=clock(), note=note, run=str(out))
     yield from _both(out, pair, manifest, request, clock)
 
@@ -150,7 +157,7 @@ def frame_of(pair: Pair, out: Path, manifest: Manifest, which: str) -> Any:
     """What is learnt of a table, as a polars frame: parents with counts, or children joined with their parents."""
     if which == "parent":
         return pair.parents()
-    return pair.children([one.name for one in _context(out, manifest)])
+    return pair.children([one.name for one in _context(out, manifest)], manifest.memories)
 
 
 def _keep(pair: Pair, out: Path, manifest: Manifest, which: str) -> Path:
@@ -172,7 +179,9 @@ def _request(pair: Pair, out: Path, manifest: Manifest, which: str, request: Req
     else:
         kinds = {one.name: "category" if one.kind == "boolean" else one.kind for one in _context(out, manifest)}
         columns = {f"{manifest.prefix}{name}": kind for name, kind in kinds.items()} | {pair.link.column: "drop"}
-        settings |= {"together": pair.link.column, "owner": manifest.prefix}
+        columns |= {one.name: one.kind for one in manifest.memories}
+        near = [settings.get("near", ""), *(f"{one.column}={one.name}" for one in manifest.memories if one.near)]
+        settings |= {"together": pair.link.column, "owner": manifest.prefix, "near": ",".join(filter(None, near))}
     told = ",".join(f"{name}={kind}" for name, kind in columns.items())
     settings["columns"] = ",".join(part for part in (settings.get("columns", ""), told) if part)
     return replace(request, source=str(_keep(pair, out, manifest, which)), children=(), link=None, codec="table",

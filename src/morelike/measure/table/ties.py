@@ -11,6 +11,7 @@ from torch import Tensor
 from morelike.measure.figure import Figure
 from morelike.measure.table.shape import average, information, information_error, ks, pairs, trends
 from morelike.measure.table.sheet import Column, Rows, Sheet, coded, columns_of
+from morelike.measure.table.siblings import alike
 
 TITLES = {
     "integrity": ("References that hold", "higher",
@@ -24,7 +25,11 @@ TITLES = {
     "tie_information": ("Mutual information across the tables", "lower",
                         "What a column of the parents tells of one of the children is off by {value} of 100; between "
                         "real rows by {floor}; of children given to parents at random by {baseline}."),
+    "siblings": ("Rows of one owner", "higher",
+                 "How alike a row and those before it of the same owner are, column by column, is the same in {value} of "
+                 "100 parts; real rows {floor}; rows without any memory {baseline}."),
 }  # fmt: skip
+LAGS = (1, 2)  # rows before with which one is compared
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,10 @@ def ties(made: Kin, real: Kin, columns: Sequence[str], kinds: Sequence[str], fir
     made, real  all that were made, and all real ones; children that refer to nothing are left out
     columns     names of the columns of the children, the first ones those of their parents, and their kinds
 
+        siblings         1 - the mean of |r - r of real rows| over the own columns of children, r that of `siblings.alike`
+
     Made rows are compared with a random half of the real parents and their children, as is the other half; the trivial
-    model gives the children of that half to its parents at random. Source: "cardinality shape similarity" and
+    model gives the children of that half to its parents at random, to which no r is more than chance. Source: "cardinality shape similarity" and
     "inter-table trends" of SDMetrics; real rows beside them are our addition.
     """
     half = np.random.default_rng(seed).permutation(len(real.times))
@@ -81,10 +88,11 @@ def ties(made: Kin, real: Kin, columns: Sequence[str], kinds: Sequence[str], fir
     against = Sheet(tuple(columns), tuple(kinds), other.children)
     compared = columns_of(Rows(sheets["value"], sheets["floor"], against))
     across = _across(compared, first, seed)
-    if not len(across):
-        return found
     real_rows = coded(against, compared)
     rows = {name: coded(sheet, compared) for name, sheet in sheets.items()}
+    found.append(_siblings(sides | {"real": other}, rows | {"real": real_rows}, compared, first))
+    if not len(across):
+        return found
     each_pair = {name: _pairs(one, real_rows, compared, across, seed) for name, one in rows.items()}
     return [*found, _figure("tie_trend", {name: trend for name, (trend, _) in each_pair.items()}),
             _figure("tie_information", {name: error for name, (_, error) in each_pair.items()})]  # fmt: skip
@@ -116,11 +124,27 @@ def _pairs(a: Tensor, b: Tensor, columns: Sequence[Column], across: np.ndarray, 
     return average(trends(a, b, columns, seed)[across]), information_error(*(one[across] for one in tied))
 
 
+def _siblings(sides: dict[str, Kin], rows: dict[str, Tensor], columns: Sequence[Column], first: int) -> Figure:
+    own = [at for at, one in enumerate(columns) if one.place >= first]
+    each = {name: alike(rows[name][:, own], kin.owner, [columns[at] for at in own], LAGS)
+            for name, kin in sides.items()}  # fmt: skip
+    each["baseline"] = np.zeros_like(each["real"])
+    off = {name: np.abs(found - each["real"]) for name, found in each.items()}
+    there = ~np.isnan(sum(off.values()))
+    return _figure("siblings", {name: float(1 - off[name][there].mean()) if there.any() else np.nan
+                                for name in ("value", "floor", "baseline")})  # fmt: skip
+
+
 def _figure(name: str, values: dict[str, float]) -> Figure:
     title, better, words = TITLES[name]
     known = {one: None if value is None or not np.isfinite(value) else float(value) for one, value in values.items()}
     if known["value"] is None:
-        return Figure(name, title, better, reason="no two columns of the tables tell anything of each other")  # type: ignore[arg-type]
+        why = (
+            "no owner has two rows"
+            if name == "siblings"
+            else "no two columns of the tables tell anything of each other"
+        )
+        return Figure(name, title, better, reason=why)  # type: ignore[arg-type]
     told = {one: "–" if value is None else f"{100 * value:.3g}" for one, value in {"baseline": None, **known}.items()}
     ideal = 1.0 if better == "higher" else 0.0
     return Figure(name, title, better, ideal=ideal, says=words.format(**told), **known)  # type: ignore[arg-type]

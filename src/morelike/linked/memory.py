@@ -1,0 +1,221 @@
+"""What the rows before of the same owner tell of the next one: the last visit of a patient, the balance until now.
+
+    p(rows of an owner) = Π_t p(row_t | owner, m_t),    m_t = the last value, or the mean or the most frequent so far
+
+A column is remembered where rows of one owner are alike in it beyond what the owner's columns say, by its last value,
+or where this says more, by what was usual until then. Sources: autoregressive factorisation; sequential synthesis of
+linked rows is that of "REaLTabFormer" (Solatorio & Dupriez 2023), which remembers all columns of all rows before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from morelike.codecs._apart import many
+from morelike.codecs._found import as_texts, natural
+from morelike.codecs.table import Codec, Config
+from morelike.data.frame import Frame
+from morelike.measure.table.sheet import Rows, Sheet, coded, columns_of, numbers
+from morelike.measure.table.siblings import correlation, pairs_of, scores
+
+ROWS, PAIRS = 30_000, 100  # rows by which is told what is remembered; pairs of rows of one owner that it takes
+LEAST, SURE = 0.1, 4.0  # correlation with rows before from which it is remembered, and in its standard errors
+LESS = 0.9  # variance that the usual leaves open, in that of the last, below which it is what is remembered
+NEAR = 0.6  # spread of the difference from what is remembered, in that of the column, below which this is learnt
+FIRST, MARKS = "first of its rows", ("yes", "no")  # what says whether there are rows before
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A column that is remembered.
+
+    column  of the children
+    name    of the column that holds what is remembered of it
+    kind    number | category | date
+    usual   whether it is the mean of the numbers so far, or the most frequent value, and not the last one
+    start   what stands there in the first row of an owner, as it is written; "" for nothing
+    near    whether the column is learnt as what it is apart from this
+    """
+
+    column: str
+    name: str
+    kind: str
+    usual: bool = False
+    start: str = ""
+
+    @property
+    def near(self) -> bool:
+        return bool(self.start)
+
+    @property
+    def said(self) -> str:
+        """What is remembered, in words."""
+        usual = "mean" if self.kind == "number" else "most frequent"
+        return f'the {usual if self.usual else "last"} "{self.column}"'
+
+
+def said(memories: Sequence[Memory]) -> tuple[str, ...]:
+    """What is remembered, in a sentence; none for nothing."""
+    some = ", ".join(one.said for one in memories)
+    return (f"Each row is learnt given {some}, in the rows before it of the same owner",) if some else ()
+
+
+class Recall:
+    """What is remembered of the rows until now, of so many owners."""
+
+    def __init__(self, memories: Sequence[Memory], columns: Sequence[Any], owners: int) -> None:
+        self.memories, self.columns = memories, columns
+        self.value = np.full((owners, len(memories)), None, object)
+        for at, (one, column) in enumerate(zip(memories, columns, strict=True)):
+            if one.near:
+                self.value[:, at] = natural(column, as_texts([one.start]))
+        self.total, self.count = np.zeros(self.value.shape), np.zeros(self.value.shape)
+        self.times = [[Counter[Any]() for _ in memories] for _ in range(owners)]
+
+    def add(self, owner: np.ndarray, rows: np.ndarray) -> None:
+        """One more row (n, M) of each of some owners (n,), all different: the columns that are remembered."""
+        for at, one in enumerate(self.memories):
+            there = rows[:, at] != None  # noqa: E711  (element by element)
+            who, new = owner[there], rows[there, at]
+            if one.usual and one.kind == "number":
+                self.total[who, at] += numbers(new)
+                self.count[who, at] += 1
+                digits = (self.columns[at].style.decimals or 0) + 1
+                new = np.round(self.total[who, at] / self.count[who, at], digits).astype(object)
+            elif one.usual:
+                for each, value in zip(who.tolist(), new.tolist(), strict=True):
+                    self.times[each][at][value] += 1
+                new = np.array([self.times[each][at].most_common(1)[0][0] for each in who.tolist()], object)
+            self.value[who, at] = new
+
+
+def turns(owner: np.ndarray) -> Iterator[np.ndarray]:
+    """The places of the first rows of all owners (N,), then of the second ones, and so on; those of none are first."""
+    order = np.argsort(owner, kind="stable")
+    turn = np.empty(len(owner), np.int64)
+    turn[order] = np.arange(len(owner)) - np.searchsorted(owner[order], owner[order])
+    turn[owner < 0] = 0
+    order = np.argsort(turn, kind="stable")
+    yield from np.split(order, np.cumsum(np.bincount(turn))[:-1]) if len(owner) else ()
+
+
+def with_memory(frame: Any, owner: np.ndarray, memories: Sequence[Memory], prefix: str) -> Any:
+    """A frame of children with what is remembered before each row, and whether it is the first of its owner (N,)."""
+    import polars
+
+    if not memories:
+        return frame
+    names = [one.column for one in memories]
+    codec = Codec(Config(rules=False)).fit(Frame(frame.select(names), "children"))
+    columns = [codec.found[codec.columns.index(name)] for name in names]
+    rows = np.stack([natural(one, frame[one.name]) for one in columns], 1)
+    own = np.where(owner < 0, owner.max(initial=-1) + 1 + np.arange(len(owner)), owner)
+    recall, found = Recall(memories, columns, int(own.max(initial=-1)) + 1), np.empty(rows.shape, object)
+    first = np.zeros(len(owner), bool)
+    for turn, at in enumerate(turns(own)):
+        found[at], first[at] = recall.value[own[at]], turn == 0
+        recall.add(own[at], rows[at])
+    marks = polars.Series(f"{prefix}{FIRST}", np.where(first, *MARKS).tolist())
+    known = [_series(one, column, found[:, at]) for at, (one, column) in enumerate(zip(memories, columns, strict=True))]
+    given = [name for name in frame.columns if name.startswith(prefix)]
+    return frame.select(*given, marks, *known, *(name for name in frame.columns if not name.startswith(prefix)))
+
+
+def _series(memory: Memory, column: Any, cells: np.ndarray) -> Any:
+    import polars
+
+    if memory.kind == "number":
+        return polars.Series(memory.name, numbers(cells)).fill_nan(None)
+    known = {one: None if one is None else column.say(one) for one in set(cells.tolist())}
+    return polars.Series(memory.name, [known[one] for one in cells.tolist()], dtype=polars.String)
+
+
+def remembered(frame: Any, owner: np.ndarray, prefix: str) -> tuple[Memory, ...]:
+    """What is remembered of the rows before.
+
+    frame   children joined with the columns of their parents, which begin with `prefix`
+    owner   (N,) the parent of each row, -1 for none
+    """
+    rows = _some(owner)
+    here, _ = pairs_of(owner[rows])
+    if len(here) < PAIRS:
+        return ()
+    items = Frame(frame[rows], "children")
+    codec = Codec(Config(rules=False)).fit(items)
+    sheet = Sheet(codec.columns, codec.kinds, codec.natural_rows(items, np.arange(len(rows))))
+    columns = columns_of(Rows(sheet, sheet, sheet))
+    values = coded(sheet, columns)
+    every = [scores(values[:, at], one) for at, one in enumerate(columns)]
+    given = [one for one, column in zip(every, columns, strict=True) if column.name.startswith(prefix)]
+    basis = np.linalg.qr(np.hstack([np.ones((len(rows), 1)), *given]))[0]
+    found = list[Memory]()
+    for own, column in zip(every, columns, strict=True):
+        if column.name.startswith(prefix) or column.kind == "constant":
+            continue
+        usual = _remembered(own - basis @ (basis.T @ own), owner[rows], column.kind)
+        if usual is not None:
+            known, cells = codec.found[column.place], sheet.cells[:, column.place]
+            name = f"{prefix}{'usual' if usual else 'last'} {column.name}"
+            name += " *" * (name in frame.columns)
+            kind = "category" if column.kind == "boolean" else column.kind
+            found.append(Memory(column.name, name, kind, usual, _start(known, cells, owner[rows], usual)))
+    return tuple(found)
+
+
+def _some(owner: np.ndarray) -> np.ndarray:
+    """The rows, in their order, of so many owners that they are not too many."""
+    if len(owner) <= ROWS:
+        return np.arange(len(owner))
+    count = np.bincount(owner[owner >= 0])
+    order = np.random.default_rng(0).permutation(len(count))
+    chosen = np.zeros(len(count) + 1, bool)  # its last one is that of -1
+    chosen[order[: max(1, int(np.searchsorted(np.cumsum(count[order]), ROWS)))]] = True
+    return np.flatnonzero(chosen[owner])
+
+
+def _remembered(own: np.ndarray, owner: np.ndarray, kind: str) -> bool | None:
+    """Whether the usual or the last is remembered of scores (N, L); None for neither."""
+    here, _ = pairs_of(owner)
+    last, usual = (correlation(own[here], _before(own, owner, usual)[here]) for usual in (False, True))
+    least = max(LEAST, SURE / np.sqrt(len(here)))
+    if max(abs(last), usual) < least:
+        return None
+    return kind != "date" and usual > 0 and 1 - usual**2 < (1 - last**2) * LESS
+
+
+def _before(own: np.ndarray, owner: np.ndarray, usual: bool) -> np.ndarray:
+    """Of values (N, L) those of the row before of the same owner, or the mean over all rows before; NaN for none."""
+    found = np.full(own.shape, np.nan)
+    if not usual:
+        here, before = pairs_of(owner)
+        found[here] = own[before]
+        return found
+    total, count = np.zeros((2, int(owner.max()) + 2, own.shape[1]))  # the last row is that of no owner
+    with np.errstate(invalid="ignore"):
+        for at in turns(owner):
+            found[at] = np.where(owner[at, None] < 0, np.nan, total[owner[at]] / count[owner[at]])
+            there = ~np.isnan(own[at])
+            total[owner[at]] += np.where(there, own[at], 0)
+            count[owner[at]] += there
+    return found
+
+
+def _start(column: Any, cells: np.ndarray, owner: np.ndarray, usual: bool) -> str:
+    """What stands for what is remembered where there are no rows before, if the column stays near it: the median of
+    numbers, the first of dates; "" where it does not, so that nothing has to stand there."""
+    if not many(column):
+        return ""
+    x = numbers(cells)
+    before = _before(x[:, None], owner, usual)[:, 0]
+    both = ~np.isnan(x + before)
+    spread = [np.abs(one - np.median(one)).mean() for one in (x[both] - before[both], x[both])]
+    if both.sum() < PAIRS or spread[0] > NEAR * spread[1]:
+        return ""
+    there = np.flatnonzero(~np.isnan(x))
+    order = there[np.argsort(x[there], kind="stable")]
+    return str(column.say(cells[order[0 if column.kind == "date" else len(order) // 2]]))
