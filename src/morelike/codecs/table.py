@@ -178,10 +178,8 @@ class Codec(Written):
             given, facts = owned(found, self.config.owner), gather(found, table)
             rules = (*rules, *beside(rules, find(facts, given, dated(facts))))
             apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric), pairs))
-        near, series = (
-            "".join(f"\n  near: {one.said(found)}" for one in apart),
-            hint(found, table) or ("" if self.config.together else groups(table)),
-        )
+        near = "".join(f"\n  near: {one.said(found)}" for one in apart)
+        series = "" if self.config.together else hint(found, table) or groups(table)
         config = replace(self.config, found=found, kept=rules, apart=apart, mark=getattr(items, "mark", ""))
         return Codec(config, said(found, rules, faults) + near + (f"\n  hint: {series}" if series else ""))
 
