@@ -91,7 +91,7 @@ class Linked:
         recall = Recall(memories, [codec.found[place] for place in places], len(parents))
         made = np.empty((len(owner), len(codec.columns)), object)
         for turn, at in enumerate(turns(owner) if memories else [np.arange(len(owner))]):
-            cells, values = (one[owner[at]] for one in known)
+            cells, values = known[0][torch.from_numpy(owner[at])], known[1][owner[at]]
             self._recalled(cells, values, recall.value[owner[at]], turn == 0)
             own = [seeds[row] for row in at.tolist()]
             made[at], _ = obeying(self.child, (cells, values), own, {}, strict=False, patience=FOUND)

@@ -26,8 +26,8 @@ TITLES = {
                         "What a column of the parents tells of one of the children is off by {value} of 100; between "
                         "real rows by {floor}; of children given to parents at random by {baseline}."),
     "siblings": ("Rows of one owner", "higher",
-                 "How alike a row and those before it of the same owner are, column by column, is the same in {value} of "
-                 "100 parts; real rows {floor}; rows without any memory {baseline}."),
+                 "How alike rows of one owner are, column by column and to the row before and the one before that, is the "
+                 "same in {value} of 100 parts; real rows {floor}; rows independent of each other {baseline}."),
 }  # fmt: skip
 LAGS = (1, 2)  # rows before with which one is compared
 
@@ -71,10 +71,11 @@ def ties(made: Kin, real: Kin, columns: Sequence[str], kinds: Sequence[str], fir
     made, real  all that were made, and all real ones; children that refer to nothing are left out
     columns     names of the columns of the children, the first ones those of their parents, and their kinds
 
-        siblings         1 - the mean of |r - r of real rows| over the own columns of children, r that of `siblings.alike`
+        siblings         1 - the mean of |r - r of real rows| over the own columns of children and `LAGS`,
+                         r that of `siblings.alike`
 
     Made rows are compared with a random half of the real parents and their children, as is the other half; the trivial
-    model gives the children of that half to its parents at random, to which no r is more than chance. Source: "cardinality shape similarity" and
+    model gives the children of that half to its parents at random, in which r is 0. Source: "cardinality shape similarity" and
     "inter-table trends" of SDMetrics; real rows beside them are our addition.
     """
     half = np.random.default_rng(seed).permutation(len(real.times))
@@ -139,12 +140,8 @@ def _figure(name: str, values: dict[str, float]) -> Figure:
     title, better, words = TITLES[name]
     known = {one: None if value is None or not np.isfinite(value) else float(value) for one, value in values.items()}
     if known["value"] is None:
-        why = (
-            "no owner has two rows"
-            if name == "siblings"
-            else "no two columns of the tables tell anything of each other"
-        )
-        return Figure(name, title, better, reason=why)  # type: ignore[arg-type]
+        tied = "no two columns of the tables tell anything of each other"
+        return Figure(name, title, better, reason="no owner has two rows" if name == "siblings" else tied)  # type: ignore[arg-type]
     told = {one: "–" if value is None else f"{100 * value:.3g}" for one, value in {"baseline": None, **known}.items()}
     ideal = 1.0 if better == "higher" else 0.0
     return Figure(name, title, better, ideal=ideal, says=words.format(**told), **known)  # type: ignore[arg-type]
