@@ -28,8 +28,8 @@ from morelike.train.folder import write_bytes, write_json
 
 FORMAT, VERSION = "morelike linked report", 1
 LIMIT = (
-    "Children of one parent are drawn given its columns, their number, and what is remembered of the rows before, where "
-    "something is: what else they have in common is lost."
+    "Children of one parent are drawn given its columns, their number, and what is remembered of the rows before, if "
+    "anything is: what else they have in common is lost."
 )
 
 

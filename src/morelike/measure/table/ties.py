@@ -26,8 +26,8 @@ TITLES = {
                         "What a column of the parents tells of one of the children is off by {value} of 100; between "
                         "real rows by {floor}; of children given to parents at random by {baseline}."),
     "siblings": ("Rows of one owner", "higher",
-                 "How alike rows of one owner are, column by column and to the row before and the one before that, is the "
-                 "same in {value} of 100 parts; real rows {floor}; rows independent of each other {baseline}."),
+                 "How alike rows of one owner are, column by column and to each of the two before, is the same in {value} "
+                 "of 100 parts; real rows {floor}; rows independent of each other {baseline}."),
 }  # fmt: skip
 LAGS = (1, 2)  # rows before with which one is compared
 
@@ -75,8 +75,8 @@ def ties(made: Kin, real: Kin, columns: Sequence[str], kinds: Sequence[str], fir
                          r that of `siblings.alike`
 
     Made rows are compared with a random half of the real parents and their children, as is the other half; the trivial
-    model gives the children of that half to its parents at random, in which r is 0. Source: "cardinality shape similarity" and
-    "inter-table trends" of SDMetrics; real rows beside them are our addition.
+    model gives the children of that half to its parents at random, in which r is 0. Source: "cardinality shape
+    similarity" and "inter-table trends" of SDMetrics; real rows beside them and `siblings` are our addition.
     """
     half = np.random.default_rng(seed).permutation(len(real.times))
     one, other = (real.only(np.sort(part)) for part in np.array_split(half, 2))
