@@ -374,7 +374,8 @@ class Codec(Written):
         sizes = self.sizes
         head = partial(Row, sizes=sizes)
         columns = tuple(len(self.coder(number).sizes) for number in self.places)
-        return Spec(self.shape, max(sizes), (sum(sizes),), head, sizes=sizes, columns=columns)
+        known = tuple(self.owner_cells.tolist()) if self.owner_cells.any() else None
+        return Spec(self.shape, max(sizes), (sum(sizes),), head, sizes=sizes, columns=columns, known=known)
 
     def survey(self, items: Sequence[Item]) -> list[Blemish]:
         """What is wrong with a table as a whole, and with which of its rows."""

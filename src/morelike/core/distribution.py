@@ -38,8 +38,7 @@ def per_item(x: Tensor) -> Tensor:
 class Normal:
     """Gaussian with diagonal covariance, log N(x; mu, s^2) = -1/2 sum(((x - mu) / s)^2 + 2 log s + log 2 pi).
 
-    loc, scale: (B, *shape); scale > 0. With a constant scale its log-likelihood is the mean squared error up to
-    scale and offset.
+    loc, scale: (B, *shape); scale > 0. Where the scale is constant, this is the squared error up to scale and offset.
     """
 
     loc: Tensor
@@ -94,8 +93,7 @@ class DiscretisedLogistic:
     """Logistic law integrated over the bins of 8-bit values: P(x) = s((x + h - mu) / b) - s((x - h - mu) / b).
 
     loc, log_scale: (B, *shape) on the scale [-1, 1]; s is the sigmoid and h = 1 / (levels - 1) half a bin; the two
-    outermost bins reach to infinity. A true probability of 8-bit data, so bits can be compared (Salimans et al. 2017,
-    eq. 2).
+    outermost bins reach to infinity. A true probability of 8-bit data, in such bits (Salimans et al. 2017, eq. 2).
     """
 
     loc: Tensor

@@ -28,6 +28,7 @@ class Spec:
     sizes       (T,) of a row of cells: how many values each takes; -1 in a cell is one that is unknown
     kinds       (T,) of such a row: cells of one kind take the same values; None where each is its own
     columns     of a table, how many cells each has; of the two of a number one is its group, the other the part of it
+    known       (T,) of a row: which cells are only ever given, never drawn; None for none
     levels      of cells that tell numbers step by step, what makes the module that adds them up: (B, t) -> (B, t, K)
     """
 
@@ -41,6 +42,7 @@ class Spec:
     sizes: tuple[int, ...] | None = None
     kinds: tuple[int, ...] | None = None
     columns: tuple[int, ...] | None = None
+    known: tuple[bool, ...] | None = None
     levels: Callable[[], Any] | None = None
 
     @property

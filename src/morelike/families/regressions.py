@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Annotated, cast
 
@@ -51,7 +52,8 @@ class Model(Family):
     as missing or 0, or none of these, by a softmax, and then an interval of a normal score z ~ N(mu, sigma^2), mu
     linear in the traits (ordered probit; McCullagh 1980). Traits are those of `Variable`. In every order all
     numbers come before all categories: which class a row is of hangs on its numbers and their squares, and so tells how
-    wide a number is in each class, where a number given the class would be moved alone. Each order is learnt by
+    wide a number is in each class, where a number given the class would be moved alone. What is only ever given comes
+    before all others, so that nothing has to be summed over or drawn to be rejected. Each order is learnt by
     itself, its weights w with a penalty of sum log(1 + ridge w^2 / 2), a Cauchy prior (Gelman et al. 2008).
     """
 
@@ -82,7 +84,8 @@ class Model(Family):
         self.ridge = self.much * config.ridge
         self.weight = nn.Parameter(0.01 / self.much**0.5 * torch.randn(config.orders, wide, outs))
         self.bias = nn.Parameter(torch.zeros(config.orders, outs))
-        late = torch.tensor([not one.number for one in self.variables])
+        known = spec.known or (False,) * len(self.sizes)
+        late = torch.tensor([(not one.number) - 2 * known[one.first] for one in self.variables])
         rank = (torch.rand(config.orders, len(late)) + late).argsort(1).argsort(1)  # numbers first, categories last
         self.register_buffer("rank", rank)  # (M, variables) the place of each in an order
         self.register_buffer("rows", torch.tensor(1000.0))
@@ -177,11 +180,12 @@ class Model(Family):
         log_p[:, whole] = self.each(batch.x[whole], told[whole])
         u = uniforms(range(self.config.draws), self.rank.numel(), batch.x.device)
         u = (u.argsort(0).argsort(0) + 0.5) / len(u)  # a Latin hypercube (McKay et al. 1979)
-        u = u.view(-1, *self.rank.shape)
-        for part in (~whole).nonzero()[:, 0].split(self._together(self.config.draws)):
-            for m in range(len(self.rank)):
-                weights = self._walk(m, batch.x[part], told[part], u[:, m].expand(len(part), -1, -1))[1]
-                log_p[m, part] = weights.logsumexp(1) - math.log(self.config.draws)
+        u, leads = u.view(-1, *self.rank.shape), self._leads(batch.x)
+        for rows, draws in ((~whole & leads, 1), (~whole & ~leads, self.config.draws)):
+            for part in rows.nonzero()[:, 0].split(self._together(draws)):
+                for m in range(len(self.rank)):
+                    weights = self._walk(m, batch.x[part], told[part], u[:draws, m].expand(len(part), -1, -1))[1]
+                    log_p[m, part] = weights.logsumexp(1) - math.log(draws)
         return (log_p.logsumexp(0) - math.log(len(log_p))).float()
 
     def sample(self, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
@@ -193,10 +197,12 @@ class Model(Family):
         """x (B, T) where the mask is true, and drawn given that elsewhere: of several draws in each order one is chosen
         by how likely what is known is behind it."""
         known, told, made = torch.where(mask, x, -1), self.told(given, len(x)), x.clone()
-        free = ~mask.any(1)
-        for rows, draws, fill in ((free, 1, self._free), (~free, self.config.draws, self._filled)):
-            for part in rows.nonzero()[:, 0].split(self._together(draws)):
-                values = fill(known[part], told[part], [seeds[row] for row in part.tolist()])
+        free, leads = ~mask.any(1), self._leads(known)
+        for rows, draws in ((free, 0), (~free & leads, 1), (~free & ~leads, self.config.draws)):
+            for part in rows.nonzero()[:, 0].split(self._together(max(1, draws))):
+                own = [seeds[row] for row in part.tolist()]
+                fill = partial(self._filled, draws=draws) if draws else self._free
+                values = fill(known[part], told[part], own)
                 found = made[part]
                 for one, value in zip(self.variables, values.unbind(1), strict=True):
                     one.write(value, found)
@@ -216,10 +222,19 @@ class Model(Family):
             made[own] = self._walk(m, x[own], told[own], u[own, None, 1:])[0][:, 0]
         return made
 
-    def _filled(self, x: Tensor, told: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Rows of which something is known: values (B, variables)."""
-        numbers = uniforms(seeds, self.config.draws * self.rank.numel() + 1, x.device)
-        u, which = numbers[:, :-1].view(len(x), self.config.draws, *self.rank.shape), numbers[:, -1]
+    def _leads(self, x: Tensor) -> Tensor:
+        """In which rows (B, T) all that is known comes before all that is not, in every order, bool (B,): there what is
+        known is as likely behind any draw."""
+        size = torch.stack([end - begin for begin, end in (one.span(x) for one in self.variables)], 1)  # (B, variables)
+        values = torch.tensor([one.values for one in self.variables], device=x.device)
+        last = torch.where(size == 1, self.rank[:, None], -1).amax(2)  # (M, B)
+        first = torch.where(size == 1, len(values), self.rank[:, None]).amin(2)
+        return (last < first).all(0) & ((size == 1) | (size == values)).all(1)
+
+    def _filled(self, x: Tensor, told: Tensor, seeds: Sequence[int], draws: int) -> Tensor:
+        """Rows of which something is known, by so many draws in each order: values (B, variables)."""
+        numbers = uniforms(seeds, draws * self.rank.numel() + 1, x.device)
+        u, which = numbers[:, :-1].view(len(x), draws, *self.rank.shape), numbers[:, -1]
         drawn_, weights = zip(*(self._walk(m, x, told, u[:, :, m]) for m in range(len(self.rank))), strict=True)
         chosen = drawn(torch.cat(weights, 1).softmax(1), which)  # (B,) among M K draws
         return torch.cat(drawn_, 1)[torch.arange(len(x), device=x.device), chosen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from morelike.core.errors import RunError
-from morelike.linked.memory import FIRST, MARKS, Recall, turns
+from morelike.linked.children import Children, texts_of
+from morelike.linked.memory import is_first
 from morelike.linked.training import Manifest, complete
-from morelike.rows import FOUND, obeying
 from morelike.run import Run, other
-from morelike.samplers.mcmc.compose import HasInfill
 
-Say = Callable[[Any], str]  # a cell as it is written
 PART = 5_000  # parents that are drawn at once
 APART = 1_000_003  # so far from the attempts at one row are the seeds of the children of one parent
 
@@ -41,29 +39,38 @@ class Rows:
 
 @dataclass(frozen=True)
 class Linked:
-    """Two trained runs in one folder, of tables of which one refers to the other."""
+    """Trained runs in one folder, of tables of which one refers to the other; `first` is that of the first child of
+    each parent, where the others are learnt given what is remembered."""
 
     path: Path
     manifest: Manifest
     parent: Run
     child: Run
+    first: Run | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Linked:
         """Read a folder that `fit` made of two tables; a `RunError` says what is missing."""
         path = Path(path)
         manifest = Manifest.read(path)
-        places = [path / one["name"] for one in (manifest.parent, manifest.child)]
-        if not all(map(complete, places)):
+        places = {which: path / name for which, name in manifest.runs.items()}
+        if not all(map(complete, places.values())):
             raise RunError(f"{path}: not both tables are learnt", "A run that has come to its end",
                            f"Go on with it: morelike resume {path}")  # fmt: skip
-        return cls(path, manifest, *map(Run.load, places))
+        return cls(path, manifest, **{which: Run.load(place) for which, place in places.items()})
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """The runs by what they are, as `Manifest.runs` has them."""
+        first = {"first": self.first} if self.first else {}
+        return {"parent": self.parent, **first, "child": self.child}
 
     def rows(self, n: int, seed: int = 0, given: Mapping[str, str] | None = None) -> Iterator[Rows]:
         """n parents with their children, some parents at a time; at last the children that refer to nothing.
 
         given  columns of the parents, such as {"country": "DE"}
         """
+        children = Children(self.manifest, self.parent, self.child, self.first)
         for begin in range(0, n, PART):
             parents = self.parent.sample(min(PART, n - begin), seed=seed + begin, given=given).array
             parents = self.parent.codec.renamed(parents, begin)
@@ -71,93 +78,40 @@ class Linked:
             owner = np.repeat(np.arange(len(parents)), times)
             turn = np.arange(len(owner)) - np.repeat(np.cumsum(times) - times, times)
             seeds = [other(seed + begin + i, APART + j) for i, j in zip(owner.tolist(), turn.tolist(), strict=True)]
-            yield Rows(parents, self.children(parents, owner, seeds), owner)
+            yield Rows(parents, children.draw(parents, owner, seeds), owner)
         alone = round(n * self.manifest.counts["nulls"] / max(1, self.manifest.counts["parents"]))
         if alone and not given:
             seeds = [other(seed + i, APART - 1) for i in range(alone)]
             none = np.full((alone, len(self.parent.codec.columns)), None, object)
-            yield Rows(none[:0], self.children(none, np.arange(alone), seeds), np.full(alone, -1))
-
-    def children(self, parents: np.ndarray, owner: np.ndarray, seeds: list[int]) -> np.ndarray:
-        """Children (N, D), each drawn given the columns of its parent, and what is remembered of those before: parents
-        (P, C), owner (N,)."""
-        if not len(owner):
-            return np.empty((0, len(self.child.codec.columns)), object)
-        if not isinstance(self.child.family, HasInfill):
-            found = f'The family "{self.child.recipe["family"]}" cannot hold some columns and draw the others'
-            raise RunError(found, "circuit, anyorder, copula or mixture", "Train again with one of these")
-        known, memories, codec = self._owners(parents), self.manifest.memories, self.child.codec
-        places = [codec.columns.index(one.column) for one in memories]
-        recall = Recall(memories, [codec.found[place] for place in places], len(parents))
-        made = np.empty((len(owner), len(codec.columns)), object)
-        for turn, at in enumerate(turns(owner) if memories else [np.arange(len(owner))]):
-            cells, values = known[0][torch.from_numpy(owner[at])], known[1][owner[at]]
-            self._recalled(cells, values, recall.value[owner[at]], turn == 0)
-            own = [seeds[row] for row in at.tolist()]
-            made[at], _ = obeying(self.child, (cells, values), own, {}, strict=False, patience=FOUND)
-            recall.add(owner[at], made[at][:, places])
-        return made
-
-    def _recalled(self, cells: Tensor, values: np.ndarray, before: np.ndarray, first: bool) -> None:
-        """Write what is remembered (n, M) of the rows before into cells int64 (n, T) and values (n, D)."""
-        codec, memories = self.child.codec, self.manifest.memories
-        told = {one.name: (before[:, at], codec.found[codec.columns.index(one.column)].say)
-                for at, one in enumerate(memories)}  # fmt: skip
-        if memories:
-            told[f"{self.manifest.prefix}{FIRST}"] = np.full(len(values), MARKS[not first], object), str
-        for name, (of, say) in told.items():
-            self._given(codec.columns.index(name), of, say, cells, values)
-
-    def _owners(self, parents: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """What is known of the children of some parents (P, C): cells int64 (P, T), -1 for unknown, and values (P, D).
-
-        A value that no child's parent had is one that nothing is known of.
-        """
-        codec, prefix = self.child.codec, self.manifest.prefix
-        cells = torch.full((len(parents), *codec.shape), -1, dtype=torch.int64)
-        values = np.full((len(parents), len(codec.columns)), None, object)
-        recalled = {f"{prefix}{FIRST}", *(one.name for one in self.manifest.memories)}
-        for number, column in enumerate(codec.found):
-            if column.name.startswith(prefix) and not (self.manifest.memories and column.name in recalled):
-                place = self.parent.codec.columns.index(column.name.removeprefix(prefix))
-                self._given(number, parents[:, place], self.parent.codec.found[place].say, cells, values)
-        return cells, values
-
-    def _given(self, number: int, of: np.ndarray, say: Say, cells: Tensor, values: np.ndarray) -> None:
-        """Write what a column is known to be, objects (n,), into cells int64 (n, T) and values (n, D)."""
-        codec, column = self.child.codec, self.child.codec.found[number]
-        if number not in codec.places or not len(of):
-            return
-        told = _texts(say, of.tolist())
-        strange = (of == None) & (not column.holes)  # noqa: E711  (element by element)
-        if column.kind in ("category", "boolean"):
-            seen = {column.say(one) for one in (*column.values, *column.rare)}
-            strange |= np.array([one is not None and one not in seen for one in told.to_list()])
-        coded = torch.from_numpy(column.encode(told))
-        cells[:, codec.places[number]] = torch.where(torch.from_numpy(strange)[:, None], -1, coded)
-        values[~strange, number] = of[~strange]
+            yield Rows(none[:0], children.draw(none, np.arange(alone), seeds), np.full(alone, -1))
 
     def info(self) -> dict[str, Any]:
         """What both tables are, how they are linked, and both runs."""
         link = f"{self.manifest.child['name']}.{self.manifest.link['column']} = "
         link += f"{self.manifest.parent['name']}.{self.manifest.link['key']}"
-        runs = {run.path.name: run.info() for run in (self.parent, self.child)}
+        runs = {run.path.name: run.info() for run in self.runs.values()}
         return {"run": str(self.path), "link": link, "counts": dict(self.manifest.counts), **runs}
 
-    def cells(self, n: int, seed: int = 0) -> Tensor:
-        """n children with their parents' columns, as the run of the children sees them: int64 (n, T), shuffled."""
+    def cells(self, run: Run, n: int, seed: int = 0) -> Tensor:
+        """n rows of a run of children, with their parents' columns, as it sees them: int64 (n, T), shuffled."""
         import polars
 
         each = self.manifest.counts["children"] / max(1, self.manifest.counts["parents"])
         made, parents = np.empty((0, len(self.child.codec.columns)), object), 1 + round(1.2 * n / each)
         while len(made) < n:
-            made = np.concatenate([rows.children for rows in self.rows(parents, seed)])
+            made = np.concatenate([self._of(run, rows) for rows in self.rows(parents, seed)])
             parents *= 2
         made = made[np.random.default_rng(seed).permutation(len(made))[:n]]
-        frame = polars.DataFrame(
-            [_texts(one.say, made[:, at].tolist()).alias(one.name) for at, one in enumerate(self.child.codec.found)]
-        )
-        return torch.from_numpy(self.child.codec.codes(frame))
+        columns = zip(self.child.codec.found, made.T.tolist(), strict=True)
+        frame = polars.DataFrame([texts_of(one.say, cells).alias(one.name) for one, cells in columns])
+        return torch.from_numpy(run.codec.codes(frame))
+
+    def _of(self, run: Run, rows: Rows) -> np.ndarray:
+        """The children that are of a run: the first of each parent, or the others."""
+        if self.first is None:
+            return rows.children
+        first = is_first(rows.owner)
+        return rows.children[first if run is self.first else ~first]
 
     @cached_property
     def _count(self) -> int:
@@ -222,14 +176,6 @@ class Linked:
         link = self.manifest.link
         key = self.parent.codec.found[self.parent.codec.columns.index(link["key"])]
         return replace(key, name=link["column"], kind="category", holes=True, hole=link["hole"])
-
-
-def _texts(say: Say, cells: list[Any]) -> Any:
-    """Cells as a polars column of texts, null for missing ones; each different one is worked out once."""
-    import polars
-
-    known = {one: None if one is None else say(one) for one in set(cells)}
-    return polars.Series([known[one] for one in cells], dtype=polars.String)
 
 
 def _only(run: Run, names: list[str], column: Any) -> Any:

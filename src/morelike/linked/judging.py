@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -79,14 +80,16 @@ def report(found: Linked, asked: Asked, tell: Callable[[str, float], None] = lam
     """
     manifest = found.manifest
     pair = manifest.pair()
-    for which, run in (("parent", found.parent), ("child", found.child)):
-        kept = keep_frame(frame_of(pair, found.path, manifest, which), getattr(manifest, which)["name"])
+    for which, run in found.runs.items():
+        kept = keep_frame(frame_of(pair, found.path, manifest, which), manifest.runs[which])
         if kept.name.rpartition("-")[2] != str(run.recipe["source"]).rpartition("-")[2]:
-            raise RunError(f"{getattr(manifest, which)['source']} has changed since this run began", "The rows of then",
+            source = (manifest.parent if which == "parent" else manifest.child)["source"]
+            raise RunError(f"{source} has changed since this run began", "The rows of then",
                            "Restore them, or train a new run on what is there now")  # fmt: skip
-    judged = replace(found, parent=unseen(found.parent), child=unseen(found.child))
-    reports = {manifest.parent["name"]: report_one(found.parent, asked, tell),
-               manifest.child["name"]: report_one(found.child, asked, tell, judged.cells)}  # fmt: skip
+    judged = Linked(found.path, manifest, **{which: unseen(run) for which, run in found.runs.items()})
+    reports = {manifest.runs[which]: report_one(run, asked, tell, None if which == "parent" else
+                                                partial(judged.cells, judged.runs[which]))
+               for which, run in found.runs.items()}  # fmt: skip
     tell("Both tables together", 0.0)
     result = Joint(found.path, reports, together(judged, pair, asked.seed), [*manifest.notes, LIMIT])
     for name in ("report.json", "report.html"):
@@ -117,6 +120,7 @@ def _made(parts: list[Rows], found: Linked) -> Kin:
 
 def _real(found: Linked, pair: Pair) -> Kin:
     parents = frame_of(pair, found.path, found.manifest, "parent")
-    children = frame_of(pair, found.path, found.manifest, "child")
+    names = (name.removeprefix(found.manifest.prefix) for name in found.child.codec.columns)
+    children = pair.children([name for name in names if name in parents.columns])
     rows = found.child.codec.natural_rows(Frame(children, "children"), np.arange(children.height))
     return Kin(parents[found.manifest.count].to_numpy(), pair.owner(), rows)

@@ -27,7 +27,6 @@ ROWS, PAIRS = 30_000, 100  # rows by which is told what is remembered; pairs of 
 LEAST, SURE = 0.1, 4.0  # correlation with rows before from which it is remembered, and in its standard errors
 LESS = 0.9  # variance that the usual leaves open, in that of the last, below which it is what is remembered
 NEAR = 0.6  # spread of the difference from what is remembered, in that of the column, below which this is learnt
-FIRST, MARKS = "first of its rows", ("yes", "no")  # what says whether there are rows before
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Memory:
     name    of the column that holds what is remembered of it
     kind    number | category | date
     usual   whether it is the mean of the numbers so far, or the most frequent value, and not the last one
-    start   what stands there in the first row of an owner, as it is written; "" for nothing
+    start   what stands there where nothing is known yet, as it is written; "" for nothing
     near    whether the column is learnt as what it is apart from this
     """
 
@@ -104,26 +103,27 @@ def turns(owner: np.ndarray) -> Iterator[np.ndarray]:
     yield from np.split(order, np.cumsum(np.bincount(turn))[:-1]) if len(owner) else ()
 
 
-def with_memory(frame: Any, owner: np.ndarray, memories: Sequence[Memory], prefix: str) -> Any:
-    """A frame of children with what is remembered before each row, and whether it is the first of its owner (N,)."""
-    import polars
+def is_first(owner: np.ndarray) -> np.ndarray:
+    """Which rows have none before them of the same owner (N,), bool (N,); those of no owner have none."""
+    first = owner < 0
+    first[np.unique(owner, return_index=True)[1]] = True
+    return first
 
-    if not memories:
-        return frame
+
+def with_memory(frame: Any, owner: np.ndarray, memories: Sequence[Memory], prefix: str) -> Any:
+    """A frame of children with what is remembered before each row of its owner (N,), before their own columns."""
     names = [one.column for one in memories]
     codec = Codec(Config(rules=False)).fit(Frame(frame.select(names), "children"))
     columns = [codec.found[codec.columns.index(name)] for name in names]
     rows = np.stack([natural(one, frame[one.name]) for one in columns], 1)
     own = np.where(owner < 0, owner.max(initial=-1) + 1 + np.arange(len(owner)), owner)
     recall, found = Recall(memories, columns, int(own.max(initial=-1)) + 1), np.empty(rows.shape, object)
-    first = np.zeros(len(owner), bool)
-    for turn, at in enumerate(turns(own)):
-        found[at], first[at] = recall.value[own[at]], turn == 0
+    for at in turns(own):
+        found[at] = recall.value[own[at]]
         recall.add(own[at], rows[at])
-    marks = polars.Series(f"{prefix}{FIRST}", np.where(first, *MARKS).tolist())
     known = [_series(one, column, found[:, at]) for at, (one, column) in enumerate(zip(memories, columns, strict=True))]
     given = [name for name in frame.columns if name.startswith(prefix)]
-    return frame.select(*given, marks, *known, *(name for name in frame.columns if not name.startswith(prefix)))
+    return frame.select(*given, *known, *(name for name in frame.columns if not name.startswith(prefix)))
 
 
 def _series(memory: Memory, column: Any, cells: np.ndarray) -> Any:

@@ -21,7 +21,7 @@ from morelike.codecs.keys import Link, as_keys
 from morelike.core.errors import DataError, OptionError
 from morelike.data.frame import PART, is_url, open_frame
 from morelike.linked.groups import Table, cut
-from morelike.linked.memory import Memory, remembered, with_memory
+from morelike.linked.memory import Memory, is_first, remembered, with_memory
 
 NAMED, HALF = 5, 0.5  # orphans that are named; share of keys in a column that is named though it is no link
 
@@ -79,15 +79,23 @@ class Pair:
         refer = as_keys(self.child.frame[self.link.column]).to_list()
         return np.array([place.get(one, -1) for one in refer], np.int64)
 
-    def children(self, columns: Sequence[str], memories: Sequence[Memory] = ()) -> Any:
-        """The children, each joined with these columns of its parent, which are null where it has none, and with what
-        is remembered of the rows before."""
+    def children(self, columns: Sequence[str]) -> Any:
+        """The children, each joined with these columns of its parent, which are null where it has none."""
         wanted = {name: f"{self.prefix}{name}" for name in columns}
         owners = self.parents().select(as_keys(self.parent.frame[self.link.key]).alias("\0key"), *wanted)
         owners = owners.rename(wanted)
         refer = self.child.frame.select(as_keys(self.child.frame[self.link.column]).alias("\0key"))
         joined = refer.join(owners, "\0key", "left", maintain_order="left").drop("\0key")
-        return with_memory(joined.hstack(self.child.frame), self.owner(), memories, self.prefix)
+        return joined.hstack(self.child.frame)
+
+    def first(self, columns: Sequence[str]) -> Any:
+        """The first child of each parent, and those of none, likewise."""
+        return self.children(columns).filter(is_first(self.owner()))
+
+    def later(self, columns: Sequence[str], memories: Sequence[Memory]) -> Any:
+        """The other children, likewise, and with what is remembered of those before."""
+        owner = self.owner()
+        return with_memory(self.children(columns), owner, memories, self.prefix).filter(~is_first(owner))
 
     def memories(self) -> tuple[Memory, ...]:
         """What is remembered of the children before of the same parent."""

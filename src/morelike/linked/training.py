@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from morelike import fitting
 from morelike.core.errors import OptionError, RunError
 from morelike.data.frame_base import keep_frame
 from morelike.linked.memory import Memory, said
-from morelike.linked.tables import Pair, Table, open_pair
+from morelike.linked.tables import Pair, open_pair
 from morelike.recipes import LINKED, RACE, Request, module
 from morelike.run import Run
 from morelike.train.folder import read_json, write_json
@@ -20,7 +20,7 @@ from morelike.train.loop import Progress, stop
 from morelike.train.session import Clock
 
 VERSION = 1  # of linked.json
-SHARE = 0.25, 0.5  # of the time that the parents get: by their part of all cells, between these
+SHARE = 0.25, 0.5  # of the time that the parents get, and the first children: by their part, between these
 LEARNT = ("number", "category", "boolean", "date")
 
 
@@ -33,6 +33,7 @@ class Manifest:
     count, prefix  the column that says how many children there are, and how the columns of a parent are called
     counts         parents, children, childless, orphans, nulls, without_key
     whole          columns of the one table in which both are, () for two tables
+    first          {"name"} of the run of first children, where others are learnt given what is remembered; else {}
     memories       what is remembered of the children before of one parent
     """
 
@@ -46,6 +47,7 @@ class Manifest:
     request: Mapping[str, Any]
     version: int = VERSION
     whole: tuple[str, ...] = ()
+    first: Mapping[str, str] = field(default_factory=dict)
     memories: tuple[Memory, ...] = ()
 
     @classmethod
@@ -57,7 +59,9 @@ class Manifest:
         out = {**asdict(request), "out": None, "weights": None}
         memories = pair.memories()
         notes = (*pair.notes, *said(memories))
-        return cls(parent, child, link, pair.count, pair.prefix, pair.counts, notes, out, VERSION, pair.whole, memories)
+        first = {"name": f"{child['name']}-first"} if memories else {}
+        return cls(parent, child, link, pair.count, pair.prefix, pair.counts, notes, out, VERSION, pair.whole, first,
+                   memories)  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -70,6 +74,12 @@ class Manifest:
         except (KeyError, TypeError):
             raise RunError(f"{path / LINKED} does not describe two tables", "What `morelike fit` wrote",
                            "Restore it, or train again") from None  # fmt: skip
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """The names of the runs in this folder, in the order in which they are made: parent, first if any, child."""
+        first = {"first": self.first["name"]} if self.first else {}
+        return {"parent": self.parent["name"], **first, "child": self.child["name"]}
 
     def pair(self) -> Pair:
         """The two tables as they are now; a three-part error where they cannot be read."""
@@ -124,15 +134,14 @@ def _verify(request: Request) -> None:
 
 
 def _both(out: Path, pair: Pair, manifest: Manifest, request: Request, clock: Clock) -> Iterator[Progress]:
-    """The run of the parents, then that of the children, in the time that is left."""
+    """The run of the parents, then those of the children, in the time that is left."""
     minutes = fitting.minutes_of(request)
-    first = None if minutes is None else minutes * _share(pair)
-    for which in ("parent", "child"):
-        table: Table = getattr(pair, which)
-        place = out / getattr(manifest, which)["name"]
+    shares = _shares(pair, manifest)
+    for which, name in manifest.runs.items():
+        place = out / name
         if complete(place):
             continue
-        left = first if which == "parent" or minutes is None else max(minutes - clock() / 60, 0.1 * minutes)
+        left = None if minutes is None else max(minutes - clock() / 60, 0.1 * minutes) * shares[which]
         if (place / "recipe.json").exists() or (place / RACE).exists():
             _keep(pair, out, manifest, which)
             events = fitting.resume(place, time.perf_counter())
@@ -140,7 +149,7 @@ def _both(out: Path, pair: Pair, manifest: Manifest, request: Request, clock: Cl
             told = replace(_request(pair, out, manifest, which, request), minutes=left, out=place)
             events = fitting.fit(told, time.perf_counter())
         for event in events:
-            note = None if event.stage == "collect" or not event.note else f"{table.name}: {event.note}"
+            note = None if event.stage == "collect" or not event.note else f"{name}: {event.note}"
             stage = "finish" if event.stage == "done" else event.stage
             yield replace(event, stage=stage, note=note, seconds=clock(), run=str(out), picture=None)
         if stop.is_set():
@@ -157,11 +166,14 @@ def frame_of(pair: Pair, out: Path, manifest: Manifest, which: str) -> Any:
     """What is learnt of a table, as a polars frame: parents with counts, or children joined with their parents."""
     if which == "parent":
         return pair.parents()
-    return pair.children([one.name for one in _context(out, manifest)], manifest.memories)
+    columns = [one.name for one in _context(out, manifest)]
+    if which == "first":
+        return pair.first(columns)
+    return pair.later(columns, manifest.memories) if manifest.memories else pair.children(columns)
 
 
 def _keep(pair: Pair, out: Path, manifest: Manifest, which: str) -> Path:
-    return keep_frame(frame_of(pair, out, manifest, which), getattr(manifest, which)["name"])
+    return keep_frame(frame_of(pair, out, manifest, which), manifest.runs[which])
 
 
 def _context(out: Path, manifest: Manifest) -> list[Any]:
@@ -171,16 +183,17 @@ def _context(out: Path, manifest: Manifest) -> list[Any]:
 
 def _request(pair: Pair, out: Path, manifest: Manifest, which: str, request: Request) -> Request:
     """What is asked for one of the two tables."""
-    settings = _own(request.settings, getattr(pair, which).name, getattr(pair, "child" if which == "parent" else
-                                                                        "parent").name)  # fmt: skip
+    own, other = (pair.parent, pair.child) if which == "parent" else (pair.child, pair.parent)
+    settings = _own(request.settings, own.name, other.name)
     if which == "parent":
         varies = pair.parents()[manifest.count].n_unique() > 1
         columns = {pair.link.key: "identifier"} | ({manifest.count: "number"} if varies else {})
     else:
         kinds = {one.name: "category" if one.kind == "boolean" else one.kind for one in _context(out, manifest)}
         columns = {f"{manifest.prefix}{name}": kind for name, kind in kinds.items()} | {pair.link.column: "drop"}
-        columns |= {one.name: one.kind for one in manifest.memories}
-        near = [settings.get("near", ""), *(f"{one.column}={one.name}" for one in manifest.memories if one.near)]
+        memories = manifest.memories if which == "child" else ()
+        columns |= {one.name: one.kind for one in memories}
+        near = [settings.get("near", ""), *(f"{one.column}={one.name}" for one in memories if one.near)]
         settings |= {"together": pair.link.column, "owner": manifest.prefix, "near": ",".join(filter(None, near))}
     told = ",".join(f"{name}={kind}" for name, kind in columns.items())
     settings["columns"] = ",".join(part for part in (settings.get("columns", ""), told) if part)
@@ -194,7 +207,9 @@ def _own(settings: Mapping[str, str], name: str, other: str) -> dict[str, str]:
     return both | {key.removeprefix(f"{name}."): value for key, value in settings.items() if key.startswith(f"{name}.")}
 
 
-def _share(pair: Pair) -> float:
-    """The share of the time that the parents get."""
+def _shares(pair: Pair, manifest: Manifest) -> dict[str, float]:
+    """The share that each run gets of the time that is left when it begins."""
     cells = [one.frame.height * one.frame.width for one in (pair.parent, pair.child)]
-    return min(max(cells[0] / sum(cells), SHARE[0]), SHARE[1])
+    first = (pair.counts["parents"] - pair.counts["childless"] + pair.counts["nulls"]) / max(1, pair.counts["children"])
+    shares = {"parent": cells[0] / sum(cells), "first": first if manifest.first else 0.0}
+    return {name: min(max(share, SHARE[0]), SHARE[1]) for name, share in shares.items()} | {"child": 1.0}

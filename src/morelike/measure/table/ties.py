@@ -26,7 +26,7 @@ TITLES = {
                         "What a column of the parents tells of one of the children is off by {value} of 100; between "
                         "real rows by {floor}; of children given to parents at random by {baseline}."),
     "siblings": ("Rows of one owner", "higher",
-                 "How alike rows of one owner are, column by column and to each of the two before, is the same in {value} "
+                 "How alike rows of one owner are, column by column, to each of the two before is the same in {value} "
                  "of 100 parts; real rows {floor}; rows independent of each other {baseline}."),
 }  # fmt: skip
 LAGS = (1, 2)  # rows before with which one is compared
