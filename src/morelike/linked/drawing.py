@@ -142,7 +142,7 @@ class Linked:
 
     def _written(self, rows: Rows, names: list[str], done: int) -> np.ndarray:
         """The children as their table has them: new identifiers, and the keys of their parents."""
-        made, codec = self.child.codec.renamed(rows.children, done), self.child.codec
+        made, codec = self._named.renamed(rows.children, done), self.child.codec
         key = self.parent.codec.columns.index(self.manifest.link["key"])
         refer = np.full(len(made), None, object)
         owned = rows.owner >= 0
@@ -169,6 +169,14 @@ class Linked:
                 out.add(np.stack([cells[name] for name in names], 1))
                 done += len(made)
         return [target]
+
+    @cached_property
+    def _named(self) -> Any:
+        """The codec of the children with the names of rows as they begin, which are those of the first ones."""
+        run = self.first or self.child
+        named = {one.name: one for one in run.codec.found if one.kind == "identifier"}
+        found = tuple(named.get(one.name, one) for one in self.child.codec.found)
+        return type(run.codec)(replace(self.child.codec.config, found=found))
 
     @cached_property
     def _reference(self) -> Any:
