@@ -1,17 +1,21 @@
-"""Columns that stay near another one, as the day a patient leaves to the day they came: learnt as the difference."""
+"""Columns that stay near another one, as the day a patient leaves to the day they came: learnt as the difference, or of
+words as whether they are the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from morelike.codecs import _same
 from morelike.codecs._calendar import as_numbers
 from morelike.codecs._columns import Column, as_cells
+from morelike.codecs._kinds import guess
 from morelike.codecs._moments import DAY, DAYS
 from morelike.codecs._rules import HUGE, MOST, Facts, Rule
+from morelike.codecs._seen import Wish
 from morelike.codecs._settled import ends, within
 from morelike.core.errors import OptionError
 
@@ -25,7 +29,7 @@ class Apart:
     """A column that is learnt as what it is apart from another: to = of + difference.
 
     of, to  numbers of the columns
-    column  the differences, a column of numbers
+    column  the differences, a column of numbers; or of words a category of these, and one more for the same
     unit    seconds of one of them; 0 for differences of numbers
     working whether they are counted in working days, as none of the dates is on a weekend
     """
@@ -36,8 +40,15 @@ class Apart:
     unit: int = 0
     working: bool = False
 
+    @property
+    def same(self) -> bool:
+        """Whether it is learnt whether both are the same."""
+        return self.column.kind == "category"
+
     def codes(self, columns: Sequence[Column], table: Any) -> np.ndarray:
         """The rows of a polars frame -> int64 (N, cells of the difference)."""
+        if self.same:
+            return self.column.encode(_same.marked(*(table[columns[place].name] for place in (self.of, self.to))))
         a, b = (_floats(columns[place], table[columns[place].name]) for place in (self.of, self.to))
         return self.column.encode(_series(self.between(columns, a, b), self.column))
 
@@ -48,6 +59,8 @@ class Apart:
     def cells(self, columns: Sequence[Column], of: Any, to: Any) -> np.ndarray:
         """The cells int64 (cells of the difference,) of a value of each column; `OptionError` for a difference that was
         never seen."""
+        if self.same:
+            return self.column.one(_same.SAME if of == to else columns[self.to].say(to))
         apart = self.between(columns, *(as_numbers(np.array([one], object)) for one in (of, to)))
         if not within(self.column, apart)[0]:
             (low, high), say = ends(self.column), self.column.style.say
@@ -57,6 +70,8 @@ class Apart:
 
     def follow(self, columns: Sequence[Column], of: np.ndarray, apart: np.ndarray) -> np.ndarray:
         """Values objects (N,) of the other column and differences (N,) -> those of the column, None for missing."""
+        if self.same:
+            return _same.followed(columns[self.to], of, apart)
         a, d = as_numbers(of), as_numbers(apart)
         if self.working:
             return as_cells(columns[self.to], _worked(a, d))
@@ -70,6 +85,8 @@ class Apart:
         given   cells that are not drawn, bool (B, C): what is near one of these may be beyond
         strict  whether differences count both of whose columns are known
         """
+        if self.same:
+            return np.ones(len(rows), bool)
         a, b = (as_numbers(rows[:, place]) for place in (self.of, self.to))
         apart = self.between(columns, a, b)
         good = within(self.column, apart) & ~(np.isnan(a) & ~np.isnan(b))
@@ -82,6 +99,8 @@ class Apart:
 
     def said(self, columns: Sequence[Column]) -> str:
         """What is learnt, in words."""
+        if self.same:
+            return f'"{columns[self.to].name}" is learnt as whether it is the same as "{columns[self.of].name}"'
         names = columns[self.to].name, columns[self.of].name
         what = f"how many{self._name}" if self.unit else "how far"
         return f'"{names[0]}" is learnt as {what} it is from "{names[1]}": {self.column.said.partition(", ")[2]}'
@@ -101,12 +120,12 @@ def told(near: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def find(
-    facts: Facts, rules: Sequence[Rule], given: frozenset[int], guess: Callable[[Any], Column], near: Mapping[str, str]
+    facts: Facts, table: Any, rules: Sequence[Rule], given: frozenset[int], wish: Wish, near: Mapping[str, str]
 ) -> Iterator[Apart]:
-    """Columns of dates or numbers that stay near an earlier one of the same kind, or one that is always known.
+    """Columns of a polars frame that stay near an earlier one of the same kind, or one that is always known: dates and
+    numbers, and words that mostly are the same.
 
     given  numbers of columns that are never drawn
-    guess  differences as a polars column -> the column that these make
     near   columns that are told to be learnt so, by name, and what they are near; the others are found
     """
     follow = {rule.to for rule in rules if rule.derives}
@@ -119,7 +138,10 @@ def find(
         shares = {a: _share(facts, a, b) for a in before} if said is None or b in led | given else {said: 0.0}
         close = [a for a in sorted(shares, key=lambda a: shares[a]) if shares[a] < 1 and _given(facts, a, b)]
         if close:
-            yield _fitted(facts, close[0], b, guess)
+            yield _fitted(facts, close[0], b, lambda one: guess(one.name, one, replace(wish, kind="number")))
+    for of, to in _same.pairs(facts.columns, table, rules, given, near):
+        one, two = (facts.columns[place].name for place in (of, to))
+        yield Apart(of, to, guess(two, _same.marked(table[one], table[two]), replace(wish, kind="category")))
 
 
 def many(column: Column) -> bool:
@@ -225,6 +247,10 @@ def shifted(
         of, to = (one.to, one.of) if back else (one.of, one.to)
         at = np.flatnonzero(fixed[:, of] & ~fixed[:, to] & (rows[:, of] != None))  # noqa: E711
         if not len(at):
+            continue
+        if one.same:
+            rows[at, to] = np.where(drawn[at, one.of] == drawn[at, one.to], rows[at, of], rows[at, to])
+            fixed[at, to] = True
             continue
         pair = [as_numbers(drawn[at, place]) for place in (one.of, one.to)]
         apart = one.between(columns, *pair)

@@ -160,7 +160,7 @@ class Codec(Written):
         pairs = _apart.told(self.config.near, names)
         own = owners(table, self.config.together)
         same = alike(table, self.config.together, self.config.owner)
-        coarse, numeric = coarser(self._wish(own.height, len(names))), replace(wish, kind="number")
+        coarse = coarser(self._wish(own.height, len(names)))
 
         def column(name: str, kind: str = "") -> Column:
             kind = kind or kinds.get(name, "")
@@ -177,7 +177,7 @@ class Codec(Written):
         if looks(self.config.rules):
             given, facts = owned(found, self.config.owner), gather(found, table)
             rules = (*rules, *beside(rules, find(facts, given, dated(facts))))
-            apart = tuple(_apart.find(facts, rules, given, lambda one: guess(one.name, one, numeric), pairs))
+            apart = tuple(_apart.find(facts, table, rules, given, wish, pairs))
         near = "".join(f"\n  near: {one.said(found)}" for one in apart)
         series = "" if self.config.together else hint(found, table) or groups(table)
         config = replace(self.config, found=found, kept=rules, apart=apart, mark=getattr(items, "mark", ""))
@@ -274,7 +274,8 @@ class Codec(Written):
 
     def led_back(self, cells: Tensor, rows: np.ndarray) -> Tensor:
         """Cells int64 (N, T) of rows (N, C), those that are -1 though what follows from them settles them filled in."""
-        return led_back(cells, rows, self.config.kept, self.found, self.places)
+        places = {number: place for number, place in self.places.items() if number not in self.aparts}
+        return led_back(cells, rows, self.config.kept, self.found, places)
 
     def choices(self, name: str) -> list[str]:
         """All values of a column as text; an `OptionError` where it has none to choose from."""
@@ -287,7 +288,8 @@ class Codec(Written):
     def ways(self, known: np.ndarray) -> Iterator[tuple[int, int, dict[Any, list[int]]]]:
         """Of rows (B, C), None for unknown: places of cells, the column that is looked up by each, and its codes."""
         for rule in reversed(self.config.kept):
-            if rule.kind == "lookup" and rule.of[0] in self.places and (known[:, rule.to] != None).any():  # noqa: E711
+            there = rule.kind == "lookup" and rule.of[0] in self.places.keys() - self.aparts.keys()
+            if there and (known[:, rule.to] != None).any():  # noqa: E711
                 yield self.places[rule.of[0]].start, rule.to, codes_of(rule, self.found)
 
     def _rule_of(self, number: int) -> Rule:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from morelike.codecs._found import natural
+from morelike.codecs._joint import followed
 from morelike.core.errors import RunError
-from morelike.linked.memory import Recall, turns
+from morelike.linked.memory import Recall, texts_of, turns
 from morelike.linked.training import Manifest
 from morelike.rows import FOUND, obeying
 from morelike.run import Run
@@ -68,6 +69,11 @@ class Children:
             if column.name in places:
                 told = texts_of(column.say, rows[:, number].tolist())
                 made[:, places[column.name]] = natural(self._found[places[column.name]], told)
+        for rule in self.child.codec.config.kept:
+            if rule.kind == "lookup":  # what a code settles, which so few rows did not tell
+                known = {*self._found[rule.of[0]].values, *self._found[rule.of[0]].rare}
+                at = np.array([row[rule.to] is None and row[rule.of[0]] in known for row in made], bool)
+                made[at, rule.to] = followed(rule, self._found, made[at])
         return made
 
     def _owners(self, run: Run, parents: np.ndarray) -> tuple[Tensor, np.ndarray]:
@@ -110,11 +116,3 @@ def write(run: Run, number: int, told: tuple[np.ndarray, Say], cells: Tensor, va
     coded = torch.from_numpy(column.encode(texts))
     cells[:, codec.places[number]] = torch.where(torch.from_numpy(strange)[:, None], -1, coded)
     values[~strange, number] = of[~strange]
-
-
-def texts_of(say: Say, cells: Sequence[Any]) -> Any:
-    """Cells as a polars column of texts, null for missing ones; each different one is worked out once."""
-    import polars
-
-    known = {one: None if one is None else say(one) for one in set(cells)}
-    return polars.Series([known[one] for one in cells], dtype=polars.String)

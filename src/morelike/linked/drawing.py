@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from morelike.core.errors import RunError
-from morelike.linked.children import Children, texts_of
-from morelike.linked.memory import is_first
+from morelike.linked.children import Children
+from morelike.linked.memory import is_first, texts_of
 from morelike.linked.training import Manifest, complete
 from morelike.run import Run, other
 
@@ -175,7 +175,7 @@ class Linked:
         """The codec of the children with the names of rows as they begin, which are those of the first ones."""
         run = self.first or self.child
         named = {one.name: one for one in run.codec.found if one.kind == "identifier"}
-        found = tuple(named.get(one.name, one) for one in self.child.codec.found)
+        found = tuple(named.get(one.name, one) if one.kind == "identifier" else one for one in self.child.codec.found)
         return type(run.codec)(replace(self.child.codec.config, found=found))
 
     @cached_property

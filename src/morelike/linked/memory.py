@@ -10,7 +10,7 @@ linked rows is that of "REaLTabFormer" (Solatorio & Dupriez 2023), which remembe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from morelike.codecs._apart import many
 from morelike.codecs._found import as_texts, natural
+from morelike.codecs._same import OFTEN, agreement, often
 from morelike.codecs.table import Codec, Config
 from morelike.data.frame import Frame
 from morelike.measure.table.sheet import Rows, Sheet, coded, columns_of, numbers
@@ -35,10 +36,10 @@ class Memory:
 
     column  of the children
     name    of the column that holds what is remembered of it
-    kind    number | category | date
+    kind    number | category | boolean | date
     usual   whether it is the mean of the numbers so far, or the most frequent value, and not the last one
     start   what stands there where nothing is known yet, as it is written; "" for nothing
-    near    whether the column is learnt as what it is apart from this
+    near    whether the column is learnt as what it is apart from this, or whether it is the same
     """
 
     column: str
@@ -46,10 +47,7 @@ class Memory:
     kind: str
     usual: bool = False
     start: str = ""
-
-    @property
-    def near(self) -> bool:
-        return bool(self.start)
+    near: bool = False
 
     @property
     def said(self) -> str:
@@ -71,7 +69,7 @@ class Recall:
         self.memories, self.columns = memories, columns
         self.value = np.full((owners, len(memories)), None, object)
         for at, (one, column) in enumerate(zip(memories, columns, strict=True)):
-            if one.near:
+            if one.start:
                 self.value[:, at] = natural(column, as_texts([one.start]))
         self.total, self.count = np.zeros(self.value.shape), np.zeros(self.value.shape)
         self.times = [[Counter[Any]() for _ in memories] for _ in range(owners)]
@@ -131,8 +129,7 @@ def _series(memory: Memory, column: Any, cells: np.ndarray) -> Any:
 
     if memory.kind == "number":
         return polars.Series(memory.name, numbers(cells)).fill_nan(None)
-    known = {one: None if one is None else column.say(one) for one in set(cells.tolist())}
-    return polars.Series(memory.name, [known[one] for one in cells.tolist()], dtype=polars.String)
+    return texts_of(column.say, cells.tolist()).rename(memory.name)
 
 
 def remembered(frame: Any, owner: np.ndarray, prefix: str) -> tuple[Memory, ...]:
@@ -157,14 +154,28 @@ def remembered(frame: Any, owner: np.ndarray, prefix: str) -> tuple[Memory, ...]
     for own, column in zip(every, columns, strict=True):
         if column.name.startswith(prefix) or column.kind == "constant":
             continue
-        usual = _remembered(own - basis @ (basis.T @ own), owner[rows], column.kind)
+        known, cells = codec.found[column.place], sheet.cells[:, column.place]
+        near = often(known) and _agreement(known, cells, owner[rows]) >= OFTEN
+        usual = False if near else _remembered(own - basis @ (basis.T @ own), owner[rows], column.kind)
         if usual is not None:
-            known, cells = codec.found[column.place], sheet.cells[:, column.place]
+            start = _start(known, cells, owner[rows], usual)
             name = f"{prefix}{'usual' if usual else 'last'} {column.name}"
             name += " *" * (name in frame.columns)
-            kind = "category" if column.kind == "boolean" else column.kind
-            found.append(Memory(column.name, name, kind, usual, _start(known, cells, owner[rows], usual)))
+            found.append(Memory(column.name, name, column.kind, usual, start, near or bool(start)))
     return tuple(found)
+
+
+def _agreement(column: Any, cells: np.ndarray, owner: np.ndarray) -> float:
+    """How much more often values (N,) are those of the row before of the same owner than by chance."""
+    return agreement(*(texts_of(column.say, cells[rows].tolist()) for rows in pairs_of(owner)))
+
+
+def texts_of(say: Callable[[Any], str], cells: Sequence[Any]) -> Any:
+    """Cells as a polars column of texts, null for missing ones; each different one is worked out once."""
+    import polars
+
+    known = {one: None if one is None else say(one) for one in set(cells)}
+    return polars.Series([known[one] for one in cells], dtype=polars.String)
 
 
 def _some(owner: np.ndarray) -> np.ndarray:

@@ -183,8 +183,8 @@ def _context(out: Path, manifest: Manifest) -> list[Any]:
 
 def _request(pair: Pair, out: Path, manifest: Manifest, which: str, request: Request) -> Request:
     """What is asked for one of the two tables."""
-    own, other = (pair.parent, pair.child) if which == "parent" else (pair.child, pair.parent)
-    settings = _own(request.settings, own.name, other.name)
+    table, other = (pair.parent, pair.child) if which == "parent" else (pair.child, pair.parent)
+    settings, own = _own(request.settings, table.name, other.name), dict[str, str]()
     if which == "parent":
         varies = pair.parents()[manifest.count].n_unique() > 1
         columns = {pair.link.key: "identifier"} | ({manifest.count: "number"} if varies else {})
@@ -192,11 +192,12 @@ def _request(pair: Pair, out: Path, manifest: Manifest, which: str, request: Req
         kinds = {one.name: "category" if one.kind == "boolean" else one.kind for one in _context(out, manifest)}
         columns = {f"{manifest.prefix}{name}": kind for name, kind in kinds.items()} | {pair.link.column: "drop"}
         memories = manifest.memories if which == "child" else ()
-        columns |= {one.name: one.kind for one in memories}
+        columns |= {one.name: "category" if one.kind == "boolean" else one.kind for one in memories}
+        own |= {one.column: one.kind for one in manifest.memories if one.kind != "boolean"}
         near = [settings.get("near", ""), *(f"{one.column}={one.name}" for one in memories if one.near)]
         settings |= {"together": pair.link.column, "owner": manifest.prefix, "near": ",".join(filter(None, near))}
-    told = ",".join(f"{name}={kind}" for name, kind in columns.items())
-    settings["columns"] = ",".join(part for part in (settings.get("columns", ""), told) if part)
+    told = [",".join(f"{name}={kind}" for name, kind in kinds.items()) for kinds in (own, columns)]
+    settings["columns"] = ",".join(filter(None, (told[0], settings.get("columns", ""), told[1])))  # the last one counts
     return replace(request, source=str(_keep(pair, out, manifest, which)), children=(), link=None, codec="table",
                    settings=settings)  # fmt: skip
 
