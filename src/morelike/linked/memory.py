@@ -155,9 +155,10 @@ def remembered(frame: Any, owner: np.ndarray, prefix: str) -> tuple[Memory, ...]
         if column.name.startswith(prefix) or column.kind == "constant":
             continue
         known, cells = codec.found[column.place], sheet.cells[:, column.place]
-        near = often(known) and _agreement(known, cells, owner[rows]) >= OFTEN
-        usual = False if near else _remembered(own - basis @ (basis.T @ own), owner[rows], column.kind)
+        usual = _remembered(own - basis @ (basis.T @ own), owner[rows], column.kind)
         if usual is not None:
+            near = often(known) and _agreement(known, cells, owner[rows]) >= OFTEN
+            usual = usual and not near
             start = _start(known, cells, owner[rows], usual)
             name = f"{prefix}{'usual' if usual else 'last'} {column.name}"
             name += " *" * (name in frame.columns)
