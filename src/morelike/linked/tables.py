@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs import keys
+from morelike.codecs._bins import resolution
+from morelike.codecs._kinds import guess
+from morelike.codecs._seen import Wish
 from morelike.codecs.keys import Link, as_keys
 from morelike.core.errors import DataError, OptionError
 from morelike.data.frame import PART, is_url, open_frame
@@ -96,6 +99,13 @@ class Pair:
         """The other children, likewise, and with what is remembered of those before."""
         owner = self.owner()
         return with_memory(self.children(columns), owner, memories, self.prefix).filter(~is_first(owner))
+
+    def identifiers(self) -> list[str]:
+        """The columns that name each child, which those of some children alone would hardly be taken for."""
+        frame = self.child.frame.drop(self.link.column)
+        wish, names = Wish(resolution(frame.height, frame.width), 2), frame.columns
+        names = [name for name in names if frame[name].n_unique() == frame.height]
+        return [name for name in names if guess(name, frame[name], wish).kind == "identifier"]
 
     def memories(self) -> tuple[Memory, ...]:
         """What is remembered of the children before of the same parent."""

@@ -193,6 +193,7 @@ def _request(pair: Pair, out: Path, manifest: Manifest, which: str, request: Req
         columns = {f"{manifest.prefix}{name}": kind for name, kind in kinds.items()} | {pair.link.column: "drop"}
         memories = manifest.memories if which == "child" else ()
         columns |= {one.name: "category" if one.kind == "boolean" else one.kind for one in memories}
+        own |= dict.fromkeys(pair.identifiers() if manifest.first else [], "identifier")
         own |= {one.column: one.kind for one in manifest.memories if one.kind != "boolean"}
         near = [settings.get("near", ""), *(f"{one.column}={one.name}" for one in memories if one.near)]
         settings |= {"together": pair.link.column, "owner": manifest.prefix, "near": ",".join(filter(None, near))}
