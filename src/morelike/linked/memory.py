@@ -26,7 +26,7 @@ from morelike.measure.table.siblings import correlation, pairs_of, scores
 
 ROWS, PAIRS = 30_000, 100  # rows by which is told what is remembered; pairs of rows of one owner that it takes
 LEAST, SURE = 0.1, 4.0  # correlation with rows before from which it is remembered, and in its standard errors
-LESS = 0.9  # variance that the usual leaves open, in that of the last, below which it is what is remembered
+LESS = 0.95  # variance that the usual leaves open, in that of the last, below which it is what is remembered
 NEAR = 0.6  # spread of the difference from what is remembered, in that of the column, below which this is learnt
 
 
@@ -111,7 +111,7 @@ def is_first(owner: np.ndarray) -> np.ndarray:
 def with_memory(frame: Any, owner: np.ndarray, memories: Sequence[Memory], prefix: str) -> Any:
     """A frame of children with what is remembered before each row of its owner (N,), before their own columns."""
     names = [one.column for one in memories]
-    codec = Codec(Config(rules=False)).fit(Frame(frame.select(names), "children"))
+    codec = Codec(Config(rules=False)).fit(Frame(frame.select(list(dict.fromkeys(names))), "children"))
     columns = [codec.found[codec.columns.index(name)] for name in names]
     rows = np.stack([natural(one, frame[one.name]) for one in columns], 1)
     own = np.where(owner < 0, owner.max(initial=-1) + 1 + np.arange(len(owner)), owner)
