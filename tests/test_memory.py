@@ -108,7 +108,7 @@ def test_a_balance_runs_on_from_row_to_row(accounts: Path, tmp_path: Path, call)
     told = call("fit", accounts, "--link", "account", "--family", "circuit", "--steps", 30, "--size", 8,
                 "--out", tmp_path / "run")  # fmt: skip
     assert told.code == 0, told.err
-    assert 'Each row is learnt given the last "date", the last "branch", the last "balance"' in told.out
+    assert 'each other one given the last "date", the last "branch", the last "balance"' in told.out
     assert 'rule: "balance" = "account.last balance" + "amount"' in told.out
     assert 'near: "branch" is learnt as whether it is the same as "account.last branch"' in told.out
     assert call("sample", tmp_path / "run", "-n", 200, "--out", tmp_path / "new.csv").code == 0

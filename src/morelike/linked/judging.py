@@ -60,7 +60,8 @@ class Joint:
         """The page, which names those of both tables."""
         lines = [f'<li><a href="{escape(name)}/report.html">{escape(name)}</a>: {escape(one.verdict.word)}. '
                  f"{escape(one.verdict.sentence)}</li>" for name, one in self.reports.items()]  # fmt: skip
-        body = [f"<h1>{escape(' and '.join(self.reports))}</h1>",
+        first, *_, last = self.reports
+        body = [f"<h1>{escape(first)} and {escape(last)}</h1>",
                 section("Each table", f"<ul>{''.join(lines)}</ul>"),
                 section("Both together", figures_of.figures(self.figures)),
                 section("What was found", listed(self.notes))]  # fmt: skip

@@ -9,7 +9,7 @@ linked rows is that of "REaLTabFormer" (Solatorio & Dupriez 2023), which remembe
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +59,8 @@ class Memory:
 def said(memories: Sequence[Memory]) -> tuple[str, ...]:
     """What is remembered, in a sentence; none for nothing."""
     some = ", ".join(one.said for one in memories)
-    return (f"Each row is learnt given {some}, in the rows before it of the same owner",) if some else ()
+    told = "Rows of one owner: the first is learnt by itself, each other one given "
+    return (f"{told}{some}, in the rows before it",) if some else ()
 
 
 class Recall:
@@ -72,7 +73,7 @@ class Recall:
             if one.start:
                 self.value[:, at] = natural(column, as_texts([one.start]))
         self.total, self.count = np.zeros(self.value.shape), np.zeros(self.value.shape)
-        self.times = [[Counter[Any]() for _ in memories] for _ in range(owners)]
+        self.times = defaultdict[tuple[int, int], Counter[Any]](Counter)
 
     def add(self, owner: np.ndarray, rows: np.ndarray) -> None:
         """One more row (n, M) of each of some owners (n,), all different: the columns that are remembered."""
@@ -86,8 +87,8 @@ class Recall:
                 new = np.round(self.total[who, at] / self.count[who, at], digits).astype(object)
             elif one.usual:
                 for each, value in zip(who.tolist(), new.tolist(), strict=True):
-                    self.times[each][at][value] += 1
-                new = np.array([self.times[each][at].most_common(1)[0][0] for each in who.tolist()], object)
+                    self.times[each, at][value] += 1
+                new = np.array([self.times[each, at].most_common(1)[0][0] for each in who.tolist()], object)
             self.value[who, at] = new
 
 
