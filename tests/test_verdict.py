@@ -97,6 +97,15 @@ def test_too_few_items_praise_nothing_but_may_blame(name: str, what: str) -> Non
     assert verdict(rate(0.9), counts=few).word == "copies"
 
 
+def test_items_of_another_time_are_told_of() -> None:
+    figures = [Figure(name, name, "higher", value, value - 0.01, value + 0.01, floor=0.9, copies=copies, says=name)
+               for name, value, copies in (("density", 0.1, 0.3), ("coverage", 0.1, 0.2))]  # fmt: skip
+    figures.append(Figure("two_sample", "two_sample", "lower", 0.8, 0.75, 0.85, floor=0.5, says="two_sample"))
+    found = judge(figures, {}, rate(0.0), MANY)
+    assert found.word == "poor" and "reach a coverage of 20 of 100 for 90" in found.reasons[-1]
+    assert not any("Training items themselves" in one for one in verdict().reasons)
+
+
 def test_a_model_that_makes_no_numbers_is_poor() -> None:
     found = judge([], {}, None, {"made": 0, "held_out": 100, "made_not_finite": 100})
     assert found.word == "poor" and "not even numbers" in found.sentence

@@ -99,12 +99,14 @@ def judge(
     if not all(name in found.figures for name in NEEDED):
         return _unmeasured(_why(figures), copying)
     if found.poor():
-        return Verdict("poor", SENTENCES["poor"], found.says(*NEEDED, "chrf", "bits_per_byte"), RULE)
+        said = found.says(*NEEDED, "chrf", "bits_per_byte")
+        return Verdict("poor", SENTENCES["poor"], (*said, *found.moved()), RULE)
     for name, what in (("made", "samples"), ("held_out", "held-out items")):
         if counts.get(name, 0) < FEW:
             return _unmeasured(f"there are only {counts.get(name, 0)} {what}, and {FEW} are needed", copying)
     word = "indistinguishable" if found.indistinguishable() else "close" if found.close() else "usable with care"
-    reasons = (*found.says(*NEEDED, *found.remarkable()), *copying[: copied is not None], *_beside(counts, damages))
+    reasons = (*found.says(*NEEDED, *found.remarkable()), *copying[: copied is not None], *found.moved(),
+               *_beside(counts, damages))  # fmt: skip
     return Verdict(word, SENTENCES[word], tuple(one for one in reasons if one), RULE)
 
 
@@ -174,6 +176,15 @@ class _Found:
         shares = (self.share("density", 0.0), self.share("coverage", 0.0), self.share("class_accuracy", 1.0))
         near = (self.figures["two_sample"].value or 0.0) <= NEAR and min(shares) >= MOST
         return near and (lacking is None or (lacking.value or 0.0) <= LACKING) and self.answers(True)
+
+    def moved(self) -> tuple[str, ...]:
+        """Where training items themselves are far from held-out ones, that they are, as no model can know of these."""
+        for one in (self.figures[name] for name in ("coverage", "density") if name in self.figures):
+            if one.copies is not None and one.floor and one.copies < HALF * one.floor:
+                told = f"{100 * one.copies:.0f} of 100 for {100 * one.floor:.0f}"
+                return (f"Training items themselves reach a {one.name} of {told}: held-out items are of another kind, "
+                        "or of another time, and what is lacking is in part the data's.",)  # fmt: skip
+        return ()
 
     def remarkable(self) -> tuple[str, ...]:
         """Figures that kept the word from being a better one, beside the three that are always told."""
