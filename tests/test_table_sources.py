@@ -379,3 +379,60 @@ def test_codes_that_begin_like_atoms_are_no_molecules(code: str, tmp_path: Path)
     text = "patient,age,weight\n" + rows(80, lambda i: f"{code.format(10_000 + i)},{20 + i % 50},{50 + i % 40}.5")
     found = open_source(write(tmp_path / "a.csv", text))
     assert found.codec == "table" and found.items.table.shape == (80, 3)
+
+
+BODY = rows(60, lambda i: f"n{i % 7},{i * 1.5},{i % 3}")
+
+
+@pytest.mark.parametrize(
+    ("above", "columns", "said"),
+    [
+        ("# lab 4\n# 2024-01-02, version 3\n\nname,size,n\n", ["name", "size", "n"], "line 1 to 3"),
+        ("Sales of March\n\nname,size,n\n", ["name", "size", "n"], "line 1 to 2"),
+        ("Sales of March,,\nmade,2024-01-01,\n,,\nname,size,n\n", ["name", "size", "n"], "line 1 to 3"),
+        ("sep=,\nname,size,n\n", ["name", "size", "n"], "line 1"),
+        ("# lab 4\n# name,size,n\n", ["name", "size", "n"], "line 1"),
+        ("name,size,n\n,mm,kg\n", ["name", "size", "n"], "line 2"),
+    ],
+)
+def test_what_stands_above_and_below_the_names_is_left_out(above: str, columns: list[str], said: str,
+                                                           tmp_path: Path) -> None:  # fmt: skip
+    source = open_source(write(tmp_path / "a.csv", above + BODY), TABLE)
+    assert source.items.table.columns == columns and source.items.table.height == 60
+    assert source.items.table.row(1) == ("n1", "1.5", "1")
+    assert source.problems[0][0] == f"a.csv, {said}"
+    assert source.items.where(0) == f"a.csv, line {1 + above.count(chr(10))}"
+
+
+def test_several_rows_of_names_are_no_data(tmp_path: Path) -> None:
+    head = "Price,Close,Volume\nTicker,AAPL,AAPL\nDate,,\n"
+    source = open_source(
+        write(tmp_path / "a.csv", head + rows(60, lambda i: f"2020-{i % 9 + 1:02d}-07,{i}.5,{i}")), TABLE
+    )
+    assert source.items.table.height == 60 and source.items.table.row(0) == ("2020-01-07", "0.5", "0")
+    assert len(source.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [("#,size,n\n", ("n0", "0.0", "0")), ("a,b,c\nn9,NA,NA\n", ("n9", "NA", "NA")), (",size,n\n", ("n0", "0.0", "0")),
+     ("a,b,c\nn9,<1,ND\nn9,<1,ND\n", ("n9", "<1", "ND"))],
+)  # fmt: skip
+def test_names_and_first_rows_that_look_like_comments_or_units_stay(head: str, row: tuple, tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "a.csv", head + BODY), TABLE)
+    assert source.items.table.row(0) == row and source.items.table.height == 59 + head.count("\n")
+
+
+def test_totals_and_remarks_below_a_table_are_left_out_and_a_half_empty_row_is_not(tmp_path: Path) -> None:
+    end = "Total,90,30\n,,\nSource: the shop,,\n"
+    source = open_source(write(tmp_path / "a.csv", "name,size,n\n" + BODY + end), TABLE)
+    assert source.items.table.height == 60
+    reasons = [reason for _, reason in source.problems]
+    assert reasons == ["all cells are empty", "a remark below the table", "a row of totals"]
+    assert open_source(write(tmp_path / "b.csv", "name,size,n\n" + BODY + "n9,,\n"), TABLE).items.table.height == 61
+
+
+def test_years_are_names(tmp_path: Path) -> None:
+    body = rows(40, lambda i: f"C{i},{i / 4},{i / 3:.2f},{i}")
+    table = read(write(tmp_path / "a.csv", "Country,2000,2001,2002\n" + body))
+    assert table.columns == ["Country", "2000", "2001", "2002"] and table.height == 40

@@ -13,7 +13,8 @@ import numpy as np
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
-from morelike.data.frame_csv import is_value, read_csv, separator_of
+from morelike.data.frame_csv import read_csv, separator_of
+from morelike.data.frame_head import is_value
 from morelike.data.frame_json import RECORDS, read_json
 from morelike.data.frame_ts import ENDING, read_ts
 from morelike.data.listing import Lazy, Source, fingerprint, has_signature, mark, printable, why

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from morelike.core.errors import DataError, missing_extra, unknown
-from morelike.data.frame_csv import is_total
+from morelike.data.frame_head import below_names, is_note, is_total
 from morelike.data.listing import printable, why
 
 Read = tuple[Any, list[tuple[str, str]]]
@@ -82,10 +82,20 @@ def read_book(path: Path, part: str, most: int | None = None) -> Read:
     begin = next((place for place, row in enumerate(rows) if _filled(row) >= least), 0)
     header = _header(rows[begin], rows[begin - 1] if begin else []) if rows else []
     below = [row for row in rows[begin + 1 :] if _filled(row)]
-    problems = []
-    if below and is_total(below[-1]):
-        below, problems = below[:-1], [(f"{printable(path.name)} (last row)", "a row of totals")]
+    below, problems = _data(below, printable(path.name))
     return _rows(below, header, most, True), problems
+
+
+def _data(rows: list[Sequence[Any]], name: str) -> tuple[list[Sequence[Any]], list[tuple[str, str]]]:
+    """The rows of a sheet without units below the names, and totals and remarks at the end; and these, named."""
+    units = below_names([["" if cell is None else str(cell) for cell in row] for row in rows[:_LOOK]])
+    problems = [(f"{name} (row {number} below the names)", "units or names, no data") for number in range(1, units + 1)]
+    while len(rows) - units > 2 and (
+        is_total(rows[-1]) or is_note(rows[-1], is_total(rows[-2]) or _filled(rows[-2]) == 1 < _filled(rows[units]))
+    ):
+        problems.append((f"{name} (last row)", "a row of totals" if is_total(rows[-1]) else "a remark below the table"))
+        rows = rows[:-1]
+    return rows[units:], problems
 
 
 def _filled(row: Sequence[Any]) -> int:
