@@ -162,18 +162,77 @@ def test_databases(tmp_path: Path) -> None:
 
 
 def test_frames_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Pandas:
-        """What is used of a pandas frame."""
-
-        columns = ("a", "b")
-
-        def to_dict(self, orient: str) -> dict:
-            return {"a": [1.0, float("nan"), 3.0], "b": ["x", "y", None]}
-
     monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path))
     assert read(keep_frame(frame())).equals(frame())
     assert keep_frame(frame()) == keep_frame(frame().lazy())
-    assert read(keep_frame(Pandas())).rows() == [(1.0, "x"), (None, "y"), (3.0, None)]
+    odd = pl.DataFrame({"a": pl.Series([1, "x", complex(1, 2)], dtype=pl.Object)})
+    assert read(keep_frame(odd))["a"].to_list() == ["1", "x", "(1+2j)"]
+
+
+class Cells(list):
+    """What is used of a column, or a level of the index, of pandas."""
+
+    def __init__(self, cells: list, dtype: object = "object") -> None:
+        super().__init__(cells)
+        self.dtype = dtype
+
+    def tolist(self) -> list:
+        return list(self)
+
+    def __getitem__(self, place):
+        return Cells(list.__getitem__(self, place)) if isinstance(place, slice) else list.__getitem__(self, place)
+
+
+class Pandas:
+    """What is used of a pandas frame."""
+
+    def __init__(self, columns: list[tuple], index: Cells, name: str | None = None) -> None:
+        self.columns, cells = [one[0] for one in columns], [Cells(*one[1:]) for one in columns]
+        self.iloc = type("At", (), {"__getitem__": lambda _, at: cells[at[1]]})()
+        self.index = type("Index", (), {"names": [name], "get_level_values": lambda _, level: index})()
+
+
+class Category:
+    """A type of pandas of few words."""
+
+    categories = Cells(["low", "high", "never"])
+
+    def __str__(self) -> str:
+        return "category"
+
+
+class Interval:
+    """A type that polars has not."""
+
+    def __init__(self, low: int) -> None:
+        self.low = low
+
+    def __str__(self) -> str:
+        return f"({self.low}, {self.low + 1}]"
+
+
+def test_frames_of_pandas_keep_names_index_and_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path))
+    count = range(3)
+    found = read(keep_frame(Pandas([
+        ("a", [1.0, float("nan"), 3.0], "float64"), ("a", ["x", "y", None]), (("b", "net"), [1, 2, 3], "int8"),
+        ("c", [1, None, 3], "Int64"), ("level", ["low", None, "high"], Category()), ("mixed", [1, "x", 2.5]),
+        ("span", [Interval(i) for i in count]), ("f", [0.5, 1.5, 2.5], "float32"), ("big", [2**70, 1, 2]),
+        ("when", [datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 2, 3), None]), ("yes", [True, None, False]),
+    ], Cells([f"r{i}" for i in count]), "key")))  # fmt: skip
+    expected = {
+        "key": (pl.String, ["r0", "r1", "r2"]), "a": (pl.Float64, [1.0, None, 3.0]),
+        "a 2": (pl.String, ["x", "y", None]),
+        "b net": (pl.Int8, [1, 2, 3]), "c": (pl.Int64, [1, None, 3]),
+        "level": (pl.Enum(["low", "high", "never"]), ["low", None, "high"]), "mixed": (pl.String, ["1", "x", "2.5"]),
+        "span": (pl.String, ["(0, 1]", "(1, 2]", "(2, 3]"]), "f": (pl.Float32, [0.5, 1.5, 2.5]),
+    }  # fmt: skip
+    for name, (kind, cells) in expected.items():
+        assert (found[name].dtype, found[name].to_list()) == (kind, cells), name
+    assert found["when"].to_list()[0] == datetime.datetime(2024, 1, 1) and found["yes"].dtype == pl.Boolean
+    assert found["big"].to_list()[0] in (2**70, str(2**70))
+    plain = Pandas([("a", [1, 2, 3], "int64")], Cells([0, 1, 2], "int64"))
+    assert read(keep_frame(plain)).columns == ["a"]
 
 
 # --- bad tables ------------------------------------------------------------------------------------------------------
@@ -285,10 +344,21 @@ def test_chinese_characters_that_stand_alone_are_read(tmp_path: Path) -> None:
     assert open_source(tmp_path / "b.csv").items[0].load()["nimi"] == "Määttä0"
 
 
-def test_lists_in_parquet_are_left_out(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"a": range(30), "tags": [["x", "y"]] * 30, "more": [{"k": 1}] * 30})
+def test_lists_and_text_of_numbers_come_back_in_their_types(tmp_path: Path) -> None:
+    from morelike.codecs.table import Codec
+
+    frame = pl.DataFrame({
+        "a": [i * 1.5 for i in range(60)], "tags": [["x", "y"], ["z"], None] * 20, "pair": [[1, 2], [3, 4]] * 30,
+        "more": [{"k": 1}, {"k": 2}] * 30, "code": ["1", "2", "3"] * 20, "day": ["2024-01-07", "2024-02-09"] * 30,
+    })  # fmt: skip
     frame.write_parquet(tmp_path / "a.parquet")
-    assert open_source(tmp_path / "a.parquet").codec == "table"
+    source = open_source(tmp_path / "a.parquet")
+    assert source.codec == "table"
+    codec = Codec().fit(source.items)
+    rows = codec.natural_rows(source.items, np.arange(60))
+    codec.write(rows, tmp_path / "b.parquet")
+    made = pl.read_parquet(tmp_path / "b.parquet")
+    assert made.schema == source.items.table.schema and made.equals(source.items.table)
 
 
 def test_rows_of_separators_alone_are_counted_and_left_out(tmp_path: Path) -> None:

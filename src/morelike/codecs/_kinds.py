@@ -29,15 +29,15 @@ def guess(name: str, cells: Any, wish: Wish) -> Column:
     if whole.startswith("Enum"):  # of which polars shows only the first ones
         whole = f"Enum(categories={cells.dtype.categories.to_list()!r})"
     found = _guess(name, cells, wish)
-    return (
-        replace(found, stored=whole)
-        if whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum", "Duration"))
-        else found
-    )
+    if whole.startswith(("List", "Array")):
+        return replace(found, dtype="String", stored=whole)
+    typed = wish.typed and whole == "String" and found.dtype != "String"
+    kept = whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum", "Duration"))
+    return replace(found, stored=whole) if kept or typed else found
 
 
 def _guess(name: str, cells: Any, wish: Wish) -> Column:
-    if cells.dtype.is_nested() or str(cells.dtype).startswith(("Binary", "Object", "Null")):
+    if str(cells.dtype).startswith(("Struct", "Binary", "Object", "Null")):
         empty = library().Series(name, [None] * len(cells), dtype=library().String)
         what = (
             "empty: every cell is missing" if cells.null_count() == len(cells) else f"of type {cells.dtype}, not learnt"

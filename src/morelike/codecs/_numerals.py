@@ -16,6 +16,7 @@ _BODY = re.compile(
 )
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.'\u2019 \u00a0\u202f"}
+_LAKHS = re.compile(r"^\d{1,2}(?:,\d\d)*,\d{3}$")  # 12,34,567: hundreds of thousands, as in India
 LONG = "\u2212"  # the minus sign of typographers
 _PLAIN = 15  # decimals from which a number is a binary fraction written out
 

@@ -155,6 +155,7 @@ class Codec(Written):
                 raise unknown("column", name, table.columns)
         names = [name for name in table.columns if kinds.get(name) != DROP]
         wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
+        wish = replace(wish, typed=getattr(items, "typed", False))
         own = owners(table, self.config.together)
         coarse, numeric = coarser(self._wish(own.height, len(names))), replace(wish, kind="number")
 

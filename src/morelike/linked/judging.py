@@ -81,7 +81,8 @@ def report(found: Linked, asked: Asked, tell: Callable[[str, float], None] = lam
     manifest = found.manifest
     pair = manifest.pair()
     for which, run in (("parent", found.parent), ("child", found.child)):
-        kept = keep_frame(frame_of(pair, found.path, manifest, which), getattr(manifest, which)["name"])
+        kept = keep_frame(frame_of(pair, found.path, manifest, which), getattr(manifest, which)["name"],
+                          getattr(pair, which).mark)  # fmt: skip
         if kept.name.rpartition("-")[2] != str(run.recipe["source"]).rpartition("-")[2]:
             raise RunError(f"{getattr(manifest, which)['source']} has changed since this run began", "The rows of then",
                            "Restore them, or train a new run on what is there now")  # fmt: skip

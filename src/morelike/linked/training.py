@@ -154,7 +154,7 @@ def frame_of(pair: Pair, out: Path, manifest: Manifest, which: str) -> Any:
 
 
 def _keep(pair: Pair, out: Path, manifest: Manifest, which: str) -> Path:
-    return keep_frame(frame_of(pair, out, manifest, which), getattr(manifest, which)["name"])
+    return keep_frame(frame_of(pair, out, manifest, which), getattr(manifest, which)["name"], getattr(pair, which).mark)
 
 
 def _context(out: Path, manifest: Manifest) -> list[Any]:
