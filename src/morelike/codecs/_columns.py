@@ -395,5 +395,5 @@ def fresh(column: Column, numbers: Sequence[int]) -> np.ndarray:
     else:
         made = spelt(numbers, column.pattern)
     found = np.empty(len(numbers), object)
-    found[:] = [int(one) for one in made] if whole else [str(one) for one in made]
+    found[:] = [int(one) % 2**63 for one in made] if whole else [str(one) for one in made]
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from itertools import product
 from typing import Any
 
@@ -26,22 +27,27 @@ _ABROAD = ("%d. %B %Y", "%d %B %Y", "%d-%B-%Y", "%d de %B de %Y", "%d.%B.%Y", "%
            "%B de %Y", "%B-%Y", "%B. %Y", "%d-%B-%y", "%d %B %y", "%B-%y", "%B %y", "%d%B%Y")  # fmt: skip
 _PART = re.compile(r"%B\{.*?\}|%[-^:]?\.?\d?[A-Za-z]")
 MOST = 0.02  # share of cells that may be no dates
+SEVERAL, _LEAST = "\n", 0.05  # between two patterns and the share of the first; share of cells that each has at least
 _FIRST, _LOOK = 20, 200  # cells by which patterns are sifted; by which it is told how parts are spelt
 
 
-def date_format(column: Any) -> tuple[str, bool] | None:
-    """How a polars column of different texts writes dates, and whether with a day; None where it holds none."""
+def date_format(column: Any, mixed: bool = True) -> tuple[str, bool] | None:
+    """How a polars column of different texts writes dates, and whether with a day; None where it holds none.
+
+    mixed  whether they may be written in two ways
+    """
     first = column[0]
     if not any(char.isdigit() for char in first) or not 4 <= len(first) <= 40:
         return None
-    some, second = column.head(2_000), None
+    some, second, shares = column.head(2_000), None, dict[str, int]()
     for pattern in _candidates(some):
         if pattern == "%Y%m%d" and not all(len(one) == 8 and "1850" < one[:4] < "2101" for one in some.to_list()):
             continue
         if pattern in ("%H.%M.%S", "%H.%M") and not all(map(_POINTED.match, some.to_list())):
             continue  # 1.10.4 is a version
         few = some.head(_FIRST)
-        if dates(few, pattern).null_count() > len(few) / 2:
+        shares[pattern] = len(few) - dates(few, pattern).null_count()
+        if shares[pattern] < len(few) / 2:
             continue
         read = dates(some, pattern)
         if "%Y" in pattern and read.dt.year().median() < 100:
@@ -51,7 +57,21 @@ def date_format(column: Any) -> tuple[str, bool] | None:
             second = second or (spelt, bool(re.search("%[YyG]", pattern)))
             if same:
                 return spelt, bool(re.search("%[YyG]", pattern))
-    return second  # one that reads all, and writes them in another way
+    return second or (_several(some, shares) if mixed else None)  # one that reads all, and writes them in another way
+
+
+def _several(some: Any, shares: Mapping[str, int]) -> tuple[str, bool] | None:
+    """How different texts write dates of which some are written in one way and some in another; both patterns, with the
+    share of the first between them."""
+    for pattern in sorted(filter(shares.get, shares), key=lambda one: -shares[one])[:3]:
+        read = dates(some, pattern)
+        rest, told = some.filter(read.is_null()), some.filter(read.is_not_null())
+        if not _LEAST * len(some) <= len(told) <= (1 - _LEAST) * len(some):
+            continue
+        first, second = date_format(told, False), date_format(rest, False)
+        if first and second and first[1] and second[1]:
+            return SEVERAL.join((first[0], f"{len(told) / len(some):.3f}", second[0])), True
+    return None
 
 
 def _candidates(some: Any) -> Iterator[str]:
@@ -107,6 +127,9 @@ def dates(column: Any, pattern: str) -> Any:
     """A polars column of texts as datetimes, those with zones that vary in UTC; what is none is null."""
     import polars
 
+    if SEVERAL in pattern:
+        first, _, second = pattern.split(SEVERAL)
+        return dates(column, first).fill_null(dates(column, second))
     column, pattern = in_english(column, pattern)
     plain = pattern.replace("%-", "%").replace("%^", "%").replace("%P", "%p")
     column = column.str.strip_chars()
@@ -120,8 +143,20 @@ def dates(column: Any, pattern: str) -> Any:
     return found.dt.replace_time_zone(None)
 
 
+def _one_of(value: Any, first: str, share: str, second: str) -> str:
+    """Which of two patterns writes a moment: that without a clock a midnight, else either one as often as it was."""
+    clocks = has_clock(first), has_clock(second)
+    if clocks[0] != clocks[1]:
+        midnight = not any(getattr(value, name, 0) for name in ("hour", "minute", "second", "microsecond"))
+        return first if midnight == clocks[1] else second
+    drawn = blake2b(value.isoformat().encode(), digest_size=4).digest()
+    return first if int.from_bytes(drawn) < float(share) * 2**32 else second
+
+
 def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
     """A date as the pattern writes it; unlike strftime, of the same length for early years and in every language."""
+    if SEVERAL in pattern:
+        pattern = _one_of(value, *pattern.split(SEVERAL))
     of = {name: getattr(value, name, 0) for name in ("year", "month", "day", "hour", "minute", "second", "microsecond")}
     month, half, micro = _MONTHS[max(of["month"], 1) - 1], of["hour"] % 12 or 12, f"{of['microsecond']:06}"
     parts = {
