@@ -506,3 +506,33 @@ def test_years_are_names(tmp_path: Path) -> None:
     body = rows(40, lambda i: f"C{i},{i / 4},{i / 3:.2f},{i}")
     table = read(write(tmp_path / "a.csv", "Country,2000,2001,2002\n" + body))
     assert table.columns == ["Country", "2000", "2001", "2002"] and table.height == 40
+
+
+def test_cells_of_a_sheet_that_excel_tells_in_several_ways(tmp_path: Path) -> None:
+    """Midnights among moments, faults of formulas among numbers, words among whole numbers, years as names."""
+    writer = pytest.importorskip("xlsxwriter")
+    start = datetime.datetime(2024, 1, 1)
+    with writer.Workbook(str(tmp_path / "book.xlsx")) as book:
+        sheet, clock = book.add_worksheet(), book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        sheet.merge_range(0, 1, 0, 2, "Sales")
+        sheet.write_row(1, 0, ["at", "net", 2023, "rest"])
+        sheet.write_row(2, 0, ["", "EUR", "pieces", ""])
+        for i in range(40):
+            sheet.write_datetime(3 + i, 0, start + datetime.timedelta(hours=6 * i), clock)
+            sheet.write_row(3 + i, 1, [i * 1.5, "#N/A" if i % 9 == 0 else i, "few" if i % 5 == 0 else i])
+    source = open_source(tmp_path / "book.xlsx", TABLE)
+    table = source.items.table
+    assert table.columns == ["at", "net", "2023", "rest"] and table.height == 40
+    assert table["at"].to_list()[:2] == [start, start + datetime.timedelta(hours=6)]
+    assert table["2023"].to_list()[:3] == [None, 1, 2] and table["rest"].to_list()[:2] == ["few", "1"]
+
+
+def test_bytes_in_a_database_are_not_learnt(tmp_path: Path) -> None:
+    from morelike.codecs.table import Codec
+
+    base = sqlite3.connect(tmp_path / "a.db")
+    base.execute("create table visits (id integer, photo blob, age real)")
+    base.executemany("insert into visits values (?, ?, ?)", [(i, bytes([i, 200]), i * 1.5) for i in range(40)])
+    base.commit()
+    codec = Codec().fit(open_source(tmp_path / "a.db", TABLE).items)
+    assert codec.kinds == ("identifier", "constant", "number") and "Binary, not learnt" in codec.said

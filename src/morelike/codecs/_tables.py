@@ -209,7 +209,7 @@ class Sheet:
             raise missing_extra("xlsxwriter", "table", "Writing Excel files") from None
         options = {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm:ss"}
         self.book = xlsxwriter.Workbook(str(path), options)
-        self.columns, self.sheet, self.rows = columns, self.book.add_worksheet(), 0
+        self.sheet, self.rows = self.book.add_worksheet(), 0
         for place, column in enumerate(columns):
             self.sheet.write_string(0, place, column.name)
 
@@ -218,7 +218,7 @@ class Sheet:
         if self.rows + len(rows) > MOST_XLSX:
             expected = f"At most {MOST_XLSX:,} in a sheet"
             raise OptionError(f"{self.rows + len(rows):,} rows", expected, "Write .csv or .parquet instead")
-        for row in typed(self.columns, rows).tolist():
+        for row in rows.tolist():
             self.rows += 1
             for place, cell in enumerate(row):
                 self._cell(place, cell)

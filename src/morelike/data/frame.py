@@ -41,7 +41,7 @@ class Frame(Lazy):
     typed  whether its cells have types, so that text is text
     """
 
-    mark, typed = "", False
+    typed = False
 
     def __init__(self, table: Any, name: str, lines: np.ndarray | None = None) -> None:
         super().__init__(table.height, lambda row: Item(self.where(row), partial(self.table.row, row, named=True)))

@@ -19,6 +19,7 @@ from morelike.data.listing import printable, why
 
 Read = tuple[Any, list[tuple[str, str]]]
 _LOOK = 50  # rows of a sheet among which the widest tells how wide a header is
+_FAULTS = ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # what a formula gives in vain
 MARK = "morelike.mark"  # in a file of Parquet: what stands between the cells of the table of text that it was
 _PART = 50_000  # rows that are fetched at once
 
@@ -188,7 +189,8 @@ def _rows(found: Iterable[Sequence[Any]], names: Sequence[str], most: int | None
 
 
 def _column(pl: Any, name: str, cells: list[Any], loose: bool) -> Any:
-    cells = [None if isinstance(cell, str) and not cell.strip() else cell for cell in cells]
+    gone = _FAULTS if loose else ()
+    cells = [None if isinstance(cell, str) and (not cell.strip() or cell in gone) else cell for cell in cells]
     kinds = {type(cell) for cell in cells if cell is not None}
     numbers = [cell for cell in cells if isinstance(cell, int | float)] if loose else []
     if loose and float in kinds and all(float(one).is_integer() and abs(one) < 2**53 for one in numbers):
