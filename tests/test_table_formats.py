@@ -102,3 +102,10 @@ def test_midnights_without_a_clock_are_moments() -> None:
 
 def test_days_that_are_none_come_back_as_they_were() -> None:
     codec_of([str(day) if i % 9 else "0000-00-00" for i, day in enumerate(DAYS)], "date")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_moments_keep_summer_and_winter_of_their_zone(zone: str) -> None:
+    zoneinfo = pytest.importorskip("zoneinfo")
+    start, there = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC), zoneinfo.ZoneInfo(zone)
+    codec_of([(start + datetime.timedelta(hours=29 * i)).astimezone(there).isoformat() for i in range(300)], "date")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from morelike.codecs._months import in_english, month_names, say_month
 
@@ -27,6 +28,11 @@ _ABROAD = ("%d. %B %Y", "%d %B %Y", "%d-%B-%Y", "%d de %B de %Y", "%d.%B.%Y", "%
            "%B de %Y", "%B-%Y", "%B. %Y", "%d-%B-%y", "%d %B %y", "%B-%y", "%B %y", "%d%B%Y")  # fmt: skip
 _PART = re.compile(r"%B\{.*?\}|%[-^:]?\.?\d?[A-Za-z]")
 MOST = 0.02  # share of cells that may be no dates
+_IN = "\t"  # between a pattern whose offset from UTC varies and the zone in which it does so
+ZONES = ("Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
+         "America/Los_Angeles", "America/Halifax", "America/St_Johns", "America/Anchorage", "America/Sao_Paulo",
+         "America/Santiago", "Australia/Sydney", "Australia/Adelaide", "Pacific/Auckland", "Asia/Jerusalem", "Asia/Tehran",
+         "Europe/Moscow", "Africa/Cairo")  # fmt: skip
 SEVERAL, _LEAST = "\n", 0.05  # between two patterns and the share of the first; share of cells that each has at least
 _FIRST, _LOOK = 20, 200  # cells by which patterns are sifted; by which it is told how parts are spelt
 
@@ -53,6 +59,8 @@ def date_format(column: Any, mixed: bool = True) -> tuple[str, bool] | None:
         if "%Y" in pattern and read.dt.year().median() < 100:
             continue  # "30-Oct-21" is not of the year 21
         if read.null_count() <= MOST * len(some):
+            zone = _place(some.to_list(), read.to_list()) if pattern.endswith("z") else ""
+            pattern += f"{_IN}{zone}" if zone else ""
             spelt, same = _spelt(pattern, some.to_list()[:_LOOK], read.to_list()[:_LOOK])
             second = second or (spelt, bool(re.search("%[YyG]", pattern)))
             if same:
@@ -127,6 +135,7 @@ def dates(column: Any, pattern: str) -> Any:
     """A polars column of texts as datetimes, those with zones that vary in UTC; what is none is null."""
     import polars
 
+    pattern = pattern.partition(_IN)[0]
     if SEVERAL in pattern:
         first, _, second = pattern.split(SEVERAL)
         return dates(column, first).fill_null(dates(column, second))
@@ -153,8 +162,32 @@ def _one_of(value: Any, first: str, share: str, second: str) -> str:
     return first if int.from_bytes(drawn) < float(share) * 2**32 else second
 
 
+def _offset(value: Any) -> str:
+    """How far the clock of a moment is from UTC: +0100."""
+    return value.strftime("%z") if isinstance(value, datetime.datetime) and value.tzinfo else "+0000"
+
+
+def _place(texts: list[str], read: list[Any]) -> str:
+    """A time zone in whose summer and winter moments, told in UTC, have the offsets that their texts have; "" for none
+    that is known."""
+    told = [("".join(_ZONE.findall(text)).replace(":", ""), at) for text, at in zip(texts, read, strict=True) if at]
+    if len({offset for offset, _ in told}) < 2:
+        return ""
+    utc = [(offset, at.replace(tzinfo=datetime.UTC)) for offset, at in told]
+    for name in ZONES:
+        try:
+            if all(at.astimezone(ZoneInfo(name)).strftime("%z") == offset for offset, at in utc):
+                return name
+        except ZoneInfoNotFoundError:
+            return ""
+    return ""
+
+
 def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
     """A date as the pattern writes it; unlike strftime, of the same length for early years and in every language."""
+    pattern, _, zone = pattern.partition(_IN)
+    if zone and isinstance(value, datetime.datetime):
+        value = value.replace(tzinfo=datetime.UTC).astimezone(ZoneInfo(zone))
     if SEVERAL in pattern:
         pattern = _one_of(value, *pattern.split(SEVERAL))
     of = {name: getattr(value, name, 0) for name in ("year", "month", "day", "hour", "minute", "second", "microsecond")}
@@ -165,7 +198,7 @@ def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
         "%H": f"{of['hour']:02}", "%-H": str(of["hour"]), "%I": f"{half:02}", "%-I": str(half),
         "%p": "AM" if of["hour"] < 12 else "PM", "%P": "am" if of["hour"] < 12 else "pm", "%M": f"{of['minute']:02}",
         "%S": f"{of['second']:02}", "%.f": f".{micro}".rstrip("0").rstrip("."), "%.3f": f".{micro[:3]}",
-        "%.6f": f".{micro}", "%z": "+0000", "%:z": "+00:00", "%q": str((of["month"] + 2) // 3),
+        "%.6f": f".{micro}", "%z": _offset(value), "%:z": f"{_offset(value)[:3]}:{_offset(value)[3:]}", "%q": str((of["month"] + 2) // 3),
     }  # fmt: skip
     if "%V" in pattern and isinstance(value, datetime.date):
         year, week, _ = value.isocalendar()
