@@ -31,7 +31,7 @@ MOST = 0.02  # share of cells that may be no dates
 _IN = "\t"  # between a pattern whose offset from UTC varies and the zone in which it does so
 ZONES = ("Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
          "America/Los_Angeles", "America/Halifax", "America/St_Johns", "America/Anchorage", "America/Sao_Paulo",
-         "America/Santiago", "Australia/Sydney", "Australia/Adelaide", "Pacific/Auckland", "Asia/Jerusalem", "Asia/Tehran",
+         "America/Santiago", "Australia/Sydney", "Australia/Adelaide", "Pacific/Auckland", "Asia/Jerusalem",
          "Europe/Moscow", "Africa/Cairo")  # fmt: skip
 SEVERAL, _LEAST = "\n", 0.05  # between two patterns and the share of the first; share of cells that each has at least
 _FIRST, _LOOK = 20, 200  # cells by which patterns are sifted; by which it is told how parts are spelt
@@ -190,6 +190,7 @@ def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
         value = value.replace(tzinfo=datetime.UTC).astimezone(ZoneInfo(zone))
     if SEVERAL in pattern:
         pattern = _one_of(value, *pattern.split(SEVERAL))
+    offset = _offset(value)
     of = {name: getattr(value, name, 0) for name in ("year", "month", "day", "hour", "minute", "second", "microsecond")}
     month, half, micro = _MONTHS[max(of["month"], 1) - 1], of["hour"] % 12 or 12, f"{of['microsecond']:06}"
     parts = {
@@ -198,7 +199,8 @@ def say_date(value: datetime.date | datetime.time, pattern: str) -> str:
         "%H": f"{of['hour']:02}", "%-H": str(of["hour"]), "%I": f"{half:02}", "%-I": str(half),
         "%p": "AM" if of["hour"] < 12 else "PM", "%P": "am" if of["hour"] < 12 else "pm", "%M": f"{of['minute']:02}",
         "%S": f"{of['second']:02}", "%.f": f".{micro}".rstrip("0").rstrip("."), "%.3f": f".{micro[:3]}",
-        "%.6f": f".{micro}", "%z": _offset(value), "%:z": f"{_offset(value)[:3]}:{_offset(value)[3:]}", "%q": str((of["month"] + 2) // 3),
+        "%.6f": f".{micro}", "%z": offset, "%:z": f"{offset[:3]}:{offset[3:]}",
+        "%q": str((of["month"] + 2) // 3),
     }  # fmt: skip
     if "%V" in pattern and isinstance(value, datetime.date):
         year, week, _ = value.isocalendar()

@@ -118,6 +118,8 @@ def below_names(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _is_units(row: Sequence[str], below: Sequence[Sequence[str]], again: bool) -> bool:
+    if any(is_value(one) and is_value(two) for one, two in zip(row, below[0], strict=False)):
+        return False  # the usual case: numbers in both
     valued = [place for place in range(len(row)) if _is_valued([r[place] for r in below if place < len(r)])]
     told = [place for place in valued if row[place].strip(" -")]
     if all(row[place].strip().casefold() in _GONE for place in told) or any(
