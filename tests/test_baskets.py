@@ -7,6 +7,7 @@ import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,7 +53,10 @@ def test_a_ragged_file_of_sets_is_read(tmp_path: Path) -> None:
 def test_other_signs_between_things(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "shop.dat"
     path.write_text("\n".join(separator.join(one.split()[0].strip(',"') for one in line) for line in shopping(100)))
-    assert is_baskets(path) and len(list(open_baskets(path).items[0].load())) == len(shopping(1)[0])
+    found = open_baskets(path).items
+    assert is_baskets(path) and len(list(found[0].load())) == len(shopping(1)[0])
+    codec = baskets.Codec().fit(found)
+    assert codec.joined(np.array([("a", "b"), ("c",)], object)) == f"a{separator}b\nc"
 
 
 TABLE = ["age,kind,pay"] + [f"{n % 50},{'ab'[n % 2]},{n}" for n in range(200)]

@@ -18,7 +18,7 @@ from morelike.codecs import table
 from morelike.codecs._series_curve import fitted
 from morelike.codecs._series_reference import Reference, Scales, steady, straight
 from morelike.codecs._series_stages import holds
-from morelike.codecs._series_time import found_time
+from morelike.codecs._series_time import found_time, time_of, times_as
 from morelike.codecs._series_told import Track
 from morelike.codecs._series_tracks import references, repeated, scaled, within
 from morelike.codecs.series import Codec, Config, tiny
@@ -501,3 +501,36 @@ def test_patients_name_series_though_fewer_were_born_on_different_days() -> None
     frame = pytest.importorskip("polars").DataFrame(rows, schema=["patient", "born", "date", "weight"], orient="row")
     when, entity = found_time(frame, "", "")
     assert [one.name for one in when] == ["date"] and entity == "patient"
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "step"),
+    [
+        ("Time [s]", lambda i: f"{i * 0.02:.2f}", 0.02),
+        ("time", lambda i: f"{1_700_000_000 + i * 0.1:.1f}", 0.1),
+        ("Zeit", lambda i: f"{i * 0.1:.1f}".replace(".", ","), 0.1),
+        ("elapsed", lambda i: f"{i + (i * 7 % 10) / 20:.2f}", 0),
+        ("ts", lambda i: 1_700_000_000 + 10 * i + i * 7 % 9, 0),
+    ],
+)
+def test_decimal_numbers_and_uneven_counters_are_times(name: str, write, step: float, tmp_path: Path) -> None:
+    draw = random.Random(0)
+    rows = [[write(i), f"{math.sin(i / 5) + draw.gauss(0, 0.1):.2f}"] for i in range(200)]
+    source, codec = opened(written(tmp_path / "a.csv", [name, "v"], rows))
+    assert codec.config.clock.time == name and codec.config.clock.step == pytest.approx(step)
+    (time,) = codec.when
+    assert [time.say(one) for one in times_as(time, time_of(time, source.items.table[name]))] == [
+        str(r[0]) for r in rows
+    ]
+
+
+def test_what_never_changes_within_a_series_stays_in_a_forecast(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    rows = [[f"u{k}", i, f"{draw.gauss(k, 1):.2f}", "abc"[k]] for k in range(3) for i in range(60)]
+    source, codec = opened(written(tmp_path / "a.csv", ["unit", "cycle", "v", "kind"], rows))
+    names = [one.name for one in codec.found]
+    place, v = names.index("kind"), names.index("v")
+    for history, kind in zip(codec.histories(source.items, 2)[0], "abc", strict=True):
+        drawn = np.full((5, 4, len(names)), "z", object)
+        codec.settled(history, drawn)
+        assert set(drawn[..., place].reshape(-1)) == {kind} and set(drawn[..., v].reshape(-1)) == {"z"}

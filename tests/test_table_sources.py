@@ -162,18 +162,77 @@ def test_databases(tmp_path: Path) -> None:
 
 
 def test_frames_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Pandas:
-        """What is used of a pandas frame."""
-
-        columns = ("a", "b")
-
-        def to_dict(self, orient: str) -> dict:
-            return {"a": [1.0, float("nan"), 3.0], "b": ["x", "y", None]}
-
     monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path))
     assert read(keep_frame(frame())).equals(frame())
     assert keep_frame(frame()) == keep_frame(frame().lazy())
-    assert read(keep_frame(Pandas())).rows() == [(1.0, "x"), (None, "y"), (3.0, None)]
+    odd = pl.DataFrame({"a": pl.Series([1, "x", complex(1, 2)], dtype=pl.Object)})
+    assert read(keep_frame(odd))["a"].to_list() == ["1", "x", "(1+2j)"]
+
+
+class Cells(list):
+    """What is used of a column, or a level of the index, of pandas."""
+
+    def __init__(self, cells: list, dtype: object = "object") -> None:
+        super().__init__(cells)
+        self.dtype = dtype
+
+    def tolist(self) -> list:
+        return list(self)
+
+    def __getitem__(self, place):
+        return Cells(list.__getitem__(self, place)) if isinstance(place, slice) else list.__getitem__(self, place)
+
+
+class Pandas:
+    """What is used of a pandas frame."""
+
+    def __init__(self, columns: list[tuple], index: Cells, name: str | None = None) -> None:
+        self.columns, cells = [one[0] for one in columns], [Cells(*one[1:]) for one in columns]
+        self.iloc = type("At", (), {"__getitem__": lambda _, at: cells[at[1]]})()
+        self.index = type("Index", (), {"names": [name], "get_level_values": lambda _, level: index})()
+
+
+class Category:
+    """A type of pandas of few words."""
+
+    categories = Cells(["low", "high", "never"])
+
+    def __str__(self) -> str:
+        return "category"
+
+
+class Interval:
+    """A type that polars has not."""
+
+    def __init__(self, low: int) -> None:
+        self.low = low
+
+    def __str__(self) -> str:
+        return f"({self.low}, {self.low + 1}]"
+
+
+def test_frames_of_pandas_keep_names_index_and_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path))
+    count = range(3)
+    found = read(keep_frame(Pandas([
+        ("a", [1.0, float("nan"), 3.0], "float64"), ("a", ["x", "y", None]), (("b", "net"), [1, 2, 3], "int8"),
+        ("c", [1, None, 3], "Int64"), ("level", ["low", None, "high"], Category()), ("mixed", [1, "x", 2.5]),
+        ("span", [Interval(i) for i in count]), ("f", [0.5, 1.5, 2.5], "float32"), ("big", [2**70, 1, 2]),
+        ("when", [datetime.date(2024, 1, 1), datetime.datetime(2024, 1, 2, 3), None]), ("yes", [True, None, False]),
+    ], Cells([f"r{i}" for i in count]), "key")))  # fmt: skip
+    expected = {
+        "key": (pl.String, ["r0", "r1", "r2"]), "a": (pl.Float64, [1.0, None, 3.0]),
+        "a 2": (pl.String, ["x", "y", None]),
+        "b net": (pl.Int8, [1, 2, 3]), "c": (pl.Int64, [1, None, 3]),
+        "level": (pl.Enum(["low", "high", "never"]), ["low", None, "high"]), "mixed": (pl.String, ["1", "x", "2.5"]),
+        "span": (pl.String, ["(0, 1]", "(1, 2]", "(2, 3]"]), "f": (pl.Float32, [0.5, 1.5, 2.5]),
+    }  # fmt: skip
+    for name, (kind, cells) in expected.items():
+        assert (found[name].dtype, found[name].to_list()) == (kind, cells), name
+    assert found["when"].to_list()[0] == datetime.datetime(2024, 1, 1) and found["yes"].dtype == pl.Boolean
+    assert found["big"].to_list()[0] in (2**70, str(2**70))
+    plain = Pandas([("a", [1, 2, 3], "int64")], Cells([0, 1, 2], "int64"))
+    assert read(keep_frame(plain)).columns == ["a"]
 
 
 # --- bad tables ------------------------------------------------------------------------------------------------------
@@ -285,10 +344,21 @@ def test_chinese_characters_that_stand_alone_are_read(tmp_path: Path) -> None:
     assert open_source(tmp_path / "b.csv").items[0].load()["nimi"] == "Määttä0"
 
 
-def test_lists_in_parquet_are_left_out(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"a": range(30), "tags": [["x", "y"]] * 30, "more": [{"k": 1}] * 30})
+def test_lists_and_text_of_numbers_come_back_in_their_types(tmp_path: Path) -> None:
+    from morelike.codecs.table import Codec
+
+    frame = pl.DataFrame({
+        "a": [i * 1.5 for i in range(60)], "tags": [["x", "y"], ["z"], None] * 20, "pair": [[1, 2], [3, 4]] * 30,
+        "more": [{"k": 1}, {"k": 2}] * 30, "code": ["1", "2", "3"] * 20, "day": ["2024-01-07", "2024-02-09"] * 30,
+    })  # fmt: skip
     frame.write_parquet(tmp_path / "a.parquet")
-    assert open_source(tmp_path / "a.parquet").codec == "table"
+    source = open_source(tmp_path / "a.parquet")
+    assert source.codec == "table"
+    codec = Codec().fit(source.items)
+    rows = codec.natural_rows(source.items, np.arange(60))
+    codec.write(rows, tmp_path / "b.parquet")
+    made = pl.read_parquet(tmp_path / "b.parquet")
+    assert made.schema == source.items.table.schema and made.equals(source.items.table)
 
 
 def test_rows_of_separators_alone_are_counted_and_left_out(tmp_path: Path) -> None:
@@ -379,3 +449,90 @@ def test_codes_that_begin_like_atoms_are_no_molecules(code: str, tmp_path: Path)
     text = "patient,age,weight\n" + rows(80, lambda i: f"{code.format(10_000 + i)},{20 + i % 50},{50 + i % 40}.5")
     found = open_source(write(tmp_path / "a.csv", text))
     assert found.codec == "table" and found.items.table.shape == (80, 3)
+
+
+BODY = rows(60, lambda i: f"n{i % 7},{i * 1.5},{i % 3}")
+
+
+@pytest.mark.parametrize(
+    ("above", "columns", "said"),
+    [
+        ("# lab 4\n# 2024-01-02, version 3\n\nname,size,n\n", ["name", "size", "n"], "line 1 to 3"),
+        ("Sales of March\n\nname,size,n\n", ["name", "size", "n"], "line 1 to 2"),
+        ("Sales of March,,\nmade,2024-01-01,\n,,\nname,size,n\n", ["name", "size", "n"], "line 1 to 3"),
+        ("sep=,\nname,size,n\n", ["name", "size", "n"], "line 1"),
+        ("# lab 4\n# name,size,n\n", ["name", "size", "n"], "line 1"),
+        ("name,size,n\n,mm,kg\n", ["name", "size", "n"], "line 2"),
+    ],
+)
+def test_what_stands_above_and_below_the_names_is_left_out(above: str, columns: list[str], said: str,
+                                                           tmp_path: Path) -> None:  # fmt: skip
+    source = open_source(write(tmp_path / "a.csv", above + BODY), TABLE)
+    assert source.items.table.columns == columns and source.items.table.height == 60
+    assert source.items.table.row(1) == ("n1", "1.5", "1")
+    assert source.problems[0][0] == f"a.csv, {said}"
+    assert source.items.where(0) == f"a.csv, line {1 + above.count(chr(10))}"
+
+
+def test_several_rows_of_names_are_no_data(tmp_path: Path) -> None:
+    head = "Price,Close,Volume\nTicker,AAPL,AAPL\nDate,,\n"
+    source = open_source(
+        write(tmp_path / "a.csv", head + rows(60, lambda i: f"2020-{i % 9 + 1:02d}-07,{i}.5,{i}")), TABLE
+    )
+    assert source.items.table.height == 60 and source.items.table.row(0) == ("2020-01-07", "0.5", "0")
+    assert len(source.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [("#,size,n\n", ("n0", "0.0", "0")), ("a,b,c\nn9,NA,NA\n", ("n9", "NA", "NA")), (",size,n\n", ("n0", "0.0", "0")),
+     ("a,b,c\nn9,<1,ND\nn9,<1,ND\n", ("n9", "<1", "ND"))],
+)  # fmt: skip
+def test_names_and_first_rows_that_look_like_comments_or_units_stay(head: str, row: tuple, tmp_path: Path) -> None:
+    source = open_source(write(tmp_path / "a.csv", head + BODY), TABLE)
+    assert source.items.table.row(0) == row and source.items.table.height == 59 + head.count("\n")
+
+
+def test_totals_and_remarks_below_a_table_are_left_out_and_a_half_empty_row_is_not(tmp_path: Path) -> None:
+    end = "Total,90,30\n,,\nSource: the shop,,\n"
+    source = open_source(write(tmp_path / "a.csv", "name,size,n\n" + BODY + end), TABLE)
+    assert source.items.table.height == 60
+    reasons = [reason for _, reason in source.problems]
+    assert reasons == ["all cells are empty", "a remark below the table", "a row of totals"]
+    assert open_source(write(tmp_path / "b.csv", "name,size,n\n" + BODY + "n9,,\n"), TABLE).items.table.height == 61
+
+
+def test_years_are_names(tmp_path: Path) -> None:
+    body = rows(40, lambda i: f"C{i},{i / 4},{i / 3:.2f},{i}")
+    table = read(write(tmp_path / "a.csv", "Country,2000,2001,2002\n" + body))
+    assert table.columns == ["Country", "2000", "2001", "2002"] and table.height == 40
+
+
+def test_cells_of_a_sheet_that_excel_tells_in_several_ways(tmp_path: Path) -> None:
+    """Midnights among moments, faults of formulas among numbers, words among whole numbers, years as names."""
+    writer = pytest.importorskip("xlsxwriter")
+    start = datetime.datetime(2024, 1, 1)
+    with writer.Workbook(str(tmp_path / "book.xlsx")) as book:
+        sheet, clock = book.add_worksheet(), book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        sheet.merge_range(0, 1, 0, 2, "Sales")
+        sheet.write_row(1, 0, ["at", "net", 2023, "rest"])
+        sheet.write_row(2, 0, ["", "EUR", "pieces", ""])
+        for i in range(40):
+            sheet.write_datetime(3 + i, 0, start + datetime.timedelta(hours=6 * i), clock)
+            sheet.write_row(3 + i, 1, [i * 1.5, "#N/A" if i % 9 == 0 else i, "few" if i % 5 == 0 else i])
+    source = open_source(tmp_path / "book.xlsx", TABLE)
+    table = source.items.table
+    assert table.columns == ["at", "net", "2023", "rest"] and table.height == 40
+    assert table["at"].to_list()[:2] == [start, start + datetime.timedelta(hours=6)]
+    assert table["2023"].to_list()[:3] == [None, 1, 2] and table["rest"].to_list()[:2] == ["few", "1"]
+
+
+def test_bytes_in_a_database_are_not_learnt(tmp_path: Path) -> None:
+    from morelike.codecs.table import Codec
+
+    base = sqlite3.connect(tmp_path / "a.db")
+    base.execute("create table visits (id integer, photo blob, age real)")
+    base.executemany("insert into visits values (?, ?, ?)", [(i, bytes([i, 200]), i * 1.5) for i in range(40)])
+    base.commit()
+    codec = Codec().fit(open_source(tmp_path / "a.db", TABLE).items)
+    assert codec.kinds == ("identifier", "constant", "number") and "Binary, not learnt" in codec.said

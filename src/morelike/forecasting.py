@@ -134,7 +134,10 @@ def _part(
         whole.take(state, (begin, end), done)
         done += end - begin
     shape = (len(histories), -1, steps)
-    return whole.times.reshape(shape), codec.rows_of(whole).reshape(*shape, len(codec.found))
+    rows = codec.rows_of(whole).reshape(*shape, len(codec.found))
+    for at, one in enumerate(histories):
+        codec.settled(one, rows[at])
+    return whole.times.reshape(shape), rows
 
 
 def _written(run: Run, cells: np.ndarray, steps: tuple[int, int], seeds: Sequence[int]) -> Iterator[torch.Tensor]:

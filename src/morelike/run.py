@@ -56,6 +56,14 @@ class Samples:
         """Texts one after another, with a line between them; rows of a table, as lines below its header."""
         return self.codec.joined(self.array) if hasattr(self.codec, "joined") else f"{len(self)} {self.codec.natural}s"
 
+    @property
+    def frame(self) -> Any:
+        """Rows of a table as a frame of polars, of the types that they were learnt in; `.to_pandas()` makes one of
+        pandas."""
+        if not hasattr(self.codec, "framed"):
+            raise OptionError(f"These items are {self.codec.natural}", "Rows of a table", "Use .array, or .save")
+        return self.codec.framed(self.array)
+
     def save(self, target: str | Path) -> list[Path]:
         """Write a sheet (.png), a film (.gif), an array (.npy, .npz), one text (.txt, .jsonl), or a folder of files."""
         if Path(target).suffix == ".png" and self.columns is not None:

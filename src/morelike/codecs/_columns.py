@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -341,9 +342,12 @@ def key(value: Value) -> str:
 
 
 def texts(cells: Any) -> Any:
-    """A polars column as texts without white space around them."""
+    """A polars column as texts without white space around them; a list as its JSON."""
     import polars
 
+    if cells.dtype.is_nested():
+        told = [None if one is None else json.dumps(one, ensure_ascii=False, default=str) for one in cells.to_list()]
+        return polars.Series(cells.name, told, dtype=polars.String)
     return cells.cast(polars.String).str.strip_chars() if cells.dtype != polars.String else cells.str.strip_chars()
 
 
@@ -391,5 +395,5 @@ def fresh(column: Column, numbers: Sequence[int]) -> np.ndarray:
     else:
         made = spelt(numbers, column.pattern)
     found = np.empty(len(numbers), object)
-    found[:] = [int(one) for one in made] if whole else [str(one) for one in made]
+    found[:] = [int(one) % 2**63 for one in made] if whole else [str(one) for one in made]
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from morelike.codecs._calendar import EPOCH, parts_of
 from morelike.codecs._columns import KINDS, Column, in_seconds
 from morelike.codecs._compound import compound
-from morelike.codecs._dates import date_format, dates, has_clock
+from morelike.codecs._dates import SEVERAL, date_format, dates, has_clock
 from morelike.codecs._numerals import Style
 from morelike.codecs._numeric import number
 from morelike.codecs._seen import Seen, Wish, base, library, see, value_of
@@ -29,15 +29,15 @@ def guess(name: str, cells: Any, wish: Wish) -> Column:
     if whole.startswith("Enum"):  # of which polars shows only the first ones
         whole = f"Enum(categories={cells.dtype.categories.to_list()!r})"
     found = _guess(name, cells, wish)
-    return (
-        replace(found, stored=whole)
-        if whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum", "Duration"))
-        else found
-    )
+    if whole.startswith(("List", "Array")):
+        return replace(found, dtype="String", stored=whole)
+    typed = wish.typed and whole == "String" and found.dtype != "String"
+    kept = whole.startswith(("Datetime(", "Decimal", "Categorical", "Enum", "Duration"))
+    return replace(found, stored=whole) if kept or typed else found
 
 
 def _guess(name: str, cells: Any, wish: Wish) -> Column:
-    if cells.dtype.is_nested() or str(cells.dtype).startswith(("Binary", "Object", "Null")):
+    if str(cells.dtype).startswith(("Struct", "Binary", "Object", "Null")):
         empty = library().Series(name, [None] * len(cells), dtype=library().String)
         what = (
             "empty: every cell is missing" if cells.null_count() == len(cells) else f"of type {cells.dtype}, not learnt"
@@ -96,7 +96,7 @@ def _boolean(seen: Seen, wish: Wish) -> Column | None:
 
 
 def _date(seen: Seen, wish: Wish) -> Column | None:
-    kind, pattern, gone = str(seen.cells.dtype), "", 0
+    kind, pattern, gone, lost = str(seen.cells.dtype), "", 0, seen.text
     if seen.written:
         found = date_format(seen.text)
         if found is None:
@@ -104,7 +104,7 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
         pattern, dated = found
         kind = "Time" if not dated else "Datetime" if has_clock(pattern) else "Date"
         moments, counts = dates(seen.text, pattern), seen.counts
-        gone = int(counts[moments.is_null().to_numpy()].sum())
+        gone, lost = int(counts[moments.is_null().to_numpy()].sum()), seen.text.filter(moments.is_null())
     elif not kind.startswith(("Date", "Time")):
         return None
     else:
@@ -119,10 +119,12 @@ def _date(seen: Seen, wish: Wish) -> Column | None:
     ends = [moments.min(), moments.max()]
     said = " to ".join(str(one.date() if kind == "Date" else one.time() if kind == "Time" else one) for one in ends)
     said += f", {gone:,} no date, read as missing" if gone else ""
+    said += ", written in two ways" if SEVERAL in pattern else ""
     span = tuple((one - EPOCH).total_seconds() for one in ends)
     whole = not (moments.dt.microsecond() != 0).any()
     column = replace(base(seen, "date", said, kind), parts=parts, pattern=pattern, span=span, whole=whole)
-    return replace(column, holes=seen.holes + gone > 0)
+    hole = str(lost[0]) if gone and not seen.holes else seen.hole  # 0000-00-00 of MySQL
+    return replace(column, holes=seen.holes + gone > 0, hole=hole)
 
 
 def refuse(columns: Sequence[Column], name: str) -> None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ _BODY = re.compile(
 )
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.'\u2019 \u00a0\u202f"}
+_LAKHS = re.compile(r"^\d{1,2}(?:,\d\d)*,\d{3}$")  # 12,34,567: hundreds of thousands, as in India
+_INNER = re.compile(r"^([^\d()+-]{1,5})\((.*\d.*)\)$")  # $ (5)
 LONG = "\u2212"  # the minus sign of typographers
 _PLAIN = 15  # decimals from which a number is a binary fraction written out
 
@@ -25,12 +28,13 @@ class Style:
     """How a number is written.
 
     before, after  what stands around it, such as "$" or " %"
-    thousands      between groups of three digits, "" for nothing
+    thousands      between groups of three digits, "" for nothing; `lakhs`: of two digits but for the last, 12,34,567
     point          before the decimals
     minus          how one below 0 is told: - before its digits | first, before all: -$5 | last: 5- | round: (5) |
-                   long, the sign of typographers before its digits
+                   long, the sign of typographers before its digits | inner: $ (5)
     decimals       decimals that mean something, to which new numbers are rounded; None for binary fractions
-    places         decimals that are written at least: 2 for 12.50; of those with an exponent, of each
+    places         decimals that are written at least: 2 for 12.50; of those with an exponent, of each; -1 for binary
+                   fractions among which whole numbers have no point
     exponent       the e or E of numbers that are all written like 1.25E-03
     plus           whether numbers above 0 have their sign, too: +0.3
     """
@@ -44,11 +48,13 @@ class Style:
     minus: str = "-"
     exponent: str = ""
     plus: bool = False
+    lakhs: bool = False
 
     def say(self, value: float) -> str:
         """The number as it is written in the table."""
         if self.decimals is None:
             body = f"{value:.{self.places}{self.exponent}}" if self.exponent else repr(float(value))
+            body = body.removesuffix(".0") if self.places < 0 else body
         else:
             digits = max(self.decimals, self.places)
             body = f"{value:.{digits}f}" if digits else str(round(value))
@@ -60,12 +66,15 @@ class Style:
         sign = sign if body.strip("0.") else ""  # no -0.0
         whole, point, rest = body.partition(".")
         if self.thousands:
-            whole = f"{int(whole):,}".replace(",", self.thousands)
+            whole = _in_lakhs(whole) if self.lakhs else f"{int(whole):,}".replace(",", self.thousands)
         if sign and self.minus in ("-", "long"):
             whole, sign = ("-" if self.minus == "-" else LONG) + whole, ""
         whole = "+" + whole if self.plus and value > 0 and body.strip("0.") else whole
-        told = f"{self.before}{whole}{self.point if point else ''}{rest}{self.after}"
-        return {"first": f"-{told}", "last": f"{told}-", "round": f"({told})"}[self.minus] if sign else told
+        told = f"{whole}{self.point if point else ''}{rest}{self.after}"
+        told = self.before + (f"({told})" if sign and self.minus == "inner" else told)
+        return (
+            {"first": f"-{told}", "last": f"{told}-", "round": f"({told})", "inner": told}[self.minus] if sign else told
+        )
 
 
 def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
@@ -84,7 +93,7 @@ def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
     letters = any(char.isalpha() for char in before) and not before.endswith("$") and before.strip() not in CURRENCIES
     if most < share * len(texts) or letters:
         return None
-    bodies = [(one[3], one[4]) for one in found if (one[1], one[5]) == (before, after)]
+    bodies = _plain_powers([(one[3], one[4]) for one in found if (one[1], one[5]) == (before, after)])
     if any(len(body) > 1 and body[0] == "0" and body[1].isdigit() for body, _ in bodies):
         return None
     thousands, point = _marks([body for body, _ in bodies])
@@ -92,19 +101,46 @@ def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
         return None
     tails = [body.rpartition(point)[2] if point in body else "" for body, _ in bodies]
     longest, shortest = max(map(len, tails)), min(map(len, tails))
-    exponents = any(power for _, power in bodies)
+    exponents = sum(bool(power) for _, power in bodies)
     if exponents or longest > _PLAIN - 5:
         marks = {power[:1] for _, power in bodies}
         mark = marks.pop() if len(marks) == 1 and longest == shortest else ""
-        return Style(before, after, thousands, point, None, longest if mark else 0, minus, mark, plus)
+        places = longest if mark else 0 if shortest or exponents == len(bodies) else -1
+        return Style(before, after, thousands, point, None, places, minus, mark, plus)
     need = max(len(tail.rstrip("0")) for tail in tails)
-    return Style(before, after, thousands, point, need, shortest, minus, plus=plus)
+    lakhs = thousands == "," and not all(_GROUPS[","].match(b) for b in _wholes([b for b, _ in bodies], point))
+    return Style(before, after, thousands, point, need, shortest, minus, plus=plus, lakhs=lakhs)
+
+
+def _wholes(bodies: Sequence[str], point: str) -> list[str]:
+    """What stands before the decimals of those that have commas there."""
+    return [whole for body in bodies if "," in (whole := body.split(point)[0])]
+
+
+def _in_lakhs(digits: str) -> str:
+    """1234567 as 12,34,567."""
+    head, last = digits[:-3], digits[-3:]
+    pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)][::-1]
+    return ",".join((*pairs, last))
+
+
+def _plain_powers(bodies: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Digits and exponents, the latter worked out where few have one that is no finer than the others are: 1e+05 among
+    whole numbers, as R writes 100000."""
+    plain = [body for body, power in bodies if not power]
+    told = [f"{Decimal(body + power):f}" for body, power in bodies if power and "," not in body]
+    longest = max((len(body.partition(".")[2]) for body in plain), default=0)
+    if len(plain) < len(told) or any(len(one.partition(".")[2]) > longest or len(one) > 2 * _PLAIN for one in told):
+        return bodies
+    return [(body, "") for body in plain] + [(one, "") for one in told]
 
 
 def _unsigned(text: str) -> tuple[str, str]:
     """A number without its sign, and how that was told; "" for one that is not below 0, or has it before its digits."""
     if text.startswith("(") and text.endswith(")"):
         return text[1:-1], "round"
+    if inner := _INNER.match(text):
+        return inner[1] + inner[2], "inner"
     if text.endswith("-") and text[-2:-1].isdigit():
         return text[:-1], "last"
     if LONG in text:
@@ -121,7 +157,7 @@ def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
     if len(used) == 1:
         (mark,) = used
         with_it = [body for body in bodies if mark in body]
-        grouped = all(_GROUPS[mark].match(body) for body in with_it)
+        grouped = _grouped(mark, with_it)
         several = any(body.count(mark) > 1 for body in with_it)
         if (
             mark in "'\u2019 \u00a0\u202f"
@@ -136,11 +172,14 @@ def _marks(bodies: Sequence[str]) -> tuple[str, str | None]:
         point = Counter(b if body.rfind(b) > body.rfind(a) else a for body in both).most_common(1)[0][0] if both else b
         group = a if point == b else b
         whole = [body.split(point)[0] for body in bodies if group in body]
-        good = (
-            point in ".," and all(body.count(point) <= 1 for body in bodies) and all(map(_GROUPS[group].match, whole))
-        )
+        good = point in ".," and all(body.count(point) <= 1 for body in bodies) and _grouped(group, whole)
         return (group, point) if good else ("", None)
     return "", None
+
+
+def _grouped(mark: str, bodies: Sequence[str]) -> bool:
+    """Whether a mark stands between groups of digits in each of some numbers without decimals."""
+    return all(map(_GROUPS[mark].match, bodies)) or (mark == "," and all(map(_LAKHS.match, bodies)))
 
 
 def numbers(column: Any, style: Style) -> Any:
@@ -158,7 +197,8 @@ def numbers(column: Any, style: Style) -> Any:
         column = column.str.strip_suffix(style.after)
     if style.thousands:
         mark = re.escape(style.thousands)
-        grouped = column.str.contains(rf"^\D*\d{{1,3}}(?:{mark}\d{{3}})+(?:\D|$)")
+        pairs = rf"(?:{mark}\d{{2}})*{mark}\d{{3}}" if style.lakhs else rf"(?:{mark}\d{{3}})+"
+        grouped = column.str.contains(rf"^\D*\d{{1,3}}{pairs}(?:\D|$)")
         column = column.set((column.str.contains(mark) & ~grouped).fill_null(False), None)  # 12,5 is not 125
         column = column.str.replace_all(style.thousands, "", literal=True)
     if style.point != ".":
@@ -169,6 +209,8 @@ def numbers(column: Any, style: Style) -> Any:
 
 def _below(column: Any, minus: str) -> tuple[Any, Any]:
     """Which cells of a polars column are told to be below 0, and the column without what tells it."""
+    if minus == "inner":
+        return column.str.contains("(", literal=True), column.str.replace_all(r"[()]", "")
     if minus == "round":
         below = column.str.starts_with("(") & column.str.ends_with(")")
         return below, column.str.strip_prefix("(").str.strip_suffix(")")

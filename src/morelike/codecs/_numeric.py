@@ -12,11 +12,12 @@ from morelike.codecs._bins import places
 from morelike.codecs._columns import Column, texts
 from morelike.codecs._numerals import Style, decimals_of, numbers, style_of
 from morelike.codecs._seen import Seen, Wish, base, library
-from morelike.codecs._worded import LEAST, category, identifier
+from morelike.codecs._worded import LEAST, MOST, category, identifier
 
 SOFT = ("-", "--", "---", ".", "none", "None", "NONE", "missing", "unknown", "inf", "-inf", "Infinity", "-Infinity")
 LOOK = 1_500  # different cells by which it is told how numbers are written
 WORDS, NUMERIC = 8, 0.9  # words among numbers at most; share of numbers from which they are numbers
+_POINTED = re.compile(r"\d+\.\d+$")
 MANY = 30  # different numbers beside which a few words are not most of what there is, however often they come
 # what numbers do that only name things: often, and where all of them differ
 _NAMES = re.compile(r"(?:^|[\W_])(?:id|uid|zip|zipcode|plz|postcode|编号)$|[a-z]I[dD]$", re.I)
@@ -44,7 +45,7 @@ def number(seen: Seen, wish: Wish) -> Column | None:
         style = Style(decimals=0 if whole else decimals_of(finite))
     sound = np.isfinite(values)
     whole = (style.decimals == 0 and style.places == 0) if seen.written else seen.cells.dtype.is_integer()
-    if not sound.any():
+    if not sound.any() or (seen.written and not wish.kind and _are_versions(seen, values)):
         return None
     if np.abs(values[sound]).max() >= 2**53:
         if whole:
@@ -54,6 +55,8 @@ def number(seen: Seen, wish: Wish) -> Column | None:
     counts = np.bincount(where, weights=seen.counts[sound]).astype(np.int64)
     dtype = ("Int64" if whole else "Float64") if seen.written else ""
     if whole and not wish.kind and not words and (is_key(seen, known, counts) or _NAMES.search(seen.name)):
+        return identifier(seen) if len(known) == seen.rows else category(seen, wish)
+    if whole and not wish.kind and not words and _are_long_codes(known):
         return identifier(seen) if len(known) == seen.rows else category(seen, wish)
     column = replace(base(seen, "number", told(known, counts, style, whole, words, gone), dtype),
                      style=style, holes=seen.holes + gone > 0)  # fmt: skip
@@ -65,6 +68,24 @@ def number(seen: Seen, wish: Wish) -> Column | None:
     low, high, groups = places(known, counts, wish.resolution)
     return replace(column, values=tuple(words), low=tuple(low.tolist()), high=tuple(high.tolist()),
                    groups=tuple(groups.tolist()), step=step_of(known, style.decimals))  # fmt: skip
+
+
+def _are_versions(seen: Seen, values: np.ndarray) -> bool:
+    """Whether few different numbers are written as versions are, so that 1.1 and 1.10 are two of them."""
+    if not 1 < len(values) <= MOST:
+        return False
+    texts = {
+        text: value for text, value in zip(seen.text.to_list(), values.tolist(), strict=True) if _POINTED.match(text)
+    }
+    twice = len(texts) - len(set(texts.values()))
+    return len(texts) >= 0.9 * len(values) and twice > 0 and len({len(one.partition(".")[2]) for one in texts}) > 1
+
+
+def _are_long_codes(known: np.ndarray) -> bool:
+    """Whether whole numbers, sorted, name things by their length: cards, phones, goods; moments since 1970 do not."""
+    if len(known) < LEAST or known[0] < 10**9 or len(str(int(known[0]))) != len(str(int(known[-1]))):
+        return False
+    return not any(6e8 * unit <= known[0] and known[-1] <= 2.6e9 * unit for unit in (1, 1e3, 1e6, 1e9))
 
 
 def step_of(known: np.ndarray, decimals: int | None) -> float:

@@ -20,12 +20,14 @@ class Wish:
     rare        times that a value is there, below which it shares a number with others
     kind        that the user has named, "" to guess
     parts       whether a cell may be taken for several numbers
+    typed       whether the source has types, so that its text stays text where it holds numbers or dates
     """
 
     resolution: Resolution
     rare: int
     kind: str = ""
     parts: bool = False
+    typed: bool = False
 
 
 @dataclass(frozen=True)

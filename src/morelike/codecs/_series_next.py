@@ -32,6 +32,14 @@ class History:
     codes: Sequence[Sequence[np.ndarray]]
 
 
+def settled(codec: Codec, history: History, rows: np.ndarray) -> None:
+    """What never changes within a series is, in rows (…, C) that go on with one, as it is there."""
+    for number in codec.config.still:
+        column = codec.found[number]
+        if column.name not in codec.config.clock.named:
+            rows[..., number] = natural(column, history.rows.table[column.name][history.begin : history.begin + 1])[0]
+
+
 def histories(codec: Codec, rows: Ordered, fewest: int) -> tuple[list[History], list[tuple[str, str]]]:
     """The last piece of each series, and (name, reason) of those that are too short."""
     last = {int(rows.series[begin]): (begin, end) for begin, end in rows.pieces}

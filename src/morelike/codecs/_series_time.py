@@ -15,15 +15,18 @@ from morelike.codecs._calendar import as_date
 from morelike.codecs._columns import Column, texts
 from morelike.codecs._dates import date_format
 from morelike.codecs._kinds import guess
+from morelike.codecs._numerals import Style
 from morelike.codecs._seen import Wish
 from morelike.codecs._series_week import DAY, Open, counted, moment
 from morelike.core.errors import DataError, unknown
 
 NONE = "none"
+PLAIN_STYLE, FINE = Style(), 4  # digits of a usual step to which steps of decimal numbers are told apart
 PLAIN = Wish(Resolution(32, 1, 12), 2)
 NAMED = re.compile(
-    r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|日期|时间)(?:$|[\W_])", re.I
-)
+    r"(?:^|[\W_])(?:date|datetime|time|timestamp|ds|day|week|month|year|cycle|step|t|ts|epoch|seconds?|elapsed|zeit|日期|时间)"
+    r"(?:$|[\W_])", re.I
+)  # fmt: skip
 ALIKE = 1.1  # as many names as the fewest, up to which a column that is called a name is taken
 CALLED = re.compile(r"(?:^|[\W_])(?:series|unit|id|entity|name|run|编号)(?:$|[\W_])", re.I)
 FEWEST = 4  # blocks of rows that name series where there is no time
@@ -98,7 +101,7 @@ class Ordered:
     @property
     def ahead(self) -> np.ndarray:
         """The steps (N - 1,) from each row to the next, across pieces as well."""
-        return np.diff(counted(self.times, self.week) if self.week else self.times)
+        return _plain(np.diff(counted(self.times, self.week) if self.week else self.times))
 
     @property
     def pieces(self) -> Iterator[tuple[int, int]]:
@@ -112,8 +115,7 @@ def time_of(column: Column, cells: Any) -> np.ndarray:
     if column.kind == "date":
         seconds = column.moments(cells).dt.epoch("us").cast(float) / 1e6
         return seconds.fill_null(float("nan")).to_numpy()
-    found = texts(cells).cast(float, strict=False).fill_null(float("nan")).to_numpy()
-    return np.where(np.isfinite(found), found, np.nan)
+    return column.floats(texts(cells) if column.written else cells)
 
 
 def moments(columns: Sequence[Column], table: Any) -> np.ndarray:
@@ -133,8 +135,9 @@ def times_as(column: Column, times: np.ndarray) -> np.ndarray:
     """Times (N,) as objects of the column's type."""
     found = np.empty(len(times), object)
     if column.kind != "date":
-        whole = "Int" in column.dtype
-        found[:] = [int(round(one)) if whole else float(one) for one in times.tolist()]
+        whole, digits = "Int" in column.dtype, column.style.decimals
+        found[:] = [int(round(one)) if whole else float(one if digits is None else round(one, digits))
+                    for one in times.tolist()]  # fmt: skip
         return found
     for row, one in enumerate(times.tolist()):
         at = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(one, 6))
@@ -151,7 +154,8 @@ def as_time(name: str, cells: Any) -> Column | None:
     if np.isnan(numbers).mean() > 0.02 or column.kind in ("date", "boolean"):
         return None
     whole = bool((numbers[~np.isnan(numbers)] % 1 == 0).all())
-    return Column(name, "number", "Int64" if whole else "Float64", column.written)
+    style = column.style if column.kind == "number" else PLAIN_STYLE
+    return Column(name, "number", "Int64" if whole else "Float64", column.written, style=style)
 
 
 def found_time(table: Any, time: str, entity: str) -> tuple[tuple[Column, ...], str]:
@@ -178,14 +182,15 @@ def found_time(table: Any, time: str, entity: str) -> tuple[tuple[Column, ...], 
         when = with_hour(table, column)
         t = moments(when, table)
         ahead = np.diff(t[~np.isnan(t)])
-        if not entity and _sorted(ahead) and (column.kind == "date" or _counts(ahead)):
+        called = bool(NAMED.search(column.name))
+        if not entity and _sorted(ahead) and (column.kind == "date" or called or _counts(ahead)):
             return when, ""
         if entity:
             if told and (column.kind == "date" or _twice(table[told], t) < 1 - UNIQUE):
                 return when, told
             continue
         by, restarts = parted_by(table, when)
-        if by and (column.kind == "date" or restarts):
+        if by and (column.kind == "date" or restarts or (called and (ahead >= 0).all())):
             return when, by
         if column.kind == "date":
             return when, ""
@@ -225,7 +230,7 @@ def _candidates(table: Any) -> list[Column]:
         elif (head.kind in ("number", "identifier", "category")) and (column := as_time(name, table[name])):
             ahead = np.diff(time_of(column, table[name]))
             risen = named and len(ahead) > 0 and bool((ahead >= 0).all())
-            if column.dtype == "Int64" and (_counts(ahead) or risen):
+            if (column.dtype == "Int64" or named) and (_counts(ahead) or risen):
                 found.append((1 - named, column))
     return [column for _, column in sorted(found, key=lambda one: one[0]) if column.kind in ("date", "number")]
 
@@ -236,12 +241,20 @@ def _sorted(ahead: np.ndarray) -> bool:
 
 def _counts(ahead: np.ndarray) -> bool:
     """Whether steps are nearly all of one size, up or down, but for jumps back, with which short series begin."""
-    ahead = ahead[~np.isnan(ahead)]
+    ahead = _plain(ahead[~np.isnan(ahead)])
     ahead = ahead[ahead >= 0] if (ahead < 0).mean() < BACK else ahead
     if not len(ahead):
         return False
     sizes, times = np.unique(ahead, return_counts=True)
     return bool(sizes[times.argmax()] != 0 and times.max() >= EVEN * len(ahead))
+
+
+def _plain(ahead: np.ndarray) -> np.ndarray:
+    """Steps between decimal numbers without what their binary fractions leave: 0.1 between 0.2 and 0.3."""
+    usual = np.median(np.abs(ahead)) if len(ahead) else 0.0
+    if not usual or not np.isfinite(usual) or (ahead % 1 == 0).all():
+        return ahead
+    return np.round(ahead, FINE - 1 - int(np.floor(np.log10(usual))))
 
 
 def _twice(names: Any, times: np.ndarray) -> float:

@@ -104,12 +104,12 @@ class Records:
     """A file with a JSON record on each line."""
 
     def __init__(self, columns: Sequence[Column], path: Path) -> None:
-        self.names = [column.name for column in columns]
+        self.columns, self.names = columns, [column.name for column in columns]
         self.file = path.open("w", encoding="utf-8")
 
     def add(self, rows: np.ndarray) -> None:
         """Append rows (N, C)."""
-        for row in rows.tolist():
+        for row in typed(self.columns, rows).tolist():
             record = dict(zip(self.names, row, strict=True))
             self.file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
 
@@ -131,15 +131,7 @@ class Shards:
 
     def add(self, rows: np.ndarray) -> None:
         """Append rows (N, C)."""
-        series = [self._series(column, rows[:, place].tolist()) for place, column in enumerate(self.columns)]
-        frame = self.polars.DataFrame(series)
-        frame.write_parquet(self.path.with_name(f"part-{next(self.numbers):09d}.parquet"))
-
-    def _series(self, column: Column, cells: list[Any]) -> Any:
-        if column.kind == "number" and any(isinstance(one, str) for one in column.values):
-            return self.polars.Series(column.name, [None if c is None else str(c) for c in cells], self.polars.String)
-        kind = getattr(self.polars, column.dtype, self.polars.String)
-        return stored(self.polars.Series(column.name, cells, dtype=kind, strict=False), column.stored)
+        framed(self.columns, rows).write_parquet(self.path.with_name(f"part-{next(self.numbers):09d}.parquet"))
 
     def close(self) -> None:
         """Join the pieces."""
@@ -151,10 +143,36 @@ class Shards:
             next(iter(self.path.parent.glob("part-*.parquet"))).replace(self.path)
 
 
+def framed(columns: Sequence[Column], rows: np.ndarray) -> Any:
+    """Rows (N, C) as a polars frame, of the types that their table has."""
+    import polars
+
+    made, rows = [], typed(columns, rows)
+    for place, column in enumerate(columns):
+        cells, text = rows[:, place].tolist(), column.stored == "String"
+        if column.kind == "number" and any(isinstance(one, str) for one in column.values):
+            cells, text = [one if one is None or isinstance(one, str) else column.say(one) for one in cells], True
+        kind = polars.String if text else getattr(polars, column.dtype, polars.String)
+        made.append(stored(polars.Series(column.name, cells, dtype=kind, strict=False), "" if text else column.stored))
+    return polars.DataFrame(made)
+
+
+def typed(columns: Sequence[Column], rows: np.ndarray) -> np.ndarray:
+    """Rows (N, C) in which numbers and dates are text where they are so in a table that has types."""
+    rows = np.array(rows, dtype=object)
+    for place, column in enumerate(columns):
+        if column.stored == "String":
+            own = rows[:, place].tolist()
+            rows[:, place] = [column.say(one) if one is not None or column.hole else None for one in own]
+    return rows
+
+
 def stored(series: Any, kind: str) -> Any:
     """A polars column of the type that its table had: a time zone, decimals, spans of time, categories."""
     import polars
 
+    if (listed := _listed(kind)) is not None:
+        return polars.Series(series.name, [None if one is None else json.loads(one) for one in series], dtype=listed)
     if parts := re.match(r"Datetime\(time_unit='(\w+)', time_zone=(?:None|'(.*)')\)", kind):
         series = series.cast(polars.Datetime(cast(Any, parts[1])))
         return series.dt.replace_time_zone(parts[2], ambiguous="earliest", non_existent="null") if parts[2] else series
@@ -166,6 +184,19 @@ def stored(series: Any, kind: str) -> Any:
     if parts := re.match(r"Enum\(categories=(\[.*\])\)", kind):
         return series.cast(polars.Enum(ast.literal_eval(parts[1])), strict=False)
     return series.cast(polars.Categorical) if kind.startswith(("Categorical", "Enum")) else series
+
+
+def _listed(kind: str) -> Any | None:
+    """The type of lists of numbers, words, truths or lists that is called so; None for another one."""
+    import polars
+
+    if parts := re.fullmatch(r"List\((.*)\)", kind):
+        inner = _listed(parts[1])
+        plain = re.fullmatch(r"U?Int\d+|Float\d+|String|Boolean", parts[1])
+        return polars.List(inner or getattr(polars, parts[1])) if plain or inner is not None else None
+    if parts := re.fullmatch(r"Array\((U?Int\d+|Float\d+|String|Boolean), shape=\((\d+),\)\)", kind):
+        return polars.Array(getattr(polars, parts[1]), int(parts[2]))
+    return None
 
 
 class Sheet:

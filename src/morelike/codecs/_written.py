@@ -48,6 +48,10 @@ class Written:
         """Rows (N, C) as lines of a CSV file with its header; `columns` where they are others than were learnt."""
         return _tables.joined(columns or self.found, items)
 
+    def framed(self, items: np.ndarray) -> Any:
+        """Rows (N, C) as a polars frame of the types that the table has."""
+        return _tables.framed(self.found, items)
+
     def unnamed(self, rows: np.ndarray) -> np.ndarray:
         """Rows (N, C) with new identifiers where they lack."""
         return _tables.unnamed(self.found, rows)

@@ -35,13 +35,14 @@ class Config:
     most   different things at most; rarer ones are left out
 
     Found by `fit`: known (the things, the commonest first), ratings (from the lowest), header (the columns of baskets,
-    things and ratings, where a table names them row by row).
+    things and ratings, where a table names them row by row), mark (between things).
     """
 
     most: Annotated[int, Field(ge=1, le=4096)] = 500
     known: tuple[str, ...] = ()
     ratings: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
+    mark: str = ","
 
     def __post_init__(self) -> None:
         for name in ("known", "ratings", "header"):
@@ -104,7 +105,9 @@ class Codec:
         found, header = sorted(rated - {""}, key=float), getattr(items, "header", ())
         said += f"; rated {found[0]} to {found[-1]}" if found else ""
         said += f'; a row for each "{header[1]}" of a "{header[0]}"' if header else ""
-        return Codec(replace(self.config, known=tuple(known), ratings=tuple(found), header=tuple(header)), said)
+        mark = getattr(items, "mark", "") or ","
+        config = replace(self.config, known=tuple(known), ratings=tuple(found), header=tuple(header), mark=mark)
+        return Codec(config, said)
 
     def prepare(self, item: Item) -> np.ndarray:
         """One basket: uint8 (T,). Raises `DataError` where nothing that is known is in it."""
@@ -145,7 +148,7 @@ class Codec:
     def joined(self, items: np.ndarray) -> str:
         """Baskets (N,) as they are written to a CSV: one on each line, or a line for each thing, as they were read."""
         text = io.StringIO()
-        out = csv.writer(text, lineterminator="\n")
+        out = csv.writer(text, lineterminator="\n", delimiter=self.config.mark)
         if self.config.header:
             out.writerow(self.config.header)
             pairs = ((number, one) for number, each in enumerate(items, 1) for one in each)

@@ -318,6 +318,10 @@ class Codec:
         count, steps = state.times.shape
         return np.stack([one.rows for one in pieces(self, state, np.full(count, steps))])
 
+    def settled(self, history: History, rows: np.ndarray) -> None:
+        """Rows (…, C) that go on with a history, with what never changes within a series as it is there."""
+        _series_next.settled(self, history, rows)
+
     def write_forecast(self, found: Any, target: Path, level: float) -> Path:
         """Median and interval, a row for each series and step."""
         return _series_next.write(self, found, target, level)

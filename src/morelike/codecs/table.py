@@ -158,6 +158,7 @@ class Codec(Written):
         names = [name for name in table.columns if kinds.get(name) != DROP]
         wish, wanted = self._wish(table.height, len(names)), told(self.config.rules, names)
         pairs = _apart.told(self.config.near, names)
+        wish = replace(wish, typed=getattr(items, "typed", False))
         own = owners(table, self.config.together)
         same = alike(table, self.config.together, self.config.owner)
         coarse = coarser(self._wish(own.height, len(names)))

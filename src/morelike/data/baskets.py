@@ -66,6 +66,7 @@ def open_baskets(path: Path) -> Source:
         raise DataError(found, "At least two lines, which name things", "Name another file")
     stamp = fingerprint("baskets", (FORMAT, path.name, *mark(path.stat())))
     items = Lazy(len(kept), lambda row: Item(f"line {kept[row] + 1}", _said(lines[kept[row]])))
+    items.mark = _separator(text)
     return Source(printable(path), items, stamp, codec="baskets")
 
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from morelike.core.codec import Item
 from morelike.core.errors import DataError, missing_extra
-from morelike.data.frame_csv import is_value, read_csv, separator_of
+from morelike.data.frame_base import MARK
+from morelike.data.frame_csv import read_csv, separator_of
+from morelike.data.frame_head import is_value
 from morelike.data.frame_json import RECORDS, read_json
 from morelike.data.frame_ts import ENDING, read_ts
 from morelike.data.listing import Lazy, Source, fingerprint, has_signature, mark, printable, why
@@ -36,9 +38,10 @@ class Frame(Lazy):
     name   of the file, for the names of the rows
     lines  (N,) line of the file in which each row begins; None where a file has no lines
     mark   what stands between its cells, with which new rows are written too; "" where nothing does
+    typed  whether its cells have types, so that text is text
     """
 
-    mark = ""
+    typed = False
 
     def __init__(self, table: Any, name: str, lines: np.ndarray | None = None) -> None:
         super().__init__(table.height, lambda row: Item(self.where(row), partial(self.table.row, row, named=True)))
@@ -168,6 +171,9 @@ def open_frame(source: str | Path, least: int = 2) -> Source:
     frame = Frame(table, printable(path.name), lines)
     if lines is not None and not path.name.lower().removesuffix(".gz").endswith(RECORDS):
         frame.mark = separator_of(path.expanduser())
+    elif path.suffix == ".parquet":
+        frame.mark = library().read_parquet_metadata(path.expanduser()).get(MARK, "")
+    frame.typed = not frame.mark
     return Source(name, frame, stamp, problems, codec="table")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from morelike.core.errors import DataError, missing_extra, unknown
-from morelike.data.frame_csv import is_total
+from morelike.data.frame_head import below_names, is_note, is_total
+from morelike.data.frame_pandas import midnight, of_pandas, plain
 from morelike.data.listing import printable, why
 
 Read = tuple[Any, list[tuple[str, str]]]
 _LOOK = 50  # rows of a sheet among which the widest tells how wide a header is
+_FAULTS = ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!")  # what a formula gives in vain
+MARK = "morelike.mark"  # in a file of Parquet: what stands between the cells of the table of text that it was
 _PART = 50_000  # rows that are fetched at once
 
 
@@ -81,11 +85,20 @@ def read_book(path: Path, part: str, most: int | None = None) -> Read:
     least = max(2, max(map(_filled, rows[:_LOOK]), default=0) / 2)
     begin = next((place for place, row in enumerate(rows) if _filled(row) >= least), 0)
     header = _header(rows[begin], rows[begin - 1] if begin else []) if rows else []
-    below = [row for row in rows[begin + 1 :] if _filled(row)]
-    problems = []
-    if below and is_total(below[-1]):
-        below, problems = below[:-1], [(f"{printable(path.name)} (last row)", "a row of totals")]
+    below, problems = _data([row for row in rows[begin + 1 :] if _filled(row)], printable(path.name))
     return _rows(below, header, most, True), problems
+
+
+def _data(rows: Sequence[Sequence[Any]], name: str) -> tuple[Sequence[Sequence[Any]], list[tuple[str, str]]]:
+    """The rows of a sheet without units below the names, and totals and remarks at the end; and these, named."""
+    units = below_names([["" if cell is None else str(cell) for cell in row] for row in rows[:_LOOK]])
+    problems = [(f"{name} (row {number} below the names)", "units or names, no data") for number in range(1, units + 1)]
+    while len(rows) - units > 2 and (
+        is_total(rows[-1]) or is_note(rows[-1], is_total(rows[-2]) or _filled(rows[-2]) == 1 < _filled(rows[units]))
+    ):
+        problems.append((f"{name} (last row)", "a row of totals" if is_total(rows[-1]) else "a remark below the table"))
+        rows = rows[:-1]
+    return rows[units:], problems
 
 
 def _filled(row: Sequence[Any]) -> int:
@@ -97,21 +110,22 @@ def _several(row: Sequence[Any]) -> bool:
 
 
 def _header(names: Sequence[Any], above: Sequence[Any]) -> list[str]:
-    """Names of columns; where one is there twice, each with the last text above or before it: "Sales Net"."""
-    plain = [str(name).strip() for name in names]
+    """Names of columns; one that is there twice with the last text above or before it: "Sales Net"."""
+    plain = [str(int(one) if isinstance(one, float) and one.is_integer() else one).strip() for one in names]
     if len(set(filter(None, plain))) == sum(map(bool, plain)) or not _filled(above):
         return plain
     group, found = "", list[str]()
     for name, over in zip(plain, above, strict=False):
         group = str(over).strip() if over not in ("", None) else group
-        found.append(f"{group} {name}".strip())
+        found.append(f"{group} {name}".strip() if plain.count(name) > 1 else name)
     return found
 
 
-def keep_frame(frame: Any, name: str = "frame") -> Path:
+def keep_frame(frame: Any, name: str = "frame", mark: str = "") -> Path:
     """A frame of polars or pandas as a file of Parquet in the cache, so that a run made from it can be resumed.
 
     name  with which that of the file begins, and by which a report calls it; what it ends with tells the content
+    mark  what stands between the cells of the written table from which it is, whose cells are text of no type
     """
     from morelike.data.cache import default_root
     from morelike.data.frame import library
@@ -120,13 +134,16 @@ def keep_frame(frame: Any, name: str = "frame") -> Path:
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
     if not isinstance(frame, pl.DataFrame):
-        columns = frame.to_dict("list")
-        rows = zip(*([_bare(cell) for cell in cells] for cells in columns.values()), strict=True)
-        frame = _rows(rows, [str(name) for name in columns], None)
+        frame = of_pandas(frame)
+    objects = [one.name for one in frame.get_columns() if one.dtype == pl.Object]
+    frame = frame.with_columns(plain(frame[name].to_list()).alias(name) for name in objects)
     buffer = BytesIO()
     frame.write_parquet(buffer, compression="lz4")
     folder = default_root() / "frames"
     path = folder / f"{name}-{blake2b(buffer.getvalue(), digest_size=6).hexdigest()}.parquet"
+    if mark:
+        buffer = BytesIO()
+        frame.write_parquet(buffer, compression="lz4", metadata={MARK: mark})
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -136,13 +153,6 @@ def keep_frame(frame: Any, name: str = "frame") -> Path:
         found = f"The frame cannot be kept in {printable(folder)}: {why(error)}"
         raise DataError(found, "Room for it", "Set MORELIKE_CACHE to another folder") from None
     return path
-
-
-def _bare(cell: Any) -> Any:
-    """A cell of pandas as Python's own, None where it is missing."""
-    if type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell):
-        return None
-    return cell.to_pydatetime() if hasattr(cell, "to_pydatetime") else cell
 
 
 def _query(part: str, names: Sequence[str], where: str) -> str:
@@ -179,12 +189,18 @@ def _rows(found: Iterable[Sequence[Any]], names: Sequence[str], most: int | None
 
 
 def _column(pl: Any, name: str, cells: list[Any], loose: bool) -> Any:
-    cells = [None if isinstance(cell, str) and not cell.strip() else cell for cell in cells]
+    gone = _FAULTS if loose else ()
+    cells = [None if isinstance(cell, str) and (not cell.strip() or cell in gone) else cell for cell in cells]
     kinds = {type(cell) for cell in cells if cell is not None}
+    numbers = [cell for cell in cells if isinstance(cell, int | float)] if loose else []
+    if loose and float in kinds and all(float(one).is_integer() and abs(one) < 2**53 for one in numbers):
+        cells = [int(cell) if isinstance(cell, float) else cell for cell in cells]
+        kinds = kinds - {float} | {int}
     if kinds <= {int, float} and float in kinds:
-        whole = loose and all(cell is None or float(cell).is_integer() and abs(cell) < 2**53 for cell in cells)
-        plain = [None if cell is None else int(cell) if whole else float(cell) for cell in cells]
-        return pl.Series(name, plain, dtype=pl.Int64 if whole else pl.Float64)
-    if len(kinds) <= 1 and not kinds & {bytes}:
+        return pl.Series(name, [None if cell is None else float(cell) for cell in cells], dtype=pl.Float64)
+    if kinds == {datetime.date, datetime.datetime}:  # a workbook tells midnight as a day alone
+        return pl.Series(name, [midnight(cell) for cell in cells])
+    if len(kinds) <= 1:
         return pl.Series(name, cells, strict=False)
-    return pl.Series(name, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)
+    told = [cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell for cell in cells]
+    return pl.Series(name, [None if cell is None else str(cell) for cell in told], dtype=pl.String)

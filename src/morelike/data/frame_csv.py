@@ -7,13 +7,13 @@ import gzip
 import io
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from morelike.core.errors import DataError, missing_extra
+from morelike.data.frame_head import below_names, is_note, is_total, is_value, lead
 from morelike.data.listing import printable, why
 from morelike.data.text_encoding import decode
 
@@ -21,13 +21,9 @@ SEPARATORS = ",;\t|\x1f"
 DOUBLE = "::"  # the separator of MovieLens, which is two signs; read as the unit separator of ASCII, which is one
 _UNIT = b"\x1f"
 MOST = 4 << 30  # bytes of a table once it is unpacked
-TOTALS = ("total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "somme", "totale", "total general",
-          "suma", "合计", "总计")  # fmt: skip
-WORD = re.compile(r"[^\W\d_]{2,}")
+_LOOK, _FEET = 200, 20  # rows by which it is told whether units stand below the names; rows below a table at most
 _HEAD = 1 << 18  # bytes by which the separator is told
 _PIECE = 1 << 22  # bytes that are scanned at once
-_NUMBER = re.compile(r"^\s*[-+\u2212(<>]?[^\w\s]?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s*[-%)]?\s*$")
-_DATE = re.compile(r"^\s*\d{1,4}[-/.:]\d{1,2}[-/.:]\d{1,4}")
 
 
 class Dialect(NamedTuple):
@@ -61,6 +57,9 @@ def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, 
     Raises `DataError` where it is no table.
     """
     data, problems = _text(path, None if most is None else _HEAD)
+    data, above = _headed(data)
+    if above:
+        problems.append((f"{printable(path.name)}, line 1{f' to {above}' if above > 1 else ''}", "above the table"))
     dialect, data = _dialect(data, path)
     found = scan(data, dialect.separator, dialect.quoted)
     size = len(dialect.first)
@@ -68,28 +67,54 @@ def read_csv(path: Path, most: int | None = None) -> tuple[Any, list[tuple[str, 
     bare = full & (found.cells > 1) & _is_bare(data, found)
     if bare.sum() > 0:
         first, more = int(np.flatnonzero(bare)[0]), f" and {bare.sum() - 1:,} more" if bare.sum() > 1 else ""
-        problems.append((f"{printable(path.name)}, line {found.lines[first]}{more}", "all cells are empty"))
+        problems.append((f"{printable(path.name)}, line {above + found.lines[first]}{more}", "all cells are empty"))
     full &= ~bare
     right = found.cells == size
     if size > 1 and right.sum() < 0.5 * full.sum():
         raise _no_table(path, f"its rows have from {found.cells[full].min():,} to {found.cells.max():,} cells")
     for row in np.flatnonzero(full & ~right).tolist():
-        where = f"{printable(path.name)}, line {found.lines[row]}"
+        where = f"{printable(path.name)}, line {above + found.lines[row]}"
         problems.append((where, f"{found.cells[row]:,} cells where {size:,} are expected"))
     kept = np.flatnonzero(full & right)
     names = dialect.first if dialect.headed else [f"column {number}" for number in range(1, size + 1)]
     kept = kept[1:] if dialect.headed else kept
-    if most is None and len(kept) > 2 and is_total(_row(data, found, int(kept[-1]), dialect)):
-        problems.append((f"{printable(path.name)}, line {found.lines[kept[-1]]}", "a row of totals"))
-        kept = kept[:-1]
+    units = below_names([_row(data, found, row, dialect) for row in kept[:_LOOK].tolist()]) if dialect.headed else 0
+    out = [(row, "units or names, no data") for row in kept[:units].tolist()]
+    kept = kept[units:]
+    out += _below(data, found, kept, dialect) if most is None else []
+    problems += [(f"{printable(path.name)}, line {above + found.lines[row]}", reason) for row, reason in out]
+    kept = kept[: len(kept) - (len(out) - units)]
     kept = kept if most is None else kept[:most]
-    return _frame(data, found, kept, dialect, names), problems, found.lines[kept]
+    return _frame(data, found, kept, dialect, names), problems, above + found.lines[kept]
 
 
 def separator_of(path: Path) -> str:
     """What stands between the cells of a table: one of , ; tab | or space."""
-    dialect, _ = _dialect(_text(path, _HEAD)[0], path)
+    dialect, _ = _dialect(_headed(_text(path, _HEAD)[0])[0], path)
     return dialect.separator
+
+
+def _headed(data: bytes) -> tuple[bytes, int]:
+    """A text from the names of its columns on, and how many lines it was made shorter by."""
+    above, names = lead(data[:_HEAD], SEPARATORS)
+    if not above:
+        return data, 0
+    at = 0
+    for _ in range(above):
+        at = data.index(b"\n", at) + 1
+    return (names + b"\n" if names else b"") + data[at:], above - bool(names)
+
+
+def _below(data: bytes, found: Lines, kept: np.ndarray, dialect: Dialect) -> list[tuple[int, str]]:
+    """The last rows of a table that are totals and remarks below it, and which of both."""
+    out = list[tuple[int, str]]()
+    while len(kept) - len(out) > 2 and len(out) < _FEET:
+        at, row = len(kept) - len(out) - 1, _row(data, found, int(kept[len(kept) - len(out) - 1]), dialect)
+        apart = int(kept[at] - kept[at - 1]) > 1 or is_total(_row(data, found, int(kept[at - 1]), dialect))
+        if not is_total(row) and not is_note(row, apart):
+            break
+        out.append((int(kept[at]), "a row of totals" if is_total(row) else "a remark below the table"))
+    return out
 
 
 def _row(data: bytes, found: Lines, row: int, dialect: Dialect) -> list[str]:
@@ -137,7 +162,7 @@ def _dialect(data: bytes, path: Path) -> tuple[Dialect, bytes]:
     if cells < 2 or share < 0.5:
         lines = [b" ".join(line.split()) for line in head.split(b"\n")]
         spaced = _regular(b"\n".join(lines), " ", True)
-        if spaced[1] >= 0.9 and spaced[2] > 2 and sum(bool(_NUMBER.match(one)) for one in head.decode().split()) > 0:
+        if spaced[1] >= 0.9 and spaced[2] > 2 and any(map(is_value, head.decode("utf-8", "ignore").split())):
             data = b"\n".join(b" ".join(line.split()) for line in data.split(b"\n"))
             separator, quoted, head = " ", True, data[:_HEAD]
     rows = list(_cells(head.decode("utf-8", "ignore"), separator, quoted))
@@ -173,25 +198,27 @@ def has_header(rows: list[list[str]]) -> bool:
         numeric = any(values and all(is_value(v) for v in values if v) for values in own)
         again = sum(cell in values for cell, values in zip(first, own, strict=True) if cell)
         return numeric or not again
+    if _are_years(first, below):
+        return True
     words = [place for place, cell in enumerate(first) if cell and not is_value(cell)]
     valued = [place for place in words if below and all(is_value(r[place]) for r in below if place < len(r))]
     return len(valued) > 0.5 * len(first)
 
 
-def is_value(cell: str) -> bool:
-    """Whether a cell looks like a number or a date."""
-    return bool(_NUMBER.match(cell) or _DATE.match(cell))
-
-
-def is_total(row: Sequence[Any]) -> bool:
-    """Whether the cells of the last row of a table are sums of those above: its first one says so, others are
-    numbers."""
-    filled = [cell for cell in row if cell not in ("", None)]
-    if len(filled) < 2 or not isinstance(filled[0], str) or filled[0].strip(" :").casefold() not in TOTALS:
+def _are_years(first: list[str], below: list[list[str]]) -> bool:
+    """Whether words and years that go on evenly name the columns, with other numbers below these."""
+    places = [place for place, cell in enumerate(first) if re.fullmatch(r"(1[6-9]|20|21)\d\d", cell.strip())]
+    years = np.array([int(first[place]) for place in places])
+    steps = set(np.diff(years).tolist())
+    if (
+        len(years) < 3
+        or len(steps) != 1
+        or steps == {0}
+        or any(first[p] and is_value(first[p]) for p in range(places[0]))
+    ):
         return False
-    return all(
-        isinstance(cell, int | float) or is_value(str(cell)) or not WORD.search(str(cell)) for cell in filled[1:]
-    )
+    cells = [row[place].strip() for row in below for place in places if place < len(row)]
+    return sum(cell in {str(year) for year in years.tolist()} for cell in cells) < 0.1 * len(cells)
 
 
 def scan(data: bytes, separator: str, quoted: bool) -> Lines:

@@ -75,7 +75,12 @@ class Source:
 
 
 class Lazy(Sequence[Item]):
-    """As many items as are announced, each made when it is asked for."""
+    """As many items as are announced, each made when it is asked for.
+
+    mark  what stands between the cells of the file in which they are, "" where nothing does
+    """
+
+    mark = ""
 
     def __init__(self, count: int, make: Callable[[int], Item]) -> None:
         self.rows, self.make = range(count), make

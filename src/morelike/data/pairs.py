@@ -118,6 +118,7 @@ def _gathered(table: Any, header: Sequence[str], found: Source) -> Source:
         things = [dict(zip(*one, strict=True)) for one in zip(things, both["2"].to_list(), strict=True)]
     stamp = fingerprint("pairs", (FORMAT, found.fingerprint, tuple(header)))
     items = Baskets(both["0"].to_list(), things, header)
+    items.mark = getattr(found.items, "mark", "")
     return Source(found.name, items, stamp, problems, codec="baskets")
 
 

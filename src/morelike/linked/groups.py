@@ -7,7 +7,7 @@ row each would come out with a bill or a patient of its own, who is a man at one
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ class Table:
     source  what the user calls it
     name    of its run and of the file that is made
     frame   its rows, of polars
+    mark    what stands between its cells, "" for nothing
     """
 
     source: str
     name: str
     frame: Any
+    mark: str = ""
 
     @property
     def file(self) -> str:
@@ -64,7 +66,7 @@ def cut(table: Table, column: str) -> tuple[Table, Table, tuple[str, ...]]:
         said.append(f'{frame.height - whole.height:,} rows have no "{column}": left out')
     name = re.sub(r"\W+", "-", column).strip("-").lower() or "owner"
     name = f"{name}-owners" if name == table.name else name
-    return Table(table.source, name, owners), Table(table.source, table.name, whole.drop(shared)), tuple(said)
+    return replace(table, name=name, frame=owners), replace(table, frame=whole.drop(shared)), tuple(said)
 
 
 def _shared(frame: Any, column: str) -> list[str]:

@@ -13,10 +13,9 @@ import numpy as np
 
 from morelike.core.errors import RunError
 from morelike.data.frame import Frame
-from morelike.data.frame_base import keep_frame
 from morelike.linked.drawing import Linked, Rows
 from morelike.linked.tables import Pair
-from morelike.linked.training import frame_of
+from morelike.linked.training import frame_of, keep
 from morelike.measure.figure import Figure
 from morelike.measure.page import tables as figures_of
 from morelike.measure.page.html import listed, section
@@ -82,7 +81,7 @@ def report(found: Linked, asked: Asked, tell: Callable[[str, float], None] = lam
     manifest = found.manifest
     pair = manifest.pair()
     for which, run in found.runs.items():
-        kept = keep_frame(frame_of(pair, found.path, manifest, which), manifest.runs[which])
+        kept = keep(pair, found.path, manifest, which)
         if kept.name.rpartition("-")[2] != str(run.recipe["source"]).rpartition("-")[2]:
             source = (manifest.parent if which == "parent" else manifest.child)["source"]
             raise RunError(f"{source} has changed since this run began", "The rows of then",

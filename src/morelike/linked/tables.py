@@ -121,7 +121,7 @@ def open_pair(sources: Sequence[str], told: str | None) -> Pair:
     Raises a three-part error where there are not two tables, or none of them refers to the other.
     """
     if len(sources) == 1 and told:
-        return _cut(Table(sources[0], _name(sources[0]), open_frame(sources[0]).items.table), keys.read(told)[0])  # type: ignore[attr-defined]
+        return _cut(_table(sources[0]), keys.read(told)[0])
     if len(sources) != 2:
         found = f"{len(sources)} tables: {', '.join(sources)[:200]}"
         raise OptionError(found, "Two, the second of which refers to the first", "Join two of them, or fit pairs")
@@ -130,10 +130,15 @@ def open_pair(sources: Sequence[str], told: str | None) -> Pair:
         if not is_url(place) and not Path(place).expanduser().is_file():
             found = f"Two sources, {' and '.join(sources)}, and {one} is no file"
             raise DataError(found, "Two tables, the second of which refers to the first", "Check the names")
-    first, second = (Table(one, _name(one), open_frame(one).items.table) for one in sources)  # type: ignore[attr-defined]
+    first, second = map(_table, sources)
     if first.name == second.name:
-        second = Table(second.source, f"{second.name}-2", second.frame)
+        second = replace(second, name=f"{second.name}-2")
     return _told(first, second, told) if told else _found(first, second)
+
+
+def _table(source: str) -> Table:
+    rows: Any = open_frame(source).items
+    return Table(source, _name(source), rows.table, rows.mark)
 
 
 def _cut(table: Table, column: str) -> Pair:
@@ -190,7 +195,7 @@ def _pair(parent: Table, child: Table, link: Link, notes: tuple[str, ...]) -> Pa
     counts = {"parents": whole.height, "children": kept.height, "childless": whole.height - owned,
               "orphans": len(orphans), "nulls": int(refer.null_count()),
               "without_key": parent.frame.height - whole.height}  # fmt: skip
-    found = Pair(Table(parent.source, parent.name, whole), Table(child.source, child.name, kept), link, counts, ())
+    found = Pair(replace(parent, frame=whole), replace(child, frame=kept), link, counts, ())
     return Pair(found.parent, found.child, link, counts, (*_said(found, orphans.to_list()), *notes))
 
 

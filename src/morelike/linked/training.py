@@ -143,7 +143,7 @@ def _both(out: Path, pair: Pair, manifest: Manifest, request: Request, clock: Cl
             continue
         left = None if minutes is None else max(minutes - clock() / 60, 0.1 * minutes) * shares[which]
         if (place / "recipe.json").exists() or (place / RACE).exists():
-            _keep(pair, out, manifest, which)
+            keep(pair, out, manifest, which)
             events = fitting.resume(place, time.perf_counter())
         else:
             told = replace(_request(pair, out, manifest, which, request), minutes=left, out=place)
@@ -172,8 +172,10 @@ def frame_of(pair: Pair, out: Path, manifest: Manifest, which: str) -> Any:
     return pair.later(columns, manifest.memories) if manifest.memories else pair.children(columns)
 
 
-def _keep(pair: Pair, out: Path, manifest: Manifest, which: str) -> Path:
-    return keep_frame(frame_of(pair, out, manifest, which), manifest.runs[which])
+def keep(pair: Pair, out: Path, manifest: Manifest, which: str) -> Path:
+    """The file in which what is learnt of a table is kept."""
+    table = pair.parent if which == "parent" else pair.child
+    return keep_frame(frame_of(pair, out, manifest, which), manifest.runs[which], table.mark)
 
 
 def _context(out: Path, manifest: Manifest) -> list[Any]:
@@ -199,7 +201,7 @@ def _request(pair: Pair, out: Path, manifest: Manifest, which: str, request: Req
         settings |= {"together": pair.link.column, "owner": manifest.prefix, "near": ",".join(filter(None, near))}
     told = [",".join(f"{name}={kind}" for name, kind in kinds.items()) for kinds in (own, columns)]
     settings["columns"] = ",".join(filter(None, (told[0], settings.get("columns", ""), told[1])))  # the last one counts
-    return replace(request, source=str(_keep(pair, out, manifest, which)), children=(), link=None, codec="table",
+    return replace(request, source=str(keep(pair, out, manifest, which)), children=(), link=None, codec="table",
                    settings=settings)  # fmt: skip
 
 
