@@ -109,10 +109,10 @@ def is_first(owner: np.ndarray) -> np.ndarray:
     return first
 
 
-def with_memory(frame: Any, owner: np.ndarray, memories: Sequence[Memory], prefix: str) -> Any:
+def with_memory(frame: Any, owner: np.ndarray, memories: Sequence[Memory], prefix: str, typed: bool = False) -> Any:
     """A frame of children with what is remembered before each row of its owner (N,), before their own columns."""
     names = [one.column for one in memories]
-    codec = Codec(Config(rules=False)).fit(Frame(frame.select(list(dict.fromkeys(names))), "children"))
+    codec = Codec(Config(rules=False)).fit(_items(frame.select(list(dict.fromkeys(names))), typed))
     columns = [codec.found[codec.columns.index(name)] for name in names]
     rows = np.stack([natural(one, frame[one.name]) for one in columns], 1)
     own = np.where(owner < 0, owner.max(initial=-1) + 1 + np.arange(len(owner)), owner)
@@ -133,17 +133,24 @@ def _series(memory: Memory, column: Any, cells: np.ndarray) -> Any:
     return texts_of(column.say, cells.tolist()).rename(memory.name)
 
 
-def remembered(frame: Any, owner: np.ndarray, prefix: str) -> tuple[Memory, ...]:
+def _items(frame: Any, typed: bool) -> Frame:
+    items = Frame(frame, "children")
+    items.typed = typed
+    return items
+
+
+def remembered(frame: Any, owner: np.ndarray, prefix: str, typed: bool = False) -> tuple[Memory, ...]:
     """What is remembered of the rows before.
 
     frame   children joined with the columns of their parents, which begin with `prefix`
     owner   (N,) the parent of each row, -1 for none
+    typed   whether cells have types, so that text is text
     """
     rows = _some(owner)
     here, _ = pairs_of(owner[rows])
     if len(here) < PAIRS:
         return ()
-    items = Frame(frame[rows], "children")
+    items = _items(frame[rows], typed)
     codec = Codec(Config(rules=False)).fit(items)
     sheet = Sheet(codec.columns, codec.kinds, codec.natural_rows(items, np.arange(len(rows))))
     columns = columns_of(Rows(sheet, sheet, sheet))

@@ -98,7 +98,9 @@ class Pair:
     def later(self, columns: Sequence[str], memories: Sequence[Memory]) -> Any:
         """The other children, likewise, and with what is remembered of those before."""
         owner = self.owner()
-        return with_memory(self.children(columns), owner, memories, self.prefix).filter(~is_first(owner))
+        return with_memory(self.children(columns), owner, memories, self.prefix, not self.child.mark).filter(
+            ~is_first(owner)
+        )
 
     def identifiers(self) -> list[str]:
         """The columns that name each child, which those of some children alone would hardly be taken for."""
@@ -111,7 +113,7 @@ class Pair:
         """What is remembered of the children before of the same parent."""
         key, column = self.link.key, self.link.column
         names = [name for name in (*self.parent.frame.columns, self.count) if name != key]
-        return remembered(self.children(names).drop(column), self.owner(), self.prefix)
+        return remembered(self.children(names).drop(column), self.owner(), self.prefix, not self.child.mark)
 
 
 def open_pair(sources: Sequence[str], told: str | None) -> Pair:
