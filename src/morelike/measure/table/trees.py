@@ -49,8 +49,8 @@ def two_sample_score(
     judge       the classifier: (rows, 1 for real ones, rows to be judged, columns, seed) -> how real these look
 
     Three folds. Were a share s of the rows drawn from the law of the data and every other one recognised, the score
-    would be s. The interval is DeLong's (1988). An AUC below 1/2 is chance, and counts as 1/2 once it has been averaged:
-    of equal laws each fold has one half of the time. Source: the formula of SDMetrics' detection metrics, with trees as
+    would be s. The interval is DeLong's (1988). An AUC below 1/2 is chance, and counts as 1/2 once it is averaged: of
+    equal laws each fold has one half of the time. Source: the formula of SDMetrics' detection metrics, with trees as
     in TabPC 2026 in the place of their logistic regression on columns alone, which independent columns pass.
     """
     if not has_trees():
