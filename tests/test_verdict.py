@@ -141,7 +141,7 @@ def test_every_word_has_its_sentence() -> None:
 @pytest.mark.parametrize(("word", "alone"), [("poor", 0.8), ("usable with care", 0.9), ("usable with care", 0.62)])
 def test_tables_that_are_told_nearly_as_surely_as_independent_columns_are_poor(word: str, alone: float) -> None:
     found = {"two_sample": 0.76, "density": 0.9, "coverage": 0.9}
-    figures = [Figure(name, name, "higher" if name in HIGHER else "lower", value, value - 0.02, value + 0.02, floor=0.95)
-               for name, value in found.items()]  # fmt: skip
+    figures = [Figure(name, name, "higher" if name in HIGHER else "lower", one, one - 0.02, one + 0.02, floor=0.95)
+               for name, one in found.items()]  # fmt: skip
     floors = {"two_sample": Estimate(0.5, 0.47, 0.53), ALONE: Estimate(alone, alone - 0.03, alone + 0.03)}
     assert judge(figures, floors, rate(0.0), MANY).word == word
