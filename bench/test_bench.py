@@ -134,10 +134,11 @@ def test_figures_of_tables_rank_real_rows_above_independent_columns() -> None:
     )
     sheets = [Sheet(("size", "noise", "kind"), ("number", "number", "category"), part) for part in np.split(cells, 3)]
     arranged = arrange(Rows(*sheets))
-    made, alone = (tables.measured(arranged, side, "kind") for side in ("made", "trivial"))
+    made, alone = (tables.measured(arranged, arranged, side, "kind") for side in ("made", "trivial"))
     for name in ("score", "auc", "trend", "information_error", "beta_recall"):
         assert tables.better(name, made[name], alone[name]), (name, made, alone)
     assert made["copies"] < 0.1 and made["auc"] > 0.95 and alone["score"] < 0.4
+    assert (made["poor"], alone["poor"]) == (0, 1)
 
 
 def test_verdicts_on_tables_name_what_is_missed() -> None:
@@ -146,7 +147,7 @@ def test_verdicts_on_tables_name_what_is_missed() -> None:
 
     ours = {"score": 0.5, "auc": 0.8, "coverage": 0.9}
     rival = {"score": 0.4, "auc": 0.9, "coverage": 0.1}
-    found = {"real": ours, "columns": {"score": 0.1}, "ours 1 min": ours, "ctgan": rival}
+    found = {"real": ours, "columns": {"score": 0.1, "poor": 1.0}, "ours 1 min": ours, "ctgan": rival}
     said = tables.verdicts("heart", 200, found)
     assert [line.rsplit(" ", 1)[1] for line in said] == ["met", "MISSED", "met", "met"]
 

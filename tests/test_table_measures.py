@@ -358,6 +358,7 @@ def test_independent_columns_are_poor_although_each_of_them_is_right() -> None:
     assert found.verdict.word == "poor"
     score, likeness = (figures(found)[name] for name in ("two_sample_score", "shape"))
     assert score.high is not None and score.high < 0.25 and likeness.value is not None and likeness.value > 0.9
+    assert not found.findings  # such as that they cannot be told
 
 
 def test_every_figure_stands_beside_its_anchors(judged: dict[str, Measured]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from morelike.measure.figure import Damage, Estimate, Figure, Neighbours, Novelty, Verdict
-from morelike.measure.verdict import RULE, SENTENCES, judge
+from morelike.measure.verdict import ALONE, RULE, SENTENCES, judge
 
 GOOD = {"two_sample": (0.51, 0.03), "density": (0.97, 0.03), "coverage": (0.95, 0.03),
         "variety": (1.0, 0.05), "missing": (0.0, 0.02)}  # fmt: skip
@@ -145,3 +145,12 @@ def test_every_word_has_its_sentence() -> None:
         "copies", "collapsed", "poor", "unmeasured", "indistinguishable", "close", "usable with care"
     }  # fmt: skip
     assert all(word in RULE.lower() for word in SENTENCES)
+
+
+@pytest.mark.parametrize(("word", "alone"), [("poor", 0.8), ("usable with care", 0.9), ("usable with care", 0.62)])
+def test_tables_that_are_told_nearly_as_surely_as_independent_columns_are_poor(word: str, alone: float) -> None:
+    found = {"two_sample": 0.76, "density": 0.9, "coverage": 0.9}
+    figures = [Figure(name, name, "higher" if name in HIGHER else "lower", one, one - 0.02, one + 0.02, floor=0.95)
+               for name, one in found.items()]  # fmt: skip
+    floors = {"two_sample": Estimate(0.5, 0.47, 0.53), ALONE: Estimate(alone, alone - 0.03, alone + 0.03)}
+    assert judge(figures, floors, rate(0.0), MANY).word == word

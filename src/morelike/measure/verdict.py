@@ -12,9 +12,10 @@ looked through several kinds of features, the two-sample test is that in which i
                        or coverage below a tenth of real's while density is above a half of real's
     unmeasured         the two-sample test, density or coverage has no value
     poor               density or coverage below a quarter of real's, or fewer than a quarter of the samples could
-                       pass for real: two-sample interval above 87.5 in 100; or, of tables, predictions kept below a
-                       quarter of real's: they show columns, and not what goes together; or, of texts that answer
-                       others, chrF below that of a memory of the training pairs
+                       pass for real: two-sample interval above 87.5 in 100; or, of tables, above three quarters of
+                       the way from chance to independent columns, where these are surely told in 60 in 100 cases; or
+                       predictions kept below a quarter of real's: they show columns, and not what goes together; or,
+                       of texts that answer others, chrF below that of a memory of the training pairs
     unmeasured         fewer than 50 held-out items or 50 samples: what is left of the rule would flatter
     indistinguishable  two-sample: interval reaches real's, and its upper end is at most 60 in 100, so that a
                        difference would have been noticed; the intervals of density, coverage and missing kinds
@@ -41,6 +42,7 @@ NOTICED = 0.60  # two-sample accuracy that a test must be able to exclude before
 NEAR = 0.65  # two-sample accuracy up to which samples are close
 MOST = 0.8  # share of real's from which samples are close
 LACKING = 0.1  # share of the real items whose kinds may be missing from close samples
+ALONE = "columns"  # among the floors: of tables, the two-sample test on independent columns
 NEEDED = ("two_sample", "density", "coverage")
 
 RULE = (
@@ -49,8 +51,9 @@ RULE = (
     "documents, and twice as many as in real ones. Collapsed: the nearest twin of a sample is ten times closer than in "
     "real items, or coverage is under a tenth of real's at good density. Poor as well: density or coverage under a "
     "quarter of real's, or the two-sample interval above 87.5 in 100, so that fewer than a quarter of the samples "
-    "could pass for real; or, of tables, predictions kept under a quarter of real's; or, of texts that answer others, "
-    "chrF below that of a memory of the training pairs. "
+    "could pass for real; or, of tables, above three quarters of the way from chance to independent columns, where "
+    "these are surely told in 60 in 100 cases, or predictions kept under a quarter of real's; or, of texts that answer "
+    "others, chrF below that of a memory of the training pairs. "
     "Unmeasured: under 50 held-out items or samples. Indistinguishable: the two-sample interval reaches real's and "
     "stays under 60 in 100; density, coverage and missing kinds reach real's. Close: two-sample up to 65 in 100, "
     "density and coverage at least 0.8 of real's, kinds of up to 10 in 100 items missing. Both ask for a class "
@@ -79,7 +82,7 @@ def judge(
     """The verdict on figures of a whole set of samples.
 
     figures  those without a label are read: two_sample, density, coverage, efficacy, missing, variety, class_accuracy
-    floors   real against real with its interval, by name of the figure
+    floors   real against real with its interval, by name of the figure; of tables also `ALONE`, see `poor_above`
     novelty  for its copy_rate; None where it could not be measured
     counts   made, held_out, compared: how many samples and held-out items there are, and how many of each were
              compared; made_not_finite: how many samples were left out because they are not numbers
@@ -108,6 +111,19 @@ def judge(
     reasons = (*found.says(*NEEDED, *found.remarkable()), *copying[: copied is not None], *found.moved(),
                *_beside(counts, damages))  # fmt: skip
     return Verdict(word, SENTENCES[word], tuple(one for one in reasons if one), RULE)
+
+
+def poor_above(alone: Estimate | None = None) -> float:
+    """Two-sample accuracy above which samples are poor: 0.875, or 1/2 + 3/4 (a - 1/2) if that is less.
+
+    alone  accuracy a on independent columns; what is told three quarters as surely knows little of what goes together.
+           Where chance may be why these are told, they say nothing
+
+    Few rows, or columns of which one says little of another, bring a below 1, and both rules are one where a is 1.
+    """
+    if alone is None or alone.value is None or (alone.low or 0.0) <= NOTICED:
+        return TOLD
+    return min(TOLD, 0.5 + (1 - LITTLE) * (alone.value - 0.5))
 
 
 def _worst(figures: Mapping[str, Figure]) -> dict[str, Figure]:
@@ -157,7 +173,8 @@ class _Found:
 
     def poor(self) -> bool:
         few = min(self.share(name, 1.0) for name in ("density", "coverage", "efficacy")) < LITTLE
-        return few or (self.figures["two_sample"].low or 0.0) > TOLD or self.answers(False)
+        told = (self.figures["two_sample"].low or 0.0) > poor_above(self.floors.get(ALONE))
+        return few or told or self.answers(False)
 
     def answers(self, well: bool) -> bool:
         """Whether answers are surely better than a memory of the training pairs, or surely worse."""

@@ -12,6 +12,7 @@ from morelike.measure.anchors import FEW, Fold, Sets, trivial
 from morelike.measure.table.sheet import Column, Rows, coded, columns_of
 
 ROWS, CELLS = 15_000, 600_000  # of a kind that are compared, and their cells
+ENOUGH = 2_000  # rows of a kind below which a two-sample test wants all that there are, and more made ones than real
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,26 @@ class Tables:
         """Rows of one side of the fold, coded (n, C): made | real | fresh | copies | trivial."""
         one = {"made": self.pool.made, "copies": self.pool.train, "trivial": self.pool.trivial}
         return one.get(name, self.pool.real)[getattr(self.fold[0], name)[:most]]
+
+    @property
+    def few(self) -> bool:
+        """Whether so few rows are compared that a two-sample test has to make the most of them."""
+        return len(self.fold[0].real) < ENOUGH
+
+    @property
+    def wanted(self) -> int:
+        """Rows of a kind that a two-sample test looks at, if there are so many."""
+        return max(len(self.fold[0].real), min(ENOUGH, CELLS // len(self.columns)))
+
+    def many(self, name: str) -> Tensor:
+        """Rows of one side, made | copies | trivial: more of them than real ones where few are compared, (n, C)."""
+        if not self.few:
+            return self.rows(name)
+        made = self.pool.made[: self.wanted]
+        draw = torch.Generator().manual_seed(self.seed)
+        drawn = {"copies": lambda: self.train[torch.randint(len(self.train), (len(made),), generator=draw)],
+                 "trivial": lambda: trivial(self.train, None, torch.zeros(len(made)), self.seed)}  # fmt: skip
+        return drawn[name]() if name in drawn else made
 
     def fresh(self, most: int) -> Tensor:
         """Training rows that are not among the real ones, to learn from beside samples."""

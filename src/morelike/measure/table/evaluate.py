@@ -15,7 +15,7 @@ from morelike.measure.table.figures import HEADLINE, columns_and_pairs, headline
 from morelike.measure.table.likelihood import row_likelihood
 from morelike.measure.table.portrait import portrait
 from morelike.measure.table.sheet import Rows, coded
-from morelike.measure.verdict import judge
+from morelike.measure.verdict import ALONE, NOTICED, judge
 
 Tell = Callable[[str, float], None]
 FLATTERS = " This is against training rows too, for want of held-out ones, and flatters."
@@ -48,10 +48,10 @@ def evaluate_rows(evidence: Evidence, family: Family | None, seed: int, tell: Te
     news = _novelty(evidence.rows, tables, seed)
     tell("novelty", 1.0)
     test = as_test(score)
-    floors = {"two_sample": test.floor, **{name: one.floor for name, one in near.items()}}
+    floors = {"two_sample": test.floor, ALONE: test.trivial, **{name: one.floor for name, one in near.items()}}
     word = judge([*figures[1:], _test_figure(test, figures[0])], floors, news, counts)
     shown = portrait(tables.rows("made"), tables.rows("real"), tables.columns)
-    return Measured(word, figures, news, counts=counts, findings=_findings(tables, counts), portrait=shown)
+    return Measured(word, figures, news, counts=counts, findings=_findings(tables, counts, test), portrait=shown)
 
 
 def as_test(score: Anchored) -> Anchored:
@@ -82,13 +82,23 @@ def _remarked(one: Figure, flatters: bool) -> Figure:
     return replace(one, says=one.says + FLATTERS) if flatters and one.value is not None else one
 
 
-def _findings(tables: Tables, counts: Mapping[str, int]) -> list[Finding]:
+def _findings(tables: Tables, counts: Mapping[str, int], test: Anchored) -> list[Finding]:
     """What is wrong with the evidence itself."""
-    if not tables.flatters:
-        return []
-    return [Finding(
-        "few_held_out", "warn", "Too few rows were held out",
-        f"{counts['held_out']:,} rows were held out, and {FEW} are needed.",
-        "The samples are compared with rows that the model was trained on, so copying looks like quality.",
-        "Hold more out, or name other real rows with --against.", count=counts["held_out"],
-    )]  # fmt: skip
+    found = []
+    if tables.flatters:
+        found.append(Finding(
+            "few_held_out", "warn", "Too few rows were held out",
+            f"{counts['held_out']:,} rows were held out, and {FEW} are needed.",
+            "The samples are compared with rows that the model was trained on, so copying looks like quality.",
+            "Hold more out, or name other real rows with --against.", count=counts["held_out"],
+        ))  # fmt: skip
+    if len(tables.columns) > 1 and test.trivial.low is not None and test.trivial.low <= NOTICED:
+        found.append(Finding(
+            "weak_test", "note", "The two-sample test tells little here",
+            f"It tells independent columns from real rows in {100 * (test.trivial.value or 0.0):.0f} of 100 cases, "
+            "where 50 is chance.",
+            "A good score does not show that columns go together as they should: one says little of another, or there "
+            "are too few rows to see it.",
+            "Look at predictions and pairs, or name more real rows with --against.",
+        ))  # fmt: skip
+    return found

@@ -16,10 +16,11 @@ from morelike.measure.figure import Estimate, Figure
 from morelike.measure.panel import Scale, figure, jackknife
 from morelike.measure.table import gaps, shape
 from morelike.measure.table.arrange import Tables
+from morelike.measure.table.few import both
 from morelike.measure.table.prediction import skill, targets
 from morelike.measure.table.sheet import Column
 from morelike.measure.table.support import precision_recall, scaled, spread
-from morelike.measure.table.trees import two_sample_score
+from morelike.measure.table.trees import grown, two_sample_score
 
 POINTS = 4_000  # rows of a kind for precision and recall
 LABEL, OTHERS, JUDGED = 10_000, 4_000, 4_000  # rows that the first and other predictions learn from, and are judged on
@@ -58,13 +59,21 @@ SUPPORT = {
 
 
 def headline(tables: Tables) -> Anchored:
-    """The two-sample score with what it stands beside."""
-    new = None if tables.flatters else tables.new
+    """The two-sample score with what it stands beside; against real rows stand fewer, as there are no more of these."""
+    real = tables.pool.real[: tables.wanted]
+    return Anchored(
+        value=passing(tables, tables.many("made"), real),
+        floor=passing(tables, tables.rows("fresh"), tables.rows("real")),
+        copies=passing(tables, tables.many("copies"), real),
+        trivial=passing(tables, tables.many("trivial"), real),
+    )
 
-    def score(a: Tensor, b: Tensor) -> Estimate:
-        return two_sample_score(a, b, tables.columns, new=new, seed=tables.seed)
 
-    return anchored(score, tables.pool, tables.fold)
+def passing(tables: Tables, made: Tensor, real: Tensor) -> Estimate:
+    """The two-sample score of some rows (n, C) beside real ones, of which the held-out ones are the first (m, C)."""
+    new = None if tables.flatters else min(len(tables.held), len(real))
+    judge = both if tables.few else grown
+    return checked(two_sample_score(made, real, tables.columns, new=new, seed=tables.seed, judge=judge))
 
 
 def columns_and_pairs(tables: Tables) -> list[Figure]:
