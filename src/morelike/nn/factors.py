@@ -10,7 +10,7 @@ from torch import Tensor, nn
 RANKS, SHARE = (1, 2, 3, 5, 8, 12, 16, 24, 32), 4  # numbers of factors that are tried, at most a quarter of the columns
 FOLDS = 4  # parts of the rows, of which each is forecast by what the others have taught
 ROUNDS, LEAST = 40, 0.02  # of expectation-maximisation, and of a column's variance, what is its own at least
-AT_ONCE = 2**25  # numbers in the largest array
+AT_ONCE, FLAT = 2**25, 1e-3  # numbers in the largest array; deviation below which a trait is taken not to vary
 
 
 class Factors(nn.Module):
@@ -106,14 +106,18 @@ def related(told: Tensor, said: Tensor, owner: Tensor, columns: int) -> Tensor:
 
     said  (n, Y) what is to be said, and `owner` (Y,), of which column; those of one column follow each other
     """
-    unit = [
-        (one - one.mean(0)) / (one - one.mean(0)).norm(dim=0).clamp_min(1e-3 * len(one) ** 0.5) for one in (told, said)
-    ]
+    told, said = unit(told), unit(said)
     made = told.new_zeros(columns, told.shape[1])
     for part in torch.arange(said.shape[1], device=said.device).split(max(1, AT_ONCE // told.shape[1])):
-        square = (unit[1][:, part].T @ unit[0]).square()
-        made.index_reduce_(0, owner[part], square, "amax")
+        square = (said[:, part].T @ told).square()
+        made.scatter_reduce_(0, owner[part, None].expand_as(square), square, "amax")
     return made
+
+
+def unit(one: Tensor) -> Tensor:
+    """Columns (n, W) of mean 0 and length 1; near 0 where they hardly vary."""
+    away = one - one.mean(0)
+    return away / away.norm(dim=0).clamp_min(FLAT * len(one) ** 0.5)
 
 
 def strongest(square: Tensor, rank: Tensor, owner: Tensor, most: int, least: float) -> Tensor:
