@@ -127,21 +127,18 @@ class Model(Family):
             self.bias[:, own] = one.starts().float()
         x, told = x[(x >= 0).all(1)], told[(x >= 0).all(1)]
         if self.sparse:
-            x, told = x[:LOOKED], told[:LOOKED]
-            self._choose(x, told)
-        hears = self.hears(x, told, fold_of(x)) if self.sparse else self.traits(x, told)[None, None].mT
-        sieve, moments = self.sieve() > 0, torch.empty(0)
-        for t, (one, own) in enumerate(zip(self.variables, self.outputs, strict=True)):
+            self._choose(x[:LOOKED], told[:LOOKED])
+            self._lines(x[:LOOKED], told[:LOOKED])
+            return
+        phi, sieve = nn.functional.pad(self.traits(x, told).double(), (0, 1), value=1.0), self.sieve() > 0
+        for one, own in zip(self.variables, self.outputs, strict=True):
             value = one.value(x)
             some = one.kind[value] == 0
-            for m in range(len(self.rank) if one.number and bool(some.any()) else 0):
-                if self.sparse or m == 0:
-                    phi, score = hears[m, t if self.sparse else 0].T[some].double(), one.score[value[some]]
-                    if self.sparse:
-                        score = score - self.base[own.stop - 2] * phi[:, 0]
-                    both = torch.cat([phi, torch.ones_like(phi[:, :1]), score[:, None]], 1)
-                    moments = both.T @ both / len(both)
-                self._line(m, own.stop - 2, sieve[m, :, own.stop - 2], moments, int(some.sum()))
+            if one.number and bool(some.any()):
+                both = torch.cat([phi[some], one.score[value[some], None]], 1)
+                moments = both.T @ both / len(both)
+                for m in range(len(self.rank)):
+                    self._line(m, own.stop - 2, sieve[m, :, own.stop - 2], moments, len(both))
 
     def _choose(self, x: Tensor, told: Tensor) -> None:
         """Take in the factors of all scores, and which traits each column hears beside what these say."""
@@ -189,6 +186,36 @@ class Model(Family):
             sigma = (moments[-1, -1] - 2 * w @ b + w @ a @ w).clamp_min(math.exp(2 * NARROW)).sqrt()
         self.weight[m, heard, at] = (w[:-1] / sigma).float()
         self.bias[m, at], self.bias[m, at + 1], self.scale[m, at] = w[-1] / sigma, sigma.log(), sigma
+
+    def _lines(self, x: Tensor, told: Tensor) -> None:
+        """The same for all numbers at once, of what each hears of many columns and beyond what factors say."""
+        numbers = [t for t, one in enumerate(self.variables) if one.number]
+        if not numbers:
+            return
+        some = [self.variables[t] for t in numbers]
+        value = torch.stack([one.value(x) for one in some])  # (t, n)
+        kind, score = (torch.stack([getattr(one, name) for one in some]).gather(1, value) for name in ("kind", "score"))
+        count, at = (kind == 0).sum(1), torch.tensor([self.outputs[t].stop - 2 for t in numbers], device=x.device)
+        hears, n, good = self.hears(x, told, fold_of(x)), count.clamp_min(1)[:, None, None], count > 0
+        for m in range(len(self.rank)):
+            phi = nn.functional.pad(hears[m, numbers].double(), (0, 0, 0, 2), value=1.0)  # (t, 1 + most + 2, n)
+            phi[:, -1] = score - self.base[at, None] * phi[:, 0]
+            phi *= (kind == 0)[:, None]
+            moments = phi @ phi.mT / n
+            a, b, square = moments[:, :-1, :-1], moments[:, :-1, -1], moments[:, -1, -1]
+            ridge = (self.ridge / n[:, 0]).expand(b.shape).clone()
+            ridge[:, -1] = EDGE
+            sigma, w = square.sqrt(), b
+            for _ in range(SWEEPS):
+                w = torch.linalg.solve(a + (sigma.square()[:, None] * ridge + EDGE).diag_embed(), b)
+                left = square - 2 * (w * b).sum(1) + (w * (a @ w[:, :, None])[:, :, 0]).sum(1)
+                sigma = left.clamp_min(math.exp(2 * NARROW)).sqrt()
+            self.weight[m][:, at[good]] = (w[:, :-1] / sigma[:, None])[good].T.float()
+            self.bias[m, at[good]], self.bias[m, at[good] + 1] = (
+                (w[:, -1] / sigma)[good].float(),
+                sigma.log()[good].float(),
+            )
+            self.scale[m, at[good]] = sigma[good].float()
 
     def sieve(self) -> Tensor:
         """Which traits each output hears, those of what comes before it: (M, traits, outputs)."""
