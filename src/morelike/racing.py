@@ -157,7 +157,9 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
             continue
         if all(one.family != name for one in standing.heats):
             fair = _left(ready, clock) / (len(runners) - place + FINALISTS - 1 + again)
-            yield from _heat(_short(ready, name, clock, fair), standing.heats, standing, clock, fair / 2)
+            last = again and place == len(runners) - 1  # which of few rows is the best in most cases
+            patience = _left(ready, clock) / 2 if last else fair / 2
+            yield from _heat(_short(ready, name, clock, fair), standing.heats, standing, clock, patience)
         if stop.is_set():
             return
     if not standing.heats:

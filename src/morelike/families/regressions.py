@@ -26,7 +26,10 @@ USUAL = 200  # traits up to which prior and steps are as the settings say: of mo
 SWEEPS = 3  # of the first regression of a number and of its sigma
 AT_ONCE = 2**21  # numbers in the largest array that drawing makes
 ROWS_EACH, STRONGEST = 20, 32  # rows for each trait that is heard, and how many are at most, where columns are many
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of what factors say, that are tried
+MANY, AMPLE = 200, 2  # columns above which so many orders do
 LOOKED, LEAST = 2_000, 0.02  # rows by which these are chosen; of a score's variance, what is left at least
+WORK = 3e10  # multiplications by which they are chosen
 ROOM = 2**25  # numbers that columns hear in all rows of a batch
 
 
@@ -87,7 +90,8 @@ class Model(Family):
         self.outputs, outs = slices([one.outputs for one in self.variables])
         self.wide, self.sparse = wide, config.most is not None and wide > USUAL
         slots = 1 + min(config.most or wide, wide) if self.sparse else wide
-        count = config.orders * slots * outs
+        orders = min(config.orders, AMPLE) if self.sparse and len(pairs) > MANY else config.orders
+        count = orders * slots * outs
         if count > MOST:
             raise OptionError(
                 f"Regressions of {len(self.variables):,} columns have {count:,} weights", f"At most {MOST:,}",
@@ -95,21 +99,21 @@ class Model(Family):
             )  # fmt: skip
         self.much = 1.0 if self.sparse else max(1.0, wide / USUAL)
         self.ridge = self.much * config.ridge
-        self.weight = nn.Parameter(0.01 / self.much**0.5 * torch.randn(config.orders, slots, outs))
-        self.bias = nn.Parameter(torch.zeros(config.orders, outs))
+        self.weight = nn.Parameter(0.01 / self.much**0.5 * torch.randn(orders, slots, outs))
+        self.bias = nn.Parameter(torch.zeros(orders, outs))
         late = torch.tensor([not one.number for one in self.variables])
-        rank = (torch.rand(config.orders, len(late)) + late).argsort(1).argsort(1)  # numbers first, categories last
+        rank = (torch.rand(orders, len(late)) + late).argsort(1).argsort(1)  # numbers first, categories last
         self.register_buffer("rank", rank)  # (M, variables) the place of each in an order
         self.register_buffer("rows", torch.tensor(1000.0))
-        self.register_buffer("scale", torch.ones(config.orders, outs))  # in which unit weights and biases are
+        self.register_buffer("scale", torch.ones(orders, outs))  # in which unit weights and biases are
         parts = [(number, one) for own in (self.tells, self.outputs) for number, one in enumerate(own)]
         owner = [0] * first + [number for number, one in parts for _ in range(one.stop - one.start)]
         self.register_buffer("owner", torch.tensor(owner), persistent=False)  # variable of each trait, of each output
         if self.sparse:
-            self.factors = Factors(len(late), config.orders)
+            self.factors = Factors(len(late), orders)
             self.register_buffer("spread", torch.ones(len(late)))  # of scores
-            self.register_buffer("base", torch.zeros(outs))  # how much what factors say counts
-            self.register_buffer("heard", torch.full((config.orders, len(late), slots - 1), wide))  # `wide` for none
+            self.register_buffer("base", torch.zeros(orders, outs))  # how much what factors say counts
+            self.register_buffer("heard", torch.full((orders, len(late), slots - 1), wide))  # `wide` for none
             self.alike = alike([(one.outputs, one.number, one.values) for one in self.variables])
             self.batch = max(16, min(self.batch, ROOM // (self.rank.numel() * slots)))
 
@@ -148,16 +152,33 @@ class Model(Family):
         z, fold, phi = self.scores(x), fold_of(x), self.traits(x, told)
         self.factors.learn(z, fold, self.rank)
         hat = self.factors.forecast(z, self.rank, fold)
-        left = (z - hat).square().mean((0, 1)).clamp_min(LEAST)
-        for one, own, spread, rest in zip(self.variables, self.outputs, self.spread, left, strict=True):
-            self.base[own.stop - 1 - one.number] = spread if one.number else 1 / (spread * rest)
-        owner = self.owner[: self.wide].clone()
-        hat = hat.mean(0)[:, owner[first:]]
-        own = phi[:, first:] - hat * (phi[:, first:] * hat).sum(0) / hat.square().sum(0).clamp_min(EDGE)
-        square = related(phi, own, owner[first:], len(self.variables))
+        for t, (one, own) in enumerate(zip(self.variables, self.outputs, strict=True)):
+            if one.number:
+                self.base[:, own.stop - 2] = self.spread[t]
+            else:
+                for m in range(len(self.rank)):
+                    self._curve(m, t, hat[m, :, t], one.value(x))
+        owner, of = self.owner[: self.wide].clone(), torch.arange(first, self.wide, device=x.device)
+        if n * self.wide**2 > WORK:  # of very many, each is told by its score alone
+            of = torch.tensor([own.start for own in self.tells], device=x.device)
+        hat, said = hat.mean(0)[:, owner[of]], phi[:, of]
+        said = said - hat * (said * hat).sum(0) / hat.square().sum(0).clamp_min(EDGE)
+        square = related(phi, said, owner[of], len(self.variables))
         owner[:first] = -1
         chance = 2 * math.log(self.wide**2 / len(self.variables)) / max(1, n)
         self.heard.copy_(strongest(square, self.rank, owner, self.heard.shape[2], chance))
+
+    def _curve(self, m: int, t: int, hat: Tensor, value: Tensor) -> None:
+        """Begin a category as if its scores s were normal around what factors say, m (n,), with what that leaves, c:
+        log p(v) = log p_v + share (s_v m / c - s_v^2 (1 / c - 1) / 2), for the share that is likeliest of its values.
+        """
+        own, score = self.outputs[t], self.variables[t].score / self.spread[t]
+        rest = float((score[value] - hat).square().mean().clamp_min(LEAST))
+        bent = -score.square() * (1 / rest - 1) / 2
+        plain, said = self.bias[m, own][:-1], hat[:, None] * score / rest + bent  # (n, V)
+        share = max(SHARES, key=lambda c: float((plain + c * said).log_softmax(1).gather(1, value[:, None]).mean()))
+        self.base[m, own.stop - 1] = share / rest / self.spread[t]
+        self.bias[m, own.start : own.stop - 1] += (share * bent).float()
 
     def scores(self, x: Tensor) -> Tensor:
         """Mean normal scores of rows (B, T), of variance 1: (B, variables)."""
@@ -194,12 +215,15 @@ class Model(Family):
             return
         some = [self.variables[t] for t in numbers]
         value = torch.stack([one.value(x) for one in some])  # (t, n)
-        kind, score = (torch.stack([getattr(one, name) for one in some]).gather(1, value) for name in ("kind", "score"))
+        kind, score = (
+            torch.stack([getattr(one, name)[own] for one, own in zip(some, value, strict=True)])
+            for name in ("kind", "score")
+        )
         count, at = (kind == 0).sum(1), torch.tensor([self.outputs[t].stop - 2 for t in numbers], device=x.device)
         hears, n, good = self.hears(x, told, fold_of(x)), count.clamp_min(1)[:, None, None], count > 0
         for m in range(len(self.rank)):
             phi = nn.functional.pad(hears[m, numbers].double(), (0, 0, 0, 2), value=1.0)  # (t, 1 + most + 2, n)
-            phi[:, -1] = score - self.base[at, None] * phi[:, 0]
+            phi[:, -1] = score - self.base[m, at, None] * phi[:, 0]
             phi *= (kind == 0)[:, None]
             moments = phi @ phi.mT / n
             a, b, square = moments[:, :-1, :-1], moments[:, :-1, -1], moments[:, -1, -1]
@@ -265,7 +289,7 @@ class Model(Family):
         """From traits to outputs: weights (M, traits, outputs), 0 for what is not heard, and biases (M, outputs)."""
         weight = self.own()
         if self.sparse:  # what factors say counts as it is, unless rows say otherwise
-            weight = torch.cat([weight[:, :1] + self.base, weight[:, 1:]], 1)
+            weight = torch.cat([weight[:, :1] + self.base[:, None], weight[:, 1:]], 1)
         return weight, self.bias * self.scale
 
     def own(self) -> Tensor:
