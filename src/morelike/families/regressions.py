@@ -16,7 +16,7 @@ from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.evenly import even
-from morelike.nn.factors import Factors, alike, fold_of, related, strongest
+from morelike.nn.factors import Factors, alike, fold_of, lines, related, strongest
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels
 from morelike.nn.variables import EDGE, NARROW, Variable, log_laws, paired
@@ -225,15 +225,7 @@ class Model(Family):
             phi = nn.functional.pad(hears[m, numbers].double(), (0, 0, 0, 2), value=1.0)  # (t, 1 + most + 2, n)
             phi[:, -1] = score - self.base[m, at, None] * phi[:, 0]
             phi *= (kind == 0)[:, None]
-            moments = phi @ phi.mT / n
-            a, b, square = moments[:, :-1, :-1], moments[:, :-1, -1], moments[:, -1, -1]
-            ridge = (self.ridge / n[:, 0]).expand(b.shape).clone()
-            ridge[:, -1] = EDGE
-            sigma, w = square.sqrt(), b
-            for _ in range(SWEEPS):
-                w = torch.linalg.solve(a + (sigma.square()[:, None] * ridge + EDGE).diag_embed(), b)
-                left = square - 2 * (w * b).sum(1) + (w * (a @ w[:, :, None])[:, :, 0]).sum(1)
-                sigma = left.clamp_min(math.exp(2 * NARROW)).sqrt()
+            w, sigma = lines(phi @ phi.mT / n, self.ridge / n[:, 0, 0])
             self.weight[m][:, at[good]] = (w[:, :-1] / sigma[:, None])[good].T.float()
             self.bias[m, at[good]], self.bias[m, at[good] + 1] = (
                 (w[:, -1] / sigma)[good].float(),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from morelike.nn.variables import EDGE, NARROW
+
 RANKS, SHARE = (1, 2, 3, 5, 8, 12, 16, 24, 32), 4  # numbers of factors that are tried, at most a quarter of the columns
 FOLDS = 4  # parts of the rows, of which each is forecast by what the others have taught
 ROUNDS, LEAST = 40, 0.02  # of expectation-maximisation, and of a column's variance, what is its own at least
+SWEEPS = 3  # of a regression and of its sigma
 AT_ONCE, FLAT = 2**25, 1e-3  # numbers in the largest array; deviation below which a trait is taken not to vary
 
 
@@ -133,6 +137,23 @@ def strongest(square: Tensor, rank: Tensor, owner: Tensor, most: int, least: flo
         value, index = seen.topk(most, 1)
         found.append(torch.where(value > least, index, square.shape[1]))
     return torch.stack(found)
+
+
+def lines(moments: Tensor, ridge: Tensor) -> tuple[Tensor, Tensor]:
+    """Ridge regressions with N(0, 1 / ridge) as the prior of weights: those and that of 1 (t, k + 1), and sigma (t,).
+
+    moments  mean products of k traits, 1 and what is to be said, side by side: (t, k + 2, k + 2)
+    ridge    (t,) for one row each
+    """
+    a, b, square = moments[:, :-1, :-1], moments[:, :-1, -1], moments[:, -1, -1]
+    weak = ridge[:, None].expand(b.shape).clone()
+    weak[:, -1] = EDGE
+    sigma, w = square.sqrt(), b
+    for _ in range(SWEEPS):
+        w = torch.linalg.solve(a + (sigma.square()[:, None] * weak + EDGE).diag_embed(), b)
+        left = square - 2 * (w * b).sum(1) + (w * (a @ w[:, :, None])[:, :, 0]).sum(1)
+        sigma = left.clamp_min(math.exp(2 * NARROW)).sqrt()
+    return w, sigma
 
 
 def alike(sizes: Sequence[tuple[object, ...]]) -> list[list[int]]:

@@ -143,8 +143,8 @@ class Variable(nn.Module):
 
     def log_prob(self, out: Tensor, value: Tensor) -> Tensor:
         """log p of values (...) given outputs (..., outputs), double; the shapes before the last are broadcast."""
-        picked = (table[value] for table in (self.kind, self.low, self.high, self.within))
-        return log_law(out, self.score, *picked, number=self.number)
+        kind, low, high, within = (table[value] for table in (self.kind, self.low, self.high, self.within))
+        return log_law(out, self.score, kind, low, high, within, self.number)
 
     def law(self, out: Tensor) -> Tensor:
         """log p of every value given outputs (..., outputs): (..., V)."""
@@ -184,7 +184,8 @@ def log_laws(variables: Sequence[Variable], out: Tensor, x: Tensor) -> Tensor:
     score, *rest = (
         torch.stack([getattr(one, name) for one in variables]) for name in ("score", "kind", "low", "high", "within")
     )
-    return log_law(out, score[:, None], *(table.gather(1, at) for table in rest), number=variables[0].number)
+    kind, low, high, within = (table.gather(1, at) for table in rest)
+    return log_law(out, score[:, None], kind, low, high, within, variables[0].number)
 
 
 def log_between(a: Tensor, b: Tensor) -> Tensor:
