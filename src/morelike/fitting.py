@@ -111,14 +111,14 @@ def begin_run(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     codec, chosen = prepared.codec, module("family", request.family)
     settings = _settings(request, codec.natural, ready.brought)
     own = _family_settings(request, chosen, settings["family"])
-    _refuse(chosen, prepared, own)
+    suiting = suited(request.family, own, len(prepared.kept), None if ready.brought else codec)
+    _refuse(chosen, prepared, suiting)
     state = ready.brought.fitting(codec, prepared.conditions, own) if ready.brought else None
     folder.create()
     write_json(folder.codec, save_codec(codec, prepared.conditions))
     if state is not None:
         begin(folder, state)
-    own = suited(request.family, own, len(prepared.kept), None if ready.brought else codec)
-    recipe = _recipe(request, configure(TrainConfig, settings["train"]), own, prepared, augment)
+    recipe = _recipe(request, configure(TrainConfig, settings["train"]), suiting, prepared, augment)
     recipe["findings"], recipe["data"]["together"] = ready.about["findings"], ready.about["together"]
     write_json(folder.recipe, recipe)
     if augment:

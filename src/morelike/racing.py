@@ -35,6 +35,7 @@ from morelike.train.session import Clock
 
 RUNNERS = ("independent", "mixture", "circuit", "forest", "anyorder")  # the quickest first
 OF_FEW = ("independent", "circuit", "regressions")  # of few rows
+OF_FEW_AND_WIDE = ("independent", "regressions", "circuit")  # whose circuits are slow to begin
 SHARE, LONGEST, SHORTEST = 0.06, 60.0, 3.0  # of the time that a trial takes, and seconds of it
 LEAST = 1.0  # second that a trial is given where there is no time
 FINALISTS, NEAR = 2, 1.5  # how many of the best share what is left, if they come within so many nats of the best,
@@ -151,13 +152,15 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     """Train each runner for a while, the best of them for longer, and keep the one that is best on held-out rows."""
     standing = Standing.of(folder, ready.request)
     again = _few(ready.prepared)
-    runners = OF_FEW if again else RUNNERS
+    runners = RUNNERS if not again else OF_FEW if len(ready.prepared.codec.sizes) <= WIDE else OF_FEW_AND_WIDE
     for place, name in enumerate(runners):
         if name == "forest" and (_left(ready, clock) < GROWS or not _grows(ready.prepared)):
             continue
         if all(one.family != name for one in standing.heats):
             fair = _left(ready, clock) / (len(runners) - place + FINALISTS - 1 + again)
-            yield from _heat(_short(ready, name, clock, fair), standing.heats, standing, clock, fair / 2)
+            # of few rows regressions are the best in most cases
+            patience = _left(ready, clock) / 2 if name == "regressions" else fair / 2
+            yield from _heat(_short(ready, name, clock, fair), standing.heats, standing, clock, patience)
         if stop.is_set():
             return
     if not standing.heats:

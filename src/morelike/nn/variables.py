@@ -143,18 +143,8 @@ class Variable(nn.Module):
 
     def log_prob(self, out: Tensor, value: Tensor) -> Tensor:
         """log p of values (...) given outputs (..., outputs), double; the shapes before the last are broadcast."""
-        out = out.double()
-        logits = out[..., : self.classes]
-        if not self.number:
-            logits = logits + out[..., -1:] * self.score
-        shape = torch.broadcast_shapes(logits.shape[:-1], value.shape)
-        chosen = self.kind[value].expand(shape)[..., None]
-        log_p = logits.log_softmax(-1).expand(*shape, -1).gather(-1, chosen)[..., 0]
-        if not self.number:
-            return log_p
-        scale, line = out[..., -1].clamp_min(NARROW).exp(), out[..., -2]
-        between = log_between((self.low[value] - line) / scale, (self.high[value] - line) / scale)
-        return log_p + torch.where(self.kind[value] == 0, between, self.within[value])
+        kind, low, high, within = (table[value] for table in (self.kind, self.low, self.high, self.within))
+        return log_law(out, self.score, kind, low, high, within, self.number)
 
     def law(self, out: Tensor) -> Tensor:
         """log p of every value given outputs (..., outputs): (..., V)."""
@@ -165,6 +155,37 @@ class Variable(nn.Module):
         x[:, self.first] = value // self.parts
         if self.number:
             x[:, self.second] = value % self.parts
+
+
+def log_law(
+    out: Tensor, score: Tensor, kind: Tensor, low: Tensor, high: Tensor, within: Tensor, number: bool
+) -> Tensor:
+    """log p of one value given outputs (..., outputs), by what a `Variable` has of it (...): double (...).
+
+    score  (..., V) of a category, of all its values
+    """
+    out = out.double()
+    logits = out[..., : out.shape[-1] - 1 - number]
+    if not number:
+        logits = logits + out[..., -1:] * score
+    shape = torch.broadcast_shapes(logits.shape[:-1], kind.shape)
+    log_p = logits.log_softmax(-1).expand(*shape, -1).gather(-1, kind.expand(shape)[..., None])[..., 0]
+    if not number:
+        return log_p
+    scale, line = out[..., -1].clamp_min(NARROW).exp(), out[..., -2]
+    between = log_between((low - line) / scale, (high - line) / scale)
+    return log_p + torch.where(kind == 0, between, within)
+
+
+def log_laws(variables: Sequence[Variable], out: Tensor, x: Tensor) -> Tensor:
+    """log p of each of some variables of one size in rows x (B, T), given outputs (..., variables, B, outputs):
+    (..., variables, B), double."""
+    at = torch.stack([one.value(x) for one in variables])
+    score, *rest = (
+        torch.stack([getattr(one, name) for one in variables]) for name in ("score", "kind", "low", "high", "within")
+    )
+    kind, low, high, within = (table.gather(1, at) for table in rest)
+    return log_law(out, score[:, None], kind, low, high, within, variables[0].number)
 
 
 def log_between(a: Tensor, b: Tensor) -> Tensor:
