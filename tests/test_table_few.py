@@ -13,6 +13,7 @@ from morelike.core.spec import Spec
 from morelike.measure.evaluate import evaluate
 from morelike.measure.figure import Estimate, Evidence, Measured
 from morelike.measure.table import few
+from morelike.measure.table.few import both
 from morelike.measure.table.arrange import ENOUGH, arrange
 from morelike.measure.table.evaluate import as_test
 from morelike.measure.table.figures import headline
@@ -135,3 +136,12 @@ def test_the_report_says_where_independent_columns_cannot_be_told() -> None:
     found = report(apart(real[80:], 400, 1), real)
     weak = next(one for one in found.findings if one.kind == "weak_test")
     assert "50 is chance" in weak.evidence and found.verdict.word != "poor"
+
+
+def test_many_words_are_no_fault_of_trees() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(np.stack([rng.integers(150, size=400).astype(float), rng.normal(size=400)], 1))
+    columns = [Column("word", "category", 0, False, tuple(f"w{one}" for one in range(150))),
+               Column("size", "number", 1, True)]  # fmt: skip
+    found = two_sample_score(x[:200], x[200:], columns, judge=both)
+    assert found.value is not None and found.value > 0.8

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, pairwise
 from typing import Annotated, Any, cast
 
 import torch
@@ -20,7 +19,7 @@ from morelike.nn.evenly import even
 from morelike.nn.factors import Factors, alike, fold_of, lines, related, strongest
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels
-from morelike.nn.variables import EDGE, NARROW, Variable, log_laws, paired
+from morelike.nn.variables import EDGE, NARROW, Variable, log_laws, paired, slices
 
 MOST = 50_000_000  # weights: every column's law hangs on every value of every other one
 USUAL = 200  # traits up to which prior and steps are as the settings say: of more, each may say less
@@ -218,10 +217,8 @@ class Model(Family):
             return
         some = [self.variables[t] for t in numbers]
         value = torch.stack([one.value(x) for one in some])  # (t, n)
-        kind, score = (
-            torch.stack([getattr(one, name)[own] for one, own in zip(some, value, strict=True)])
-            for name in ("kind", "score")
-        )
+        kind, score = (torch.stack([getattr(one, name)[own] for one, own in zip(some, value, strict=True)])
+                       for name in ("kind", "score"))  # fmt: skip
         count, at = (kind == 0).sum(1), torch.tensor([self.outputs[t].stop - 2 for t in numbers], device=x.device)
         hears, n, good = self.hears(x, told, fold_of(x)), count.clamp_min(1)[:, None, None], count > 0
         for m in range(len(self.rank)):
@@ -230,10 +227,8 @@ class Model(Family):
             phi *= (kind == 0)[:, None]
             w, sigma = lines(phi @ phi.mT / n, self.ridge / n[:, 0, 0])
             self.weight[m][:, at[good]] = (w[:, :-1] / sigma[:, None])[good].T.float()
-            self.bias[m, at[good]], self.bias[m, at[good] + 1] = (
-                (w[:, -1] / sigma)[good].float(),
-                sigma.log()[good].float(),
-            )
+            self.bias[m, at[good]] = (w[:, -1] / sigma)[good].float()
+            self.bias[m, at[good] + 1] = sigma.log()[good].float()
             self.scale[m, at[good]] = sigma[good].float()
 
     def sieve(self) -> Tensor:
@@ -394,12 +389,6 @@ class Model(Family):
                 score = (one.score[made[:, :, t]] / self.spread[t]).to(known)
                 known = known + score[:, :, None] * self.factors.pull[-1, t]
         return made, total
-
-
-def slices(widths: Sequence[int], first: int = 0) -> tuple[list[slice], int]:
-    """Where parts of these widths lie side by side behind the first places, and where the last one ends."""
-    ends = list(accumulate(widths, initial=first))
-    return [slice(begin, end) for begin, end in pairwise(ends)], ends[-1]
 
 
 def limited(settings: Mapping[str, Any], items: int) -> dict[str, Any]:

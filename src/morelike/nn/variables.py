@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,12 @@ def paired(sizes: Sequence[int], columns: Sequence[int] | None) -> list[tuple[in
         found += [(cell, cell + 1 if pair else -1) for cell in range(at, at + width, 2 if pair else 1)]
         at += width
     return found
+
+
+def slices(widths: Sequence[int], first: int = 0) -> tuple[list[slice], int]:
+    """Where parts of these widths lie side by side behind the first places, and where the last one ends."""
+    ends = list(accumulate(widths, initial=first))
+    return [slice(begin, end) for begin, end in pairwise(ends)], ends[-1]
 
 
 def counted(one: Tensor, two: Tensor, values: int, parts: int) -> Tensor:

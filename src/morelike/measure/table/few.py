@@ -66,8 +66,16 @@ def _trees(x: np.ndarray, y: np.ndarray, asked: np.ndarray, columns: Sequence[Co
         max_iter=TREES, max_leaf_nodes=LEAVES, max_bins=BINS, categorical_features=categorical(columns),
         early_stopping=False, random_state=seed,
     )  # fmt: skip
+    x, asked = (_fewer(one, categorical(columns)) for one in (x, asked))
     with one_thread():
         return np.asarray(trees.fit(x, y, sample_weight=weights(y)).decision_function(asked))
+
+
+def _fewer(x: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """Rows in which no category has more values than trees have bins: the rare ones, of the largest codes, are one."""
+    found = x.copy()
+    found[:, places] = np.minimum(found[:, places], BINS - 2)  # NaN stays
+    return found
 
 
 def _scale(real: Tensor) -> tuple[Tensor, Tensor]:
