@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from morelike.core.errors import OptionError
 from morelike.core.spec import Batch, Spec
 from morelike.families import regressions
+from morelike.nn.evidence import ridges
 from morelike.nn.variables import Variable, counted, log_between, paired
 from morelike.train.game import Game
 
@@ -155,3 +157,36 @@ def test_many_columns_that_are_mostly_empty_stay_so_after_few_steps() -> None:
     family = trained(Spec((150,), tokens=4, sizes=(4,) * 150), x, steps=10)
     made = (family.sample(range(300)) > 0).sum(1).float().mean()
     assert float(made) == pytest.approx(float((x > 0).sum(1).float().mean()), rel=0.3)
+
+
+def test_ridges_tell_columns_that_say_nothing_of_each_other() -> None:
+    rng = torch.Generator().manual_seed(0)
+    sizes = (120, 6, 5)  # what leads, what follows from it, and what has nothing to do with either
+    lead = torch.randint(120, (1_200,), generator=rng)
+    follows = torch.where(torch.rand(1_200, generator=rng) < 0.6, lead % 6, torch.randint(6, (1_200,), generator=rng))
+    x = torch.stack([lead, follows, torch.randint(5, (1_200,), generator=rng)], 1)
+    variables = [Variable(sizes, place, -1) for place in range(3)]
+    for one in variables:
+        one.learn(x)
+    phi = torch.cat([one.traits[one.value(x)] for one in variables], 1).double()
+    found = ridges(variables, x, phi, 24.0)
+    assert found.shape == (sum(one.traits.shape[1] for one in variables), sum(one.outputs for one in variables))
+    hot, six, five = slice(1, 121), slice(122, 128), slice(129, None)  # traits
+    tied, free = slice(121, 127), slice(128, 133)  # classes
+    assert found[hot, tied].max() < 100 and found[hot, free].min() > 2_000
+    assert found[five, :120].min() > 500 and found[six, :120].max() < 100
+    assert (found[six, free] == 24).all()  # so few weights are left as they are
+
+
+def test_what_is_only_ever_given_comes_first_and_costs_no_draws() -> None:
+    family = trained(replace(SPEC, known=(False, False, False, False, True)), rows(800), steps=30)
+    assert (family.rank[:, 2] == 0).all() and regressions.tiny(SPEC).rank[:, 2].min() == 2  # else categories are last
+    every, known = all_rows(SPEC.sizes or ()), torch.full((3, 5), -1)
+    known[:, 4] = torch.arange(3)
+    p = family.log_prob(Batch(every)).double().exp()
+    sums = torch.stack([p[every[:, 4] == c].sum() for c in range(3)])
+    assert torch.allclose(family.log_prob(Batch(known)).double().exp(), sums, atol=1e-5)
+    made = family.infill(known.repeat(500, 1), known.repeat(500, 1) >= 0, range(1500))
+    assert torch.equal(made[:, 4], known[:, 4].repeat(500))
+    third = (made[:, 0] * 3 + made[:, 1]) // 4
+    assert (third == made[:, 4]).double().mean() > 0.8

@@ -13,9 +13,9 @@ from morelike.core.spec import Spec
 from morelike.measure.evaluate import evaluate
 from morelike.measure.figure import Estimate, Evidence, Measured
 from morelike.measure.table import few
-from morelike.measure.table.few import both
 from morelike.measure.table.arrange import ENOUGH, arrange
 from morelike.measure.table.evaluate import as_test
+from morelike.measure.table.few import both
 from morelike.measure.table.figures import headline
 from morelike.measure.table.sheet import Column, Rows, Sheet
 from morelike.measure.table.trees import auc, two_sample_score

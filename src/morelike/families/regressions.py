@@ -16,6 +16,7 @@ from morelike.core.errors import OptionError
 from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.evenly import even
+from morelike.nn.evidence import ridges
 from morelike.nn.factors import Factors, alike, fold_of, lines, related, strongest
 from morelike.nn.rows import cells, drawn, uniforms
 from morelike.nn.tables import Labels
@@ -40,8 +41,8 @@ class Config:
     width   the one dial of size, which changes nothing here
     orders  orders of the columns, of which the law is the mean
     ridge   the prior of every weight is Cauchy's, of scale sqrt(2 / ridge): near 0 it bends as N(0, 1 / ridge) does,
-            and what tells much is hardly drawn to 0; where columns tell more than 200 traits, it is as many times
-            the ridge, so that all of them together say no more
+            and what tells much is hardly drawn to 0; it is more between columns that take many values and seem to
+            say little of each other (`ridges`), and where columns tell more than 200 traits as many times the ridge
     draws   points for each order by which what is not known of a row is summed over
     most    traits that a column hears where there are more than 200, and what factors say of it; None: all of them. A
             run sets it by the number of rows
@@ -74,6 +75,7 @@ class Model(Family):
     examples = 200_000
     rank: Tensor
     rows: Tensor
+    ridge: Tensor
     owner: Tensor
     scale: Tensor
     spread: Tensor
@@ -99,7 +101,7 @@ class Model(Family):
                 "Use --family circuit",
             )  # fmt: skip
         self.much = 1.0 if self.sparse else max(1.0, wide / USUAL)
-        self.ridge = self.much * config.ridge
+        self.register_buffer("ridge", torch.full((1, 1) if self.sparse else (wide, outs), self.much * config.ridge))
         self.weight = nn.Parameter(0.01 / self.much**0.5 * torch.randn(orders, slots, outs))
         self.bias = nn.Parameter(torch.zeros(orders, outs))
         known = spec.known or (False,) * len(self.sizes)
@@ -126,7 +128,7 @@ class Model(Family):
     def begin(self, batches: Iterable[Batch], rows: int) -> None:
         """Take in the law of each column, as if no other told anything of it."""
         kept = list(batches)
-        x, told = torch.cat([one.x for one in kept]), torch.cat([self.told(one.given, len(one.x)) for one in kept])
+        x, told = torch.cat([one.x for one in kept]), torch.cat([self._told(one.given, len(one.x)) for one in kept])
         self.rows.fill_(rows)
         for one, own in zip(self.variables, self.outputs, strict=True):
             one.learn(x)
@@ -137,6 +139,8 @@ class Model(Family):
             self._lines(x[:LOOKED], told[:LOOKED])
             return
         phi, sieve = nn.functional.pad(self.traits(x, told).double(), (0, 1), value=1.0), self.sieve() > 0
+        self.ridge[self.tells[0].start :] = ridges(self.variables, x, phi[:, self.tells[0].start : -1],
+                                                   self.much * self.config.ridge)  # fmt: skip
         for one, own in zip(self.variables, self.outputs, strict=True):
             value = one.value(x)
             some = one.kind[value] == 0
@@ -201,8 +205,7 @@ class Model(Family):
         """
         own = torch.cat([heard.nonzero()[:, 0], torch.tensor([len(heard)], device=heard.device)])
         a, b = moments[own][:, own], moments[own, -1]
-        ridge = torch.full_like(b, self.ridge / n)
-        ridge[-1] = EDGE
+        ridge = nn.functional.pad(self.ridge[heard, at].double() / n, (0, 1), value=EDGE)
         sigma, w = moments[-1, -1].sqrt(), b
         for _ in range(SWEEPS):
             w = torch.linalg.solve(a + (sigma.square() * ridge).diag(), b)
@@ -225,7 +228,7 @@ class Model(Family):
             phi = nn.functional.pad(hears[m, numbers].double(), (0, 0, 0, 2), value=1.0)  # (t, 1 + most + 2, n)
             phi[:, -1] = score - self.base[m, at, None] * phi[:, 0]
             phi *= (kind == 0)[:, None]
-            w, sigma = lines(phi @ phi.mT / n, self.ridge / n[:, 0, 0])
+            w, sigma = lines(phi @ phi.mT / n, self.ridge[0] / n[:, 0, 0])
             self.weight[m][:, at[good]] = (w[:, :-1] / sigma[:, None])[good].T.float()
             self.bias[m, at[good]] = (w[:, -1] / sigma)[good].float()
             self.bias[m, at[good] + 1] = sigma.log()[good].float()
@@ -244,11 +247,8 @@ class Model(Family):
         whole = self.sparse or not first
         return heard if whole else torch.cat([heard.new_ones(len(heard), first, heard.shape[2]), heard], 1)
 
-    def told(self, given: Mapping[str, Tensor], n: int) -> Tensor:
-        """Traits that say which class: (n, classes), or none (n, 0)."""
-        y = self.labels(given, n).to(self.weight.device)
-        hot = nn.functional.one_hot(y, self.labels.count).to(self.weight)
-        return hot if self.labels.count > 1 else hot[:, :0]
+    def _told(self, given: Mapping[str, Tensor], n: int) -> Tensor:
+        return self.labels.traits(given, n).to(self.weight)
 
     def each(self, x: Tensor, told: Tensor, fold: Tensor | None = None) -> Tensor:
         """log p_m(x) by each order, of rows (B, T) all of whose cells are known: (M, B), double."""
@@ -288,7 +288,7 @@ class Model(Family):
 
     def play(self, batch: Batch) -> Iterator[Move]:
         fold = fold_of(batch.x) if self.training else None
-        log_p = self.each(batch.x, self.told(batch.given, len(batch.x)), fold)
+        log_p = self.each(batch.x, self._told(batch.given, len(batch.x)), fold)
         prior = torch.log1p(self.ridge / 2 * self.own().square()).sum() / self.rows
         together = log_p.detach().logsumexp(0) - math.log(len(log_p))
         # each order has the gradient of its own likelihood and prior, and the loss told is that of their mean
@@ -296,7 +296,7 @@ class Model(Family):
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) in nats, exact; where cells of -1 are to be summed over, by points that are the same for all rows."""
-        whole, told = (batch.x >= 0).all(1), self.told(batch.given, len(batch.x))
+        whole, told = (batch.x >= 0).all(1), self._told(batch.given, len(batch.x))
         log_p = batch.x.new_zeros(len(self.rank), len(batch.x), dtype=torch.float64)
         for rows in whole.nonzero()[:, 0].split(self.batch if self.sparse else max(1, len(whole))):
             log_p[:, rows] = self.each(batch.x[rows], told[rows])
@@ -318,13 +318,12 @@ class Model(Family):
     def infill(self, x: Tensor, mask: Tensor, seeds: Sequence[int], given: Mapping[str, Tensor] = {}) -> Tensor:
         """x (B, T) where the mask is true, and drawn given that elsewhere: of several draws in each order one is chosen
         by how likely what is known is behind it."""
-        known, told, made = torch.where(mask, x, -1), self.told(given, len(x)), x.clone()
+        known, told, made = torch.where(mask, x, -1), self._told(given, len(x)), x.clone()
         free, leads = ~mask.any(1), self._leads(known)
         for rows, draws in ((free, 0), (~free & leads, 1), (~free & ~leads, self.config.draws)):
             for part in rows.nonzero()[:, 0].split(self._together(max(1, draws))):
-                own = [seeds[row] for row in part.tolist()]
                 fill = partial(self._filled, draws=draws) if draws else self._free
-                values = fill(known[part], told[part], own)
+                values = fill(known[part], told[part], [seeds[row] for row in part.tolist()])
                 found = made[part]
                 for one, value in zip(self.variables, values.unbind(1), strict=True):
                     one.write(value, found)

@@ -61,6 +61,11 @@ class Labels:
             y = y.to(given[name].device) * kinds + given[name].expand(n)
         return y
 
+    def traits(self, given: Mapping[str, Tensor], n: int) -> Tensor:
+        """Traits that say which class: (n, classes), or none (n, 0) where there is just one."""
+        hot = nn.functional.one_hot(self(given, n), self.count).float()
+        return hot if self.count > 1 else hot[:, :0]
+
 
 class Tables(nn.Module):
     """For each of K states the law of every cell, log-probabilities: `laws` holds those of all cells of one size
