@@ -11,7 +11,7 @@ from morelike.nn.variables import Variable
 
 LOOKED = 20_000  # rows that are looked at
 MOST = 40_000.0  # ridge of a weight
-FEW = 0.25  # weights for each row, up to which they are left as they are
+FEW = 0.05  # weights for each row, up to which they are left as they are
 SEEN = 0.5  # information on a weight below which nothing is said of it
 
 
@@ -23,8 +23,8 @@ def ridges(variables: Sequence[Variable], x: Tensor, phi: Tensor, least: float) 
 
     over the weights from one part of a column (its score, the square of that, which value it is) to one of another
     (its classes, its line), with the gradient g and the information I of each where all weights are 0, where these are
-    more than a fourth of the rows; else `least`. Two columns that say nothing of each other, as day and year of birth,
-    would be made to say something by each of a thousand weights; of few weights the one ridge has better samples.
+    more than a twentieth of the rows; else `least`. Two columns that say nothing of each other, as day and year of
+    birth, would be made to say something by each of a thousand weights; of few weights one ridge has better samples.
 
     x, phi  rows (n, T) and what they tell, (n, traits), the traits of these variables one after another
 
