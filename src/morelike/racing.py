@@ -152,7 +152,7 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
     """Train each runner for a while, the best of them for longer, and keep the one that is best on held-out rows."""
     standing = Standing.of(folder, ready.request)
     again = _few(ready.prepared)
-    runners = RUNNERS if not again else OF_FEW if len(ready.prepared.codec.sizes) <= WIDE else OF_FEW_AND_WIDE
+    runners = RUNNERS if not again else OF_FEW if ready.prepared.codec.shape[0] <= WIDE else OF_FEW_AND_WIDE
     for place, name in enumerate(runners):
         if name == "forest" and (_left(ready, clock) < GROWS or not _grows(ready.prepared)):
             continue
@@ -316,7 +316,7 @@ def _judged(prepared: Prepared) -> bool:
 
 def _grows(prepared: Prepared) -> bool:
     """Whether a forest grows in seconds on such rows, and knows their likelihood without draws."""
-    return len(prepared.codec.sizes) <= WIDE and not _owned(prepared).any()
+    return prepared.codec.shape[0] <= WIDE and not _owned(prepared).any()
 
 
 def _owned(prepared: Prepared) -> Tensor:
