@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 from morelike import collect
@@ -22,6 +23,7 @@ from morelike.measure.audit.page import shown_rows
 from morelike.measure.audit.repeats import across
 from morelike.measure.audit.twins import Twins, equals, find, sketched
 from morelike.measure.figure import Finding
+from morelike.measure.table.trees import has_trees
 from morelike.recipes import Request, held_share, module, sort_settings
 
 
@@ -40,6 +42,8 @@ def audit(request: Request, tell: Tell = lambda stage, fraction: None, against: 
     items = open_source(request.source, collect.reading(request))
     own = sort_settings(request.settings, {"codec": module("codec", items.codec).Config})["codec"]
     codec = collect.new_codec(request, items.codec, own)
+    if isinstance(codec, Surveys):  # of a table: what tells of drift takes seconds to load, while columns are settled
+        Thread(target=has_trees, daemon=True).start()
     codec = codec.fit(items.items)
     watch("Listing", 1.0)
     data = build(items, codec, progress=lambda done, total: watch("Preparing", done / max(1, total)))
