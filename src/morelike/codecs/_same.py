@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from morelike.codecs._columns import Column, missing, texts
-from morelike.codecs._rules import Rule
+from morelike.codecs._rules import MOST, Rule
 
 SAME = "\0same"  # the value that stands for that of the other column
 OFTEN, VALUES, LOOK = 0.5, 3, 5_000  # agreement, and number of values, from which it is learnt so; rows looked at
@@ -24,15 +24,15 @@ def pairs(
     near   columns that are told to be learnt so, by name, and what they are near
     """
     follow = {rule.to for rule in rules if rule.derives}
-    known = [place for place, one in enumerate(columns) if often(one) and place not in follow]
+    known = [place for place, one in enumerate(columns) if often(one) and place not in follow][:MOST]
     step = max(1, table.height // LOOK)
-    first = {place: table[columns[place].name].gather_every(step) for place in known}
+    codes = dict(zip(known, _codes([table[columns[place].name].gather_every(step) for place in known]), strict=True))
     for at, b in enumerate(known):
         if b in given:
             continue
         told = near.get(columns[b].name)
         before = [a for a in known if columns[a].name == told] or [a for a in known if a in given or a in known[:at]]
-        agree = {a: agreement(first[a], first[b]) for a in before}
+        agree = {a: _kappa(codes[a], codes[b]) for a in before}
         best = max(agree, key=lambda a: agree[a], default=-1)
         if best >= 0 and agree[best] >= OFTEN:
             yield best, b
@@ -50,16 +50,26 @@ def agreement(a: Any, b: Any) -> float:
 
     Source: Cohen 1960.
     """
-    import polars
+    return _kappa(*_codes([a, b]))
 
-    frame = polars.DataFrame({"a": texts(a), "b": texts(b)})
-    frame = frame.filter(~(missing(frame["a"]) | missing(frame["b"])))
-    if not frame.height:
+
+def _codes(cells: Sequence[Any]) -> list[np.ndarray]:
+    """Polars columns as numbers of their words, int64 (N,), the same in all of them, -1 for missing."""
+    known, found = dict[str, int](), list[np.ndarray]()
+    for one in map(texts, cells):
+        own = {word: known.setdefault(word, len(known)) for word in one.filter(~missing(one)).unique().to_list()}
+        found.append(np.array([own.get(word, -1) for word in one.to_list()], np.int64))
+    return found
+
+
+def _kappa(a: np.ndarray, b: np.ndarray) -> float:
+    both = (a >= 0) & (b >= 0)
+    if not both.any():
         return 0.0
-    one, two = (frame[name].value_counts(normalize=True, name=name * 2).rename({name: "v"}) for name in "ab")
-    both = one.join(two, "v")
-    chance = float((both["aa"] * both["bb"]).sum())
-    return (float((frame["a"] == frame["b"]).sum()) / frame.height - chance) / max(1 - chance, 1e-9)
+    a, b = a[both], b[both]
+    counts = [np.bincount(one, minlength=1 + max(a.max(), b.max())) for one in (a, b)]
+    chance = float(counts[0] @ counts[1]) / len(a) ** 2
+    return (float((a == b).mean()) - chance) / max(1 - chance, 1e-9)
 
 
 def marked(a: Any, b: Any) -> Any:
