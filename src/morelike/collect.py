@@ -15,10 +15,10 @@ import numpy as np
 
 from morelike.conditions import Given, conditions, named
 from morelike.core.codec import TOGETHER
-from morelike.core.errors import OptionError, unknown
+from morelike.core.errors import OptionError
 from morelike.data.augment import Augment
 from morelike.data.cache import Dataset, build
-from morelike.data.listing import Reading, Source
+from morelike.data.listing import Source
 from morelike.data.ragged import Ragged
 from morelike.data.split import split
 from morelike.measure.audit.amount import parted
@@ -27,7 +27,6 @@ from morelike.train.loop import Progress
 
 Groups = Sequence[Sequence[int]]
 DIALOGUE, TURN = "dialogue", {"before", "speaker", "dialogue"}  # fields of a row that is a turn of a dialogue
-UNITS = ("auto", "file", "paragraph", "line")
 
 
 @dataclass
@@ -45,15 +44,6 @@ class Prepared:
     def labels(self) -> Mapping[str, Any]:
         """The codecs of those conditions that are labels."""
         return labels_among(self.conditions)
-
-
-def reading(request: Request) -> Reading:
-    """How the source of a request is to be read."""
-    if request.unit not in UNITS:
-        raise unknown("unit", request.unit, UNITS)
-    if request.codec != "auto":
-        module("codec", request.codec)  # names the nearest one
-    return Reading(request.codec, request.make, request.unit)
 
 
 def new_codec(request: Request, name: str, settings: Mapping[str, Any]) -> Any:

@@ -34,6 +34,7 @@ from morelike.recipes import (
     held_share,
     load_codec,
     module,
+    reading,
     save_codec,
     sort_settings,
     spec_of,
@@ -59,14 +60,14 @@ def fit(request: Request, began: float) -> Iterator[Progress]:
 
     began  the `time.perf_counter` from which the minutes count
     """
-    clock, reading, augment = Clock(began=began), collect.reading(request), collect.augmentation(request.augment)
+    clock, read, augment = Clock(began=began), reading(request), collect.augmentation(request.augment)
     if request.out is not None:
         refuse_folder(Path(request.out))
     if request.family not in ("auto", RACE):
         module("family", request.family)  # names the nearest one before anything is read
     stop.clear()
     yield Progress("collect", note=f"Collecting from {request.source}")
-    source = open_source(request.source, reading)
+    source = open_source(request.source, read)
     brought = None if request.weights is None else open_weights(Path(request.weights))
     request = brought.asked(request, source.codec) if brought else replace(request, family=family_of(request, source))
     folder, settings = Folder(new_folder(request)), _settings(request, source.codec, brought)
@@ -235,7 +236,7 @@ def _recipe(
     return {
         "version": VERSION, "source": str(request.source), "family": request.family, "config": dict(settings),
         "weights": None if request.weights is None else str(request.weights),
-        "reading": asdict(replace(collect.reading(request), codec=prepared.codec.natural)),
+        "reading": asdict(replace(reading(request), codec=prepared.codec.natural)),
         "given": ",".join(prepared.conditions) or None, "minutes": minutes_of(request), "steps": request.steps,
         "seed": request.seed, "held_out": request.held_out, "augment": asdict(augment), "train": asdict(training),
         "data": {

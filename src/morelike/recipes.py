@@ -19,6 +19,7 @@ from morelike.core.errors import OptionError, RunError, unknown
 if TYPE_CHECKING:
     from morelike.core.family import Family
     from morelike.core.spec import Spec
+    from morelike.data.listing import Reading
     from morelike.train.loop import Progress
 
 SHORT = 50_000  # cells of series, windows not counted twice, from which a Transformer learns more
@@ -31,6 +32,7 @@ RACE = "race"  # instead of a family: several are tried, and the best one is tra
 USUAL = {"image": "gan", "text": "autoregressive", "table": RACE, "baskets": RACE, "series": "autoregressive"}
 HELD, NEEDED, MOST = 0.1, 65, 0.25  # share of the items held out; of few rows: how many, and the largest share
 FEW = 2_000  # rows from which the winner of a race is not trained anew on all of them
+UNITS = ("auto", "file", "paragraph", "line")  # what an item of a text may be
 LABELS = 100  # different values of a column up to which they are labels, if they come back often enough
 
 
@@ -129,13 +131,30 @@ def catalogue() -> dict[str, dict[str, str]]:
     return found
 
 
+FOLDERS = {"family": "families", "codec": "codecs"}
+
+
 def module(kind: str, name: str) -> Any:
     """The module of a family or codec; an `OptionError` with the nearest name for a misspelt one."""
-    folder = {"family": "families", "codec": "codecs"}[kind]
-    known = catalogue()[folder]
+    return import_module(f"morelike.{FOLDERS[kind]}.{_known(kind, name)}")
+
+
+def _known(kind: str, name: str) -> str:
+    known = catalogue()[FOLDERS[kind]]
     if name not in known:
         raise unknown(kind, name, known)
-    return import_module(f"morelike.{folder}.{name}")
+    return name
+
+
+def reading(request: Request) -> Reading:
+    """How the source of a request is to be read; an `OptionError` for a misspelt codec or unit."""
+    from morelike.data.listing import Reading
+
+    if request.unit not in UNITS:
+        raise unknown("unit", request.unit, UNITS)
+    if request.codec != "auto":
+        _known("codec", request.codec)
+    return Reading(request.codec, request.make, request.unit)
 
 
 def configure(config: type, values: Mapping[str, Any]) -> Any:

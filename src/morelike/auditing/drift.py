@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from morelike import collect
-from morelike.auditing.looking import Tell
 from morelike.codecs.table import as_table
 from morelike.core.errors import OptionError
 from morelike.data.frame import Frame
@@ -17,13 +15,13 @@ from morelike.measure.audit.wording import some
 from morelike.measure.figure import Finding
 from morelike.measure.table.drift import FEWEST, RATE, Drift, Moved, Whole, drift
 from morelike.measure.table.sheet import Sheet
-from morelike.recipes import Request
+from morelike.recipes import Request, reading
 
 ROWS = 20_000  # rows of each side that are compared
 TOLD = 12  # things that have moved that are told
 
 
-def moved(codec: Any, items: Source, against: str | None, request: Request, tell: Tell) -> list[Finding]:
+def moved(codec: Any, items: Source, against: str | None, request: Request) -> list[Finding]:
     """What has moved, as findings; nothing where nothing has, unless there is an older table to compare with.
 
     against  an older source of the same columns; None to compare the first half of the rows with the second
@@ -36,14 +34,13 @@ def moved(codec: Any, items: Source, against: str | None, request: Request, tell
             found = f"--against is {against}, and these items are {codec.natural}"
             raise OptionError(found, "A table to compare with an older one", "Leave it out")
         return []
-    tell("Comparing", 0.0)
     table, seed = Frame(as_table(items.items), items.name), request.seed
     if against is None:
         cut = len(table) // 2
         new, old = (_sheet(codec, table, rows, seed) for rows in (np.arange(cut, len(table)), np.arange(cut)))
         findings = _told(drift(new, old, seed, ordered=True), "the first half of the file to the second", request)
     else:
-        older = as_table(open_source(against, collect.reading(request)).items)
+        older = as_table(open_source(against, reading(request)).items)
         lacking = [one.name for one in codec.found if one.sizes and one.name not in older.columns]
         kept = [place for place, name in enumerate(codec.columns) if name in older.columns]
         full = Frame(codec.foreign(Frame(older, against)).table, against)
@@ -51,7 +48,6 @@ def moved(codec: Any, items: Source, against: str | None, request: Request, tell
         result = drift(new, old, seed)
         told = _told(result, f"{against} to {items.name}", request, "warn") or [_still(result, against)]
         findings = [*_columns(lacking, against), *told]
-    tell("Comparing", 1.0)
     return findings
 
 

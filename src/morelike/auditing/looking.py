@@ -65,12 +65,9 @@ class Surveys(Protocol):
     def survey(self, items: Sequence[Item]) -> list[Blemish]: ...
 
 
-def surveyed(codec: Surveys, source: Source, data: Dataset, watch: Watch) -> list[Finding]:
+def surveyed(codec: Surveys, faults: Sequence[Blemish], data: Dataset) -> list[Finding]:
     """What the columns are taken for, and what is wrong with them and with rows."""
-    watch("Looking", 0.0)
     title, _, lines = codec.said.partition("\n")
-    faults = codec.survey(source.items)
-    watch("Looking", 1.0)
     return [Finding("columns", "note", title, lines), *(as_finding(one, data, range(len(data))) for one in faults)]
 
 

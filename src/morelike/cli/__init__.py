@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,6 +13,7 @@ from morelike.cli import chat, check, explain, export, fit, forecast, rows, samp
 from morelike.cli import report as measured
 from morelike.cli.failure import report
 from morelike.core.errors import unknown
+from morelike.threads import keep_memory
 
 app = typer.Typer(
     name="morelike",
@@ -19,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+atexit.register(gc.freeze)  # at the end cycles are not looked for among a million objects: the system frees it all
 VERBS: dict[str, Callable[..., None]] = {
     "check": check.check,
     "fit": fit.fit,
@@ -77,6 +81,7 @@ def morelike(
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command line and end the process: 0 done, 1 failed, 2 user's error, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_memory()
     try:
         code = obey(words)
     except (Exception, KeyboardInterrupt) as error:

@@ -12,6 +12,7 @@ import typer
 from morelike.cli.display import Display, Silence, display
 from morelike.cli.options import Kind, Make, Unit, pairs, unfold
 from morelike.core.errors import OptionError
+from morelike.threads import load_ahead
 
 if TYPE_CHECKING:
     from morelike.measure.audit import Audit
@@ -99,14 +100,18 @@ def verify(options: Options) -> None:
 def follow(options: Options, shown: Display) -> Audit:
     """The audit, with its stages told to a display."""
     with shown:
-        from morelike.auditing.full import audit
-        from morelike.recipes import Request
-        from morelike.train.loop import Progress
+        load_ahead()
+        from morelike.data.sources import open_source
+        from morelike.recipes import Request, reading
 
         passed_on = {name: value for name, value in vars(options).items() if name not in OWN}
         request = Request(**passed_on, settings=pairs("--set", options.set, "fit=pad"))
+        items = open_source(request.source, reading(request))
+        from morelike.auditing.full import audit
+        from morelike.train.loop import Progress
+
         show = lambda stage, fraction: shown.show(Progress(stage, fraction=fraction))  # noqa: E731
-        return audit(request, show, options.against)
+        return audit(request, show, options.against, items)
 
 
 def default_page(source: str) -> Path:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
 
-from morelike.core.spec import Spec
+if TYPE_CHECKING:  # listing files needs no torch, which takes seconds to load
+    from torch import Tensor
+
+    from morelike.core.spec import Spec
 
 TOGETHER = "\0together"  # a field of items: those that have the same value of it are held out together
-Metric = Callable[[Tensor, Tensor], Mapping[str, float]]  # (samples, real) -> named figures
+Metric = Callable[["Tensor", "Tensor"], Mapping[str, float]]  # (samples, real) -> named figures
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,9 @@ class Codec(Protocol):
 
 @runtime_checkable
 class Varies(Protocol):
-    """A codec whose items differ in length: `prepare` gives (length,), and `encode` takes a list of such arrays.
+    """A codec whose items differ in length: `prepare` gives (length,), and `encode` takes a list of such arrays."""
 
-    context  tokens that a model reads at most
-    """
-
-    context: int
+    context: int  # tokens that a model reads at most
 
 
 @dataclass(frozen=True)

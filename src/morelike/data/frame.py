@@ -49,15 +49,18 @@ class Frame(Lazy):
 
     def where(self, row: int) -> str:
         """Name of a row: "adult.csv, line 17"."""
-        return self._named(row + 1 if self.lines is None else int(self.lines[row]))
+        return f"{self._prefix}{row + 1 if self.lines is None else int(self.lines[row])}"
 
     @property
     def names(self) -> list[str]:
         """Names of all rows."""
-        return [*map(self._named, range(1, 1 + len(self)) if self.lines is None else self.lines.tolist())]
+        numbers = range(1, 1 + len(self)) if self.lines is None else self.lines.tolist()
+        prefix = self._prefix
+        return [prefix + str(number) for number in numbers]
 
-    def _named(self, number: int) -> str:
-        return f"{self.name}, {'row' if self.lines is None else 'line'} {number}"
+    @property
+    def _prefix(self) -> str:
+        return f"{self.name}, {'row' if self.lines is None else 'line'} "
 
 
 def library() -> Any:

@@ -23,7 +23,7 @@ _UNIT = b"\x1f"
 MOST = 4 << 30  # bytes of a table once it is unpacked
 _LOOK, _FEET = 200, 20  # rows by which it is told whether units stand below the names; rows below a table at most
 _HEAD = 1 << 18  # bytes by which the separator is told
-_PIECE = 1 << 22  # bytes that are scanned at once
+_PIECE = 1 << 18  # bytes that are scanned at once: what is made of them stays in a core's own cache
 
 
 class Dialect(NamedTuple):

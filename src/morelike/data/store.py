@@ -94,8 +94,8 @@ def _fill_at_once(folder: Path, source: Source, codec: Bulk, progress: Callable[
         for part in ahead(codec.prepare_all(items)):
             data, size = part.tobytes(), max(1, part.nbytes // max(1, len(part)))
             file.write(data)
-            rows = (data[begin : begin + size] for begin in range(0, len(data), size))
-            digests = [blake2b(row, digest_size=8).digest() for row in rows]
+            starts = range(0, len(data), size)
+            digests = [blake2b(data[begin : begin + size], digest_size=8).digest() for begin in starts]
             hashes.append(np.frombuffer(b"".join(digests), "<u8"))
             done += len(part)
             progress(done, len(items))

@@ -84,6 +84,8 @@ def not_text() -> DataError:
 
 def clean(text: str) -> tuple[str, int]:
     """Text in NFC, with line feeds alone to end a line and no control characters; and how many were removed."""
+    if text.isascii() and text.isprintable():  # most cells of a table: nothing to do
+        return text, 0
     if "\r" in text:
         text = text.replace("\r\n", "\n")
         text = text if "\n" in text else text.replace("\r", "\n")
