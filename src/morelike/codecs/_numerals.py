@@ -15,6 +15,7 @@ _BODY = re.compile(
     r"^([^\d.,+\-]{0,5}?)([-+]?)(\d(?:[\d.,'\u2019 \u00a0\u202f]*\d)?[.,]?|[.,]\d+)((?:[eE][-+]?\d+)?)"
     r"(\s?[^\d.,]{0,6})$"
 )
+_DIGITS = re.compile(r"(?:(?:^|\n)-?(?:0|[1-9]\d*)(?:\.\d+)?)+", re.ASCII)  # lines of numbers that are written plainly
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY", "CNY", "RMB", "SEK", "NOK", "DKK", "PLN", "INR", "Rs", "Rs.", "kr")
 _GROUPS = {mark: re.compile(rf"^\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+$") for mark in ",.'\u2019 \u00a0\u202f"}
 _LAKHS = re.compile(r"^\d{1,2}(?:,\d\d)*,\d{3}$")  # 12,34,567: hundreds of thousands, as in India
@@ -80,6 +81,19 @@ class Style:
 def style_of(texts: Sequence[str], share: float = 0.9) -> Style | None:
     """How most of some different texts write a number; None where fewer than `share` of them are numbers, or where
     some begin with 0 as codes do."""
+    return _plain(texts) or _any_style(texts, share)
+
+
+def _plain(texts: Sequence[str]) -> Style | None:
+    """The same where all are digits with a point and a minus at most, which takes a tenth of the time."""
+    if not texts or not _DIGITS.fullmatch("\n".join(texts)):
+        return None
+    tails = [text.partition(".")[2] for text in texts]
+    longest, shortest = max(map(len, tails)), min(map(len, tails))
+    return Style(decimals=max(len(t.rstrip("0")) for t in tails), places=shortest) if longest <= _PLAIN - 5 else None
+
+
+def _any_style(texts: Sequence[str], share: float) -> Style | None:
     told = [(one, minus) for text, minus in map(_unsigned, texts) if (one := _BODY.match(text))]
     told = [(one, minus or one[2].replace("+", "")) for one, minus in told]
     signs = [one[2] for one, _ in told if one[3].strip("0.,")]
