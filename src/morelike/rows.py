@@ -280,7 +280,7 @@ def _decoded(run: Run, cells: Tensor, seeds: Sequence[int], conditions: Mapping[
             "circuit, anyorder or mixture", "Train with --family circuit",
         )  # fmt: skip
     made = []
-    for part in _chunks(len(seeds)):
+    for part in _chunks(len(seeds), TOGETHER if free else getattr(run.family, "together", TOGETHER)):
         own, some = [seeds[i] for i in part.tolist()], {name: value[part] for name, value in conditions.items()}
         with torch.no_grad():
             x = run.family.sample(own, some) if free else _infill(run)(cells[part], cells[part] >= 0, own, some)
@@ -292,10 +292,10 @@ def _infill(run: Run) -> Callable[..., Tensor]:
     return cast(HasInfill, run.family).infill
 
 
-def _chunks(n: int) -> Iterator[Tensor]:
+def _chunks(n: int, size: int = TOGETHER) -> Iterator[Tensor]:
     """Numbers of n rows, so many at a time, the last ones filled up with the last row."""
-    for begin in range(0, n, TOGETHER):
-        yield torch.arange(begin, begin + TOGETHER).clamp_max(n - 1)
+    for begin in range(0, n, size):
+        yield torch.arange(begin, begin + size).clamp_max(n - 1)
 
 
 def _log_prob(run: Run, cells: Tensor) -> np.ndarray:

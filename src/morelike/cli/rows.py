@@ -15,6 +15,7 @@ import typer
 from morelike.core.errors import OptionError
 
 ODDEST = 5  # rows that are shown
+WIDE = 300  # letters of a row that are shown
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run of a table.")]
 Source = Annotated[str, typer.Argument(metavar="TABLE", help="A table with the same columns; some may lack.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help=".csv, .tsv, .parquet, .xlsx or .jsonl.")]
@@ -102,6 +103,7 @@ def score(run: RunFolder, table: Source, out: OutCsv = None, force: Force = Fals
     odd = sorted(range(len(log_p)), key=lambda i: (not new[i], log_p[i]))[:ODDEST]
     print(f"{log_p.mean():.2f} nats a row; the {_counted(len(odd), 'least likely row')}:")
     lines = loaded.codec.joined(told.rows[odd], told.table.columns).splitlines()[1:]
+    lines = [line if len(line) <= WIDE else line[:WIDE] + "…" for line in lines]
     for i, line in zip(odd, lines, strict=False):
         print(f"  row {i + 1:,}, {log_p[i]:.2f}{f', never seen: {new[i]}' if new[i] else ''}: {line}")
     print(target)

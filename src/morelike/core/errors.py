@@ -39,8 +39,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> OptionError:
     """An `OptionError` for a misspelt name that offers the nearest known one."""
     known = sorted(known)
     near = get_close_matches(str(name), known, n=1, cutoff=0.4)
+    told = known if len(known) < 41 else [*get_close_matches(str(name), known, 12, 0), f"and {len(known) - 12:,} more"]
     action = f'Did you mean "{near[0]}"?' if near else "Choose one of these."
-    return OptionError(f'There is no {kind} "{name}"', f"Known: {', '.join(known)}", action)
+    return OptionError(f'There is no {kind} "{name}"', f"Known: {', '.join(told)}", action)
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> OptionError:

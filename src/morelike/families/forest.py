@@ -17,7 +17,7 @@ from morelike.core.family import Family, Move, Optim
 from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.cart import Limits, Tree, grow, seen
 from morelike.nn.evenly import even
-from morelike.nn.rows import cells, drawn, uniforms
+from morelike.nn.rows import cells, chunks, drawn, uniforms
 from morelike.nn.tables import Labels, Tables
 
 PART, FEWEST, MOST = 0.8, 2_000, 20_000  # of the rows from which a tree grows: share of all, and how many
@@ -165,10 +165,10 @@ class Model(Family):
         """(B,) in nats, exact; where cells of -1 are to be summed over, by draws that are the same for all rows."""
         y, flat = self.labels(batch.given, len(batch.x)).to(batch.x.device), self.tables.flat()
         found, whole = flat.new_zeros(len(batch.x)), (batch.x >= 0).all(1)
-        for rows in whole.nonzero()[:, 0].split(self._together(self.config.trees)):
+        for rows in chunks(whole.nonzero()[:, 0], self._together(self.config.trees)):
             each = self.each(batch.x[rows], y[rows], flat)
             found[rows] = (each.logsumexp(1) - math.log(self.config.trees)).sum(1)
-        for rows in (~whole).nonzero()[:, 0].split(self._together(self.config.draws)):
+        for rows in chunks((~whole).nonzero()[:, 0], self._together(self.config.draws)):
             u = self._numbers([0] * len(rows), self.config.draws, batch.x.device)
             found[rows] = self._walk(batch.x[rows], y[rows], u)[1][:, 0]
         return found
@@ -200,7 +200,7 @@ class Model(Family):
             rest.append(left[p < CHANCE])
             left = left[p >= CHANCE]
         draws = self.config.draws
-        for part in torch.cat([*rest, left]).split(self._together(draws)):
+        for part in chunks(torch.cat([*rest, left]), self._together(draws)):
             u = self._numbers([seeds[row] - (1 << 56) for row in part.tolist()], draws, x.device)
             made[part] = _chosen(self._walk(made[part], y[part], u)[0], (u[:, -1, 0] * draws).long())
         for part in torch.arange(len(x), device=x.device).split(self._together(1)):
@@ -212,7 +212,7 @@ class Model(Family):
         """Draw some rows (R,) of `made` until chance makes what is known, at most so many times; those in which it did
         not, and how likely it was."""
         left, likely = [rows[:0]], [y.new_zeros(0, dtype=torch.float32)]
-        for part in rows.split(self._together(draws)):
+        for part in chunks(rows, self._together(draws)):
             u = self._numbers([seeds[row] for row in part.tolist()], draws, made.device)
             found, p = self._walk(made[part], y[part], u, choose=False)
             p = p.exp().expand(-1, draws)

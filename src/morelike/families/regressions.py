@@ -18,7 +18,7 @@ from morelike.core.spec import Batch, Count, Spec
 from morelike.nn.evenly import even
 from morelike.nn.evidence import ridges
 from morelike.nn.factors import Factors, alike, fold_of, lines, related, strongest
-from morelike.nn.rows import cells, drawn, uniforms
+from morelike.nn.rows import cells, chunks, drawn, uniforms
 from morelike.nn.tables import Labels
 from morelike.nn.variables import EDGE, NARROW, Variable, log_laws, paired, slices
 
@@ -32,6 +32,7 @@ MANY, AMPLE = 200, 2  # columns above which so many orders do
 LOOKED, LEAST = 2_000, 0.02  # rows by which these are chosen; of a score's variance, what is left at least
 WORK = 3e10  # multiplications by which they are chosen
 ROOM = 2**25  # numbers that columns hear in all rows of a batch
+FILLED = 64  # rows in which cells are filled in at once where columns are many, each of which takes long
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Model(Family):
         owner = [0] * first + [number for number, one in parts for _ in range(one.stop - one.start)]
         self.register_buffer("owner", torch.tensor(owner), persistent=False)  # variable of each trait, of each output
         if self.sparse:
+            self.together = FILLED
             self.factors = Factors(len(late), orders)
             self.register_buffer("spread", torch.ones(len(late)))  # of scores
             self.register_buffer("base", torch.zeros(orders, outs))  # how much what factors say counts
@@ -298,13 +300,13 @@ class Model(Family):
         """(B,) in nats, exact; where cells of -1 are to be summed over, by points that are the same for all rows."""
         whole, told = (batch.x >= 0).all(1), self._told(batch.given, len(batch.x))
         log_p = batch.x.new_zeros(len(self.rank), len(batch.x), dtype=torch.float64)
-        for rows in whole.nonzero()[:, 0].split(self.batch if self.sparse else max(1, len(whole))):
+        for rows in chunks(whole.nonzero()[:, 0], self.batch if self.sparse else max(1, len(whole))):
             log_p[:, rows] = self.each(batch.x[rows], told[rows])
         u = uniforms(range(self.config.draws), self.rank.numel(), batch.x.device)
         u = (u.argsort(0).argsort(0) + 0.5) / len(u)  # a Latin hypercube (McKay et al. 1979)
         u, leads = u.view(-1, *self.rank.shape), self._leads(batch.x)
         for rows, draws in ((~whole & leads, 1), (~whole & ~leads, self.config.draws)):
-            for part in rows.nonzero()[:, 0].split(self._together(draws)):
+            for part in chunks(rows.nonzero()[:, 0], self._together(draws)):
                 for m in range(len(self.rank)):
                     weights = self._walk(m, batch.x[part], told[part], u[:draws, m].expand(len(part), -1, -1))[1]
                     log_p[m, part] = weights.logsumexp(1) - math.log(draws)
@@ -321,7 +323,7 @@ class Model(Family):
         known, told, made = torch.where(mask, x, -1), self._told(given, len(x)), x.clone()
         free, leads = ~mask.any(1), self._leads(known)
         for rows, draws in ((free, 0), (~free & leads, 1), (~free & ~leads, self.config.draws)):
-            for part in rows.nonzero()[:, 0].split(self._together(max(1, draws))):
+            for part in chunks(rows.nonzero()[:, 0], self._together(max(1, draws))):
                 fill = partial(self._filled, draws=draws) if draws else self._free
                 values = fill(known[part], told[part], [seeds[row] for row in part.tolist()])
                 found = made[part]
@@ -378,11 +380,8 @@ class Model(Family):
             if self.sparse:
                 hat = known @ self.factors.push[-1, m, t]
                 own = torch.cat([hat[:, :, None], phi[:, :, self.heard[m, t]]], 2)
-            law = one.law(own @ weight[:, hears] + bias[hears])  # (B, K, V)
-            at = torch.arange(one.values, device=x.device)
-            law = law.masked_fill(((at < begin[:, None]) | (at >= end[:, None]))[:, None], -torch.inf)
-            total = total + law.logsumexp(2)
-            made[:, :, t] = drawn(law.softmax(2), u[:, :, t])
+            made[:, :, t], log_p = one.drawn_within(own @ weight[:, hears] + bias[hears], begin, end, u[:, :, t])
+            total = total + log_p
             phi[:, :, self.tells[t]] = one.traits[made[:, :, t]]
             if self.sparse:
                 score = (one.score[made[:, :, t]] / self.spread[t]).to(known)

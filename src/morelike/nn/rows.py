@@ -79,6 +79,11 @@ def mixed(z: np.ndarray) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
+def chunks(at: Tensor, most: int) -> tuple[Tensor, ...]:
+    """Places (n,), so many at once: none where there are none, of which `split` makes an empty one."""
+    return at.split(most) if len(at) else ()
+
+
 def drawn(weights: Tensor, u: Tensor) -> Tensor:
     """Values as likely as their weights >= 0: (.., V), u (..) in [0, 1) -> (..)."""
     return placed(weights.cumsum(-1), u)

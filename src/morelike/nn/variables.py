@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from morelike.nn.rows import NEVER
+from morelike.nn.rows import NEVER, drawn
 
 JOINED = 4096  # values of a number's two cells up to which they are one variable
 MASSES, ALONE = 4, 5  # groups of a number that are one value each: how many are told apart, and rows that make one
@@ -157,6 +158,24 @@ class Variable(nn.Module):
         """log p of every value given outputs (..., outputs): (..., V)."""
         return self.log_prob(out[..., None, :], torch.arange(self.values, device=out.device))
 
+    def drawn_within(self, out: Tensor, begin: Tensor, end: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Values drawn from `begin` up to, not including, `end` (B,), and log p of being there: both (B, K).
+
+        out (B, K, outputs), u (B, K) in [0, 1)
+
+        Where one value alone is left its own law says all, at a fraction of the cost.
+        """
+        value, log_p = begin[:, None].expand_as(u).clone(), u.new_empty(u.shape, dtype=torch.float64)
+        sure = end - begin == 1
+        if bool(sure.any()):
+            log_p[sure] = self.log_prob(out[sure], value[sure])
+        if not bool(sure.all()):
+            law, at = self.law(out[~sure]), torch.arange(self.values, device=out.device)  # (b, K, V)
+            there = (at >= begin[~sure, None]) & (at < end[~sure, None])
+            law = law.masked_fill(~there[:, None], -torch.inf)
+            log_p[~sure], value[~sure] = law.logsumexp(2), drawn(law.softmax(2), u[~sure])
+        return value, log_p
+
     def write(self, value: Tensor, x: Tensor) -> None:
         """Write the cells of values (B,) into rows (B, T)."""
         x[:, self.first] = value // self.parts
@@ -175,7 +194,7 @@ def log_law(
     logits = out[..., : out.shape[-1] - 1 - number]
     if not number:
         logits = logits + out[..., -1:] * score
-    shape = torch.broadcast_shapes(logits.shape[:-1], kind.shape)
+    shape = np.broadcast_shapes(logits.shape[:-1], kind.shape)  # torch's own takes as long as the rest
     log_p = logits.log_softmax(-1).expand(*shape, -1).gather(-1, kind.expand(shape)[..., None])[..., 0]
     if not number:
         return log_p

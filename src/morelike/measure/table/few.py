@@ -66,9 +66,27 @@ def _trees(x: np.ndarray, y: np.ndarray, asked: np.ndarray, columns: Sequence[Co
         max_iter=TREES, max_leaf_nodes=LEAVES, max_bins=BINS, categorical_features=categorical(columns),
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    x, asked = (_fewer(one, categorical(columns)) for one in (x, asked))
+    weight, places = weights(y), categorical(columns)
+    x, asked = (_fewer(one, places) for one in (x, asked))
+    for at in set(range(x.shape[1])) - set(places):
+        bounds = _bounds(x[:, at], weight)
+        x[:, at], asked[:, at] = (_binned(one[:, at], bounds) for one in (x, asked))
     with one_thread():
-        return np.asarray(trees.fit(x, y, sample_weight=weights(y)).decision_function(asked))
+        return np.asarray(trees.fit(x, y, sample_weight=weight).decision_function(asked))
+
+
+def _bounds(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The largest value of each of `BINS` bins but the last, which weigh alike; the library takes a hundred times as
+    long for these where rows have weights. NaN is in none."""
+    order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
+    total = weight[order].cumsum()
+    at = np.searchsorted(total, np.arange(1, BINS) / BINS * total[-1]) if len(order) else order
+    return np.unique(values[order[at]])
+
+
+def _binned(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """The number of the bin of each value; NaN stays."""
+    return np.where(np.isnan(values), np.nan, np.searchsorted(bounds, values))
 
 
 def _fewer(x: np.ndarray, places: Sequence[int]) -> np.ndarray:
