@@ -186,7 +186,7 @@ def race(ready: Ready, folder: Folder, clock: Clock) -> Iterator[Progress]:
         seen = yield from _trained(_whole(ready, won, folder.path / PLACE / winner, clock), WHOLE, folder, clock)
     if stop.is_set():
         return
-    write_json(folder.path / "race.json", standing.told())
+    write_json(folder.path / "race.json", {**standing.told(), "minutes": minutes_of(standing.request)})
     _settle(folder.path, winner, seen)
     yield Progress("done", seconds=clock(), fraction=1.0, run=str(folder.path))
 

@@ -60,7 +60,9 @@ def audit(
     found = Audit(items.name, codec.shape, {}, classes, skipped=lost)
     if beside is not None:
         twins = Twins([], [], {})  # equal rows are told by the codec, which sees what is not learnt, too
+        watch("Looking", 0.0)
         faults, drifted = beside.result()
+        watch("Looking", 1.0)
         found.findings += [*surveyed(codec, faults, data), *drifted]
     else:
         twins = Twins(equals(data.hashes), [], {})

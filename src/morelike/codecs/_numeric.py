@@ -129,7 +129,10 @@ def told(known: np.ndarray, counts: np.ndarray, style: Style, whole: bool, words
         "whole" if whole or style.decimals == 0 else f"{style.decimals or 'many'} decimal{'s' * (style.decimals != 1)}"
     )
     money = f", written {style.say(float(known[-1]))}" if style.before or style.after or style.thousands else ""
-    said = f"{kind}, {style.say(float(known[0]))} to {style.say(float(known[-1]))}, {len(known):,} values{money}"
+    low, high = (style.say(float(known[at])) for at in (0, -1))
+    said = (
+        f"{kind}, {low} to {high}, {len(known):,} values{money}" if len(known) > 1 else f"{kind}, always {low}{money}"
+    )
     most, total = int(counts.argmax()), counts.sum()
     if counts[most] > 0.1 * total and len(known) > 20:
         said += f", {100 * counts[most] / total:.0f} % are {style.say(float(known[most]))}"

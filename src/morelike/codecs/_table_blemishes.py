@@ -19,7 +19,7 @@ from morelike.core.codec import Blemish
 RARE = 0.01  # share of the rows that have one of two values, below which it is told
 GAPS, FAR, LOOK = 0.3, 10.0, 5_000  # share of missing cells that is told; spreads of an outlier; cells that are read
 INDEX = "\0row"  # no column is called so
-NAMED = 100  # rows that are named of a finding
+NAMED, TOLD = 100, 12  # rows that are named of a finding; columns
 
 
 def survey(columns: Sequence[Column], rules: Sequence[Rule], table: Any) -> list[Blemish]:
@@ -84,9 +84,11 @@ def gaps(columns: Sequence[Column], table: Any) -> Iterator[Blemish]:
     shares = {column.name: float(missing(texts(table[column.name])).mean()) for column in columns if column.holes}
     many = {name: share for name, share in shares.items() if share >= GAPS}
     if many:
-        said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(many.items(), key=lambda one: -one[1]))
+        most = sorted(many.items(), key=lambda one: -one[1])
+        said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in most[:TOLD])
+        said += f" and {len(most) - TOLD:,} more" if len(most) > TOLD else ""
         yield Blemish("missing_cells", "note", f"Much is missing in {len(many)} columns" if len(many) > 1 else
-                      f'Much is missing in "{next(iter(many))}"', evidence=said[:300] + ".",
+                      f'Much is missing in "{next(iter(many))}"', evidence=said + ".",
                       consequence="The gaps are learnt, and new rows have as many.",
                       action="Drop what is nearly empty: --set columns=NAME=drop.")  # fmt: skip
 
