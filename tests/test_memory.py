@@ -17,6 +17,7 @@ pl = pytest.importorskip("polars")
 from morelike.linked.drawing import Linked  # noqa: E402
 from morelike.linked.judging import together  # noqa: E402
 from morelike.linked.memory import Memory, is_first, remembered, turns, with_memory  # noqa: E402
+from morelike.linked.order import order_of, placed  # noqa: E402
 
 OWNERS, EACH = 300, 6
 OWNER = np.repeat(np.arange(OWNERS), EACH)
@@ -110,10 +111,12 @@ def test_a_balance_runs_on_from_row_to_row(accounts: Path, tmp_path: Path, call)
     assert told.code == 0, told.err
     assert 'each other one given the last "date", the last "branch", the last "balance"' in told.out
     assert 'rule: "balance" = "account.last balance" + "amount"' in told.out
+    assert 'Rows stand in order of "date": new ones do, too' in told.out
     assert 'near: "branch" is learnt as whether it is the same as "account.last branch"' in told.out
     assert call("sample", tmp_path / "run", "-n", 200, "--out", tmp_path / "new.csv").code == 0
     made, real = pl.read_csv(tmp_path / "new.csv"), pl.read_csv(accounts)
     assert made.columns == real.columns and made["no"].to_list() == list(range(7, 7 + len(made)))
+    assert made["date"].is_sorted() and made["account"].rle_id().n_unique() > 0.9 * len(made)
     before = made.with_columns(pl.all().shift(1).over("account").name.suffix(" before")).drop_nulls()
     assert len(before) > 800
     assert (before["balance"] == before["balance before"] + before["amount"]).all()
@@ -123,6 +126,21 @@ def test_a_balance_runs_on_from_row_to_row(accounts: Path, tmp_path: Path, call)
     run = Linked.load(tmp_path / "run")
     (figure,) = [one for one in together(run, run.manifest.pair(), 0) if one.name == "siblings"]
     assert figure.value > 0.8 > figure.baseline and figure.floor > 0.9
+
+
+def test_the_order_of_days_is_seen_where_rows_lie_mixed(accounts: Path) -> None:
+    book = pl.read_csv(accounts, infer_schema=False)
+    owner = book["account"].rank("dense").to_numpy().astype(int)
+    assert order_of(book, owner) == {"column": "date", "falling": False}
+    assert order_of(book.reverse(), owner[::-1]) == {"column": "date", "falling": True}
+    together = np.argsort(owner, kind="stable")
+    assert order_of(book[together], owner[together]) == {}
+    shuffled = np.random.default_rng(0).permutation(len(owner))
+    assert order_of(book[shuffled], owner[shuffled]) == {}
+    days = np.array(
+        [np.datetime64("2024-03-02"), None, np.datetime64("2024-03-01"), np.datetime64("2024-03-02")], object
+    )
+    assert placed(days, False).tolist() == [2, 0, 3, 1] and placed(days, True).tolist() == [0, 3, 2, 1]
 
 
 def test_what_was_made_does_not_depend_on_how_much_is_asked_for(accounts: Path, tmp_path: Path, call) -> None:

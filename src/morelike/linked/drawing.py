@@ -16,6 +16,7 @@ from torch import Tensor
 from morelike.core.errors import RunError
 from morelike.linked.children import Children
 from morelike.linked.memory import is_first, texts_of
+from morelike.linked.order import placed
 from morelike.linked.training import Manifest, complete
 from morelike.run import Run, other
 
@@ -134,11 +135,26 @@ class Linked:
             first = stack.enter_context(_only(self.parent, own, None).writer(targets[0], renamed=False))
             second = stack.enter_context(_only(self.child, theirs, self._reference).writer(targets[1], renamed=False))
             done = 0
-            for rows in self.rows(n, seed, given):
+            for rows in self._in_order(self.rows(n, seed, given)):
                 first.add(rows.parents[:, places])
                 second.add(self._written(rows, theirs, done))
                 done += len(rows.children)
         return targets
+
+    def _in_order(self, parts: Iterator[Rows]) -> Iterator[Rows]:
+        """The same; all at once, with the children in order of their days, where the file that was learnt is so."""
+        if self.manifest.order.get("column") not in self.child.codec.columns:
+            yield from parts
+            return
+        found = list(parts)
+        begins = np.cumsum([0, *(len(part.parents) for part in found)])
+        owner = [np.where(part.owner < 0, -1, part.owner + begin) for part, begin in zip(found, begins, strict=False)]
+        parents, children = (
+            np.concatenate([getattr(part, name) for part in found]) for name in ("parents", "children")
+        )
+        place = self.child.codec.columns.index(self.manifest.order["column"])
+        at = placed(children[:, place], self.manifest.order["falling"])
+        yield Rows(parents, children[at], np.concatenate(owner)[at])
 
     def _written(self, rows: Rows, names: list[str], done: int) -> np.ndarray:
         """The children as their table has them: new identifiers, and the keys of their parents."""
@@ -161,7 +177,7 @@ class Linked:
         config = replace(codec.config, found=tuple(known[name] for name in names), kept=(), apart=(), near="", owner="")
         places, done = [self.parent.codec.columns.index(name) for name in owned], 0
         with type(codec)(config).writer(target, renamed=False) as out:
-            for rows in self.rows(n, seed, given):
+            for rows in self._in_order(self.rows(n, seed, given)):
                 made = self._written(rows, [key, *theirs], done)
                 cells = dict(
                     zip([key, *theirs, *owned], [*made.T, *rows.parents[rows.owner][:, places].T], strict=True)

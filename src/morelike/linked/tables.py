@@ -25,6 +25,7 @@ from morelike.core.errors import DataError, OptionError
 from morelike.data.frame import PART, is_url, open_frame
 from morelike.linked.groups import Table, cut
 from morelike.linked.memory import Memory, is_first, remembered, with_memory
+from morelike.linked.order import order_of
 
 NAMED, HALF = 5, 0.5  # orphans that are named; share of keys in a column that is named though it is no link
 
@@ -114,6 +115,10 @@ class Pair:
         key, column = self.link.key, self.link.column
         names = [name for name in (*self.parent.frame.columns, self.count) if name != key]
         return remembered(self.children(names).drop(column), self.owner(), self.prefix, not self.child.mark)
+
+    def order(self) -> dict[str, Any]:
+        """The date by which the children stand in their file, though those of one parent stand apart."""
+        return order_of(self.child.frame.drop(self.link.column), self.owner())
 
 
 def open_pair(sources: Sequence[str], told: str | None) -> Pair:

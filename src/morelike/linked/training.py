@@ -12,6 +12,7 @@ from morelike import fitting
 from morelike.core.errors import OptionError, RunError
 from morelike.data.frame_base import keep_frame
 from morelike.linked.memory import Memory, said
+from morelike.linked.order import said as in_order
 from morelike.linked.tables import Pair, open_pair
 from morelike.recipes import LINKED, RACE, Request, module
 from morelike.run import Run
@@ -35,6 +36,7 @@ class Manifest:
     whole          columns of the one table in which both are, () for two tables
     first          {"name"} of the run of first children, where others are learnt given what is remembered; else {}
     memories       what is remembered of the children before of one parent
+    order          {"column", "falling"}: the date by which the children stand in their file; else {}
     """
 
     parent: Mapping[str, Any]
@@ -49,6 +51,7 @@ class Manifest:
     whole: tuple[str, ...] = ()
     first: Mapping[str, str] = field(default_factory=dict)
     memories: tuple[Memory, ...] = ()
+    order: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pair: Pair, request: Request) -> Manifest:
@@ -57,11 +60,11 @@ class Manifest:
                          for one in (pair.parent, pair.child))  # fmt: skip
         link = {"column": pair.link.column, "key": pair.link.key, "hole": pair.hole}
         out = {**asdict(request), "out": None, "weights": None}
-        memories = pair.memories()
-        notes = (*pair.notes, *said(memories))
+        memories, order = pair.memories(), pair.order()
+        notes = (*pair.notes, *said(memories), *in_order(order))
         first = {"name": f"{child['name']}-first"} if memories else {}
         return cls(parent, child, link, pair.count, pair.prefix, pair.counts, notes, out, VERSION, pair.whole, first,
-                   memories)  # fmt: skip
+                   memories, order)  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
