@@ -205,6 +205,11 @@ def test_a_column_is_predicted_and_odd_rows_score_low(run: Run, table: Path, tmp
     assert (found["value"] == truth).mean() > 0.95 and (found["probability"] <= 1).all()
     weights = rows.predicted(run, table, "weight")
     assert (weights["low"] <= weights["value"]).all() and (weights["value"] <= weights["high"]).all()
+    told = rows._interval(
+        np.array([20.0, 10.0, 30.0]), np.array([[0.5, 0.04, 0.46], [0.0, 1.0, 0.0], [0.02, 0.02, 0.96]])
+    )
+    assert np.allclose(told["value"], [24.2, 10, 29.4])
+    assert told["low"].tolist() == [20, 10, 30] and told["high"].tolist() == [30, 10, 30]
     (tmp_path / "odd.csv").write_text("fruit,colour,weight,day\nplum,blue,200.0,3\nplum,yellow,100.0,3\n")
     usual, odd = rows.scored(run, tmp_path / "odd.csv")
     assert usual > odd + 2

@@ -24,6 +24,7 @@ PATIENCE, LOOK = 2_000, 20_000  # draws of a row until it keeps rules that were 
 FOUND = 64  # draws of a row until it keeps rules that were only found
 SHOWN = 5  # rows that were left out and are named
 VALUES = 200  # values of a column up to which each one's probability is computed
+FIGURES = 12  # different numbers from which their mean says more than the likeliest of them
 DRAWS = 40  # of a column with more values, of which mean and interval are taken
 Value = Any  # a cell as text or as it is decoded, or a list of such
 
@@ -176,9 +177,9 @@ def scored(run: Run, source: Source) -> np.ndarray:
 def predicted(run: Run, source: Source, column: str, seed: int = 0) -> dict[str, np.ndarray]:
     """A column of a table given the others: arrays (N,) by name.
 
-    Of few values: "value", the likeliest one, and "probability", its own. Of many: "value", the mean of what is drawn,
-    of dates the median, and "low" and "high", between which nine of ten draws lie. The column itself may be there; it
-    is not looked at.
+    Of words and few numbers: "value", the likeliest one, and "probability", its own. Else: "value", the mean, of dates
+    the median, and "low" and "high", between which nine tenths lie; by Bayes' rule over all values of one cell, or of
+    what is drawn. The column itself may be there; it is not looked at.
     """
     codec = run.codec
     if column not in codec.columns:
@@ -319,6 +320,17 @@ def _likeliest(run: Run, cells: Tensor, number: int) -> dict[str, np.ndarray]:
         found.append(np.stack(logs, 1))
     log_p = np.concatenate(found)
     p = np.exp(log_p - np.logaddexp.reduce(log_p, 1, keepdims=True))
+    every = column.decode(np.arange(first, size)[:, None], np.full(size - first, 0.5))
+    if len(every) > FIGURES and all(isinstance(one, int | float) for one in every):
+        return _interval(every.astype(float), p)
     best = p.argmax(1)
-    told = column.decode((best + first)[:, None], np.full(len(best), 0.5))
+    told = every[best]
     return {"value": told, "probability": p[np.arange(len(p)), best]}
+
+
+def _interval(x: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, and the interval that has nine tenths, of numbers x (V,) with these probabilities, (N, V)."""
+    order = np.argsort(x)
+    below = p[:, order].cumsum(1)
+    low, high = (x[order][np.minimum((below < share).sum(1), len(x) - 1)] for share in (0.05, 0.95))
+    return {"value": p @ x, "low": low, "high": high}
