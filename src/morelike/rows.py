@@ -174,12 +174,16 @@ def scored(run: Run, source: Source) -> np.ndarray:
     return np.concatenate([_log_prob(run, part) for part in cells.split(TOGETHER)])
 
 
-def predicted(run: Run, source: Source, column: str, seed: int = 0) -> dict[str, np.ndarray]:
+def predicted(
+    run: Run, source: Source, column: str, seed: int = 0, tell: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, np.ndarray]:
     """A column of a table given the others: arrays (N,) by name.
 
     Of words and few numbers: "value", the likeliest one, and "probability", its own. Else: "value", the mean, of dates
     the median, and "low" and "high", between which nine tenths lie; by Bayes' rule over all values of one cell, or of
     what is drawn. The column itself may be there; it is not looked at.
+
+    tell  called with how many of all draws are made, where they are drawn
     """
     codec = run.codec
     if column not in codec.columns:
@@ -194,9 +198,12 @@ def predicted(run: Run, source: Source, column: str, seed: int = 0) -> dict[str,
     few = few and number not in codec.aparts
     if few and isinstance(run.family, HasLogProb):
         return _likeliest(run, cells, number)
-    drawn = [[other(seed + i, k) for i in range(len(cells))] for k in range(DRAWS)]
-    parts = [_decoded(run, cells, seeds, _turns(run, range(len(cells)))) for seeds in drawn]
-    return _summed([codec.joined_with(part, rows, False)[0][:, number] for part in parts])
+    parts = []
+    for k in range(DRAWS):
+        made = _decoded(run, cells, [other(seed + i, k) for i in range(len(cells))], _turns(run, range(len(cells))))
+        parts.append(codec.joined_with(made, rows, False)[0][:, number])
+        tell(k + 1, DRAWS)
+    return _summed(parts)
 
 
 def _summed(draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

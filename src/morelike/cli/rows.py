@@ -69,7 +69,7 @@ def predict(
     target = _target(out, run, f"{Path(table).stem}-{column}.csv".replace("/", "_"), force)
     loaded = Run.load(run)
     told = read(loaded, table)
-    found = predicted(loaded, told, column, seed)
+    found = predicted(loaded, told, column, seed, _far)
     _say(told)
     place = loaded.codec.columns.index(column)
     cells = [[_written(loaded.codec.found[place], name, one) for one in some] for name, some in found.items()]
@@ -166,6 +166,12 @@ def _apart(a: Any, b: Any) -> float:
     if isinstance(b, time):
         return abs((a.hour - b.hour) + (a.minute - b.minute) / 60 + (a.second - b.second) / 3600)
     return float(abs((a - b) / timedelta(1)) if isinstance(b, date) else abs(float(a) - float(b)))
+
+
+def _far(done: int, total: int) -> None:
+    """Tell a terminal how far it is."""
+    if sys.stderr.isatty():
+        print(f"\r{done:,} of {total:,} draws", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 def stream(run: Any, n: int, seed: int, given: Any, target: Path, balance: str | None = None) -> None:
