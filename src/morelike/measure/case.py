@@ -90,7 +90,11 @@ class Case:
 def read_case(run: Path, measured: Measured, options: Mapping[str, Any] | None) -> Case:
     """The case of a run folder, whose files may be missing or damaged; without options, those in recipe.json."""
     recipe, race = (_json(run / name) for name in ("recipe.json", "race.json"))
-    recipe = {**recipe, **{key: race[key] for key in ("minutes",) if key in race}}  # of all families that were tried
+    if "minutes" in race:
+        recipe = {
+            **recipe,
+            "minutes": race["minutes"],
+        }  # of all families that were tried, not what was left for the best
     known = {**part(recipe, "train"), **part(recipe, "config")} if options is None else options
     return Case(measured, list(_lines(run / "log.jsonl")), recipe, part(_json(run / "cost.json"), "optimizers"), known)
 
