@@ -18,6 +18,7 @@ from morelike.linked.drawing import Linked  # noqa: E402
 from morelike.linked.judging import together  # noqa: E402
 from morelike.linked.memory import Memory, is_first, remembered, turns, with_memory  # noqa: E402
 from morelike.linked.order import order_of, placed  # noqa: E402
+from morelike.linked.tables import open_pair  # noqa: E402
 
 OWNERS, EACH = 300, 6
 OWNER = np.repeat(np.arange(OWNERS), EACH)
@@ -140,7 +141,24 @@ def test_the_order_of_days_is_seen_where_rows_lie_mixed(accounts: Path) -> None:
     days = np.array(
         [np.datetime64("2024-03-02"), None, np.datetime64("2024-03-01"), np.datetime64("2024-03-02")], object
     )
-    assert placed(days, False).tolist() == [2, 0, 3, 1] and placed(days, True).tolist() == [0, 3, 2, 1]
+    assert placed(days, False).tolist() == [2, 0, 3, 1] and placed(days, True).tolist() == [3, 0, 2, 1]
+
+
+def test_a_file_with_the_last_one_first_is_read_from_its_end(accounts: Path, tmp_path: Path, call) -> None:
+    book = pl.read_csv(accounts, infer_schema=False)
+    book.reverse().write_csv(tmp_path / "book.csv")
+    usual, turned = (open_pair([str(path)], "account") for path in (accounts, tmp_path / "book.csv"))
+    assert turned.order == {"column": "date", "falling": True} and turned.child.frame.equals(usual.child.frame)
+    out = tmp_path / "run"
+    assert (
+        call("fit", tmp_path / "book.csv", "--link", "account", "--family", "mixture", "--steps", 3, "--out", out).code
+        == 0
+    )
+    assert call("sample", out, "-n", 60, "--out", tmp_path / "new.csv").code == 0
+    made = pl.read_csv(tmp_path / "new.csv").reverse()
+    assert made["date"].is_sorted() and made["no"].to_list() == list(range(7, 7 + len(made)))
+    before = made.with_columns(pl.all().shift(1).over("account").name.suffix(" before")).drop_nulls()
+    assert (before["balance"] == before["balance before"] + before["amount"]).all()
 
 
 def test_what_was_made_does_not_depend_on_how_much_is_asked_for(accounts: Path, tmp_path: Path, call) -> None:

@@ -158,7 +158,8 @@ class Linked:
 
     def _written(self, rows: Rows, names: list[str], done: int) -> np.ndarray:
         """The children as their table has them: new identifiers, and the keys of their parents."""
-        made, codec = self._named.renamed(rows.children, done), self.child.codec
+        way, codec = slice(None, None, -1 if self.manifest.order.get("falling") else 1), self.child.codec
+        made = self._named.renamed(rows.children[way], done)[way]  # names in order of time
         key = self.parent.codec.columns.index(self.manifest.link["key"])
         refer = np.full(len(made), None, object)
         owned = rows.owner >= 0

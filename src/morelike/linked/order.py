@@ -47,6 +47,9 @@ def said(order: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def placed(cells: np.ndarray, falling: bool) -> np.ndarray:
-    """The places of rows in order of these dates (N,), of equal ones as they are; those without one come last."""
+    """The places of rows in order of these dates (N,), those of one date as they were made, or all the other way round;
+    those without one come last."""
     value = numbers(cells)
-    return np.argsort(-value if falling else value, kind="stable")
+    at = np.argsort(value, kind="stable")
+    known, rest = np.split(at, [np.count_nonzero(~np.isnan(value))])
+    return np.concatenate([known[::-1], rest]) if falling else at

@@ -10,7 +10,7 @@ child is learnt as a row joined with the columns of its parent, and what is reme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Pair:
     counts         parents, children, childless, orphans, nulls, without_key: how many there are
     notes          what was found, in sentences
     whole          columns of the one table in which both are, () for two tables
+    order          the date by which the children stand in their file (`order_of`); here the first one comes first
     """
 
     parent: Table
@@ -46,6 +47,7 @@ class Pair:
     counts: Mapping[str, int]
     notes: tuple[str, ...]
     whole: tuple[str, ...] = ()
+    order: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -115,10 +117,6 @@ class Pair:
         key, column = self.link.key, self.link.column
         names = [name for name in (*self.parent.frame.columns, self.count) if name != key]
         return remembered(self.children(names).drop(column), self.owner(), self.prefix, not self.child.mark)
-
-    def order(self) -> dict[str, Any]:
-        """The date by which the children stand in their file, though those of one parent stand apart."""
-        return order_of(self.child.frame.drop(self.link.column), self.owner())
 
 
 def open_pair(sources: Sequence[str], told: str | None) -> Pair:
@@ -203,7 +201,10 @@ def _pair(parent: Table, child: Table, link: Link, notes: tuple[str, ...]) -> Pa
               "orphans": len(orphans), "nulls": int(refer.null_count()),
               "without_key": parent.frame.height - whole.height}  # fmt: skip
     found = Pair(replace(parent, frame=whole), replace(child, frame=kept), link, counts, ())
-    return Pair(found.parent, found.child, link, counts, (*_said(found, orphans.to_list()), *notes))
+    order = order_of(kept.drop(link.column), found.owner())
+    if order.get("falling"):  # the last one first, as banks write: rows go on from those before them in time
+        found = replace(found, child=replace(child, frame=kept.reverse()))
+    return replace(found, notes=(*_said(found, orphans.to_list()), *notes), order=order)
 
 
 def _said(pair: Pair, orphans: Sequence[str]) -> list[str]:

@@ -60,11 +60,11 @@ class Manifest:
                          for one in (pair.parent, pair.child))  # fmt: skip
         link = {"column": pair.link.column, "key": pair.link.key, "hole": pair.hole}
         out = {**asdict(request), "out": None, "weights": None}
-        memories, order = pair.memories(), pair.order()
-        notes = (*pair.notes, *said(memories), *in_order(order))
+        memories = pair.memories()
+        notes = (*pair.notes, *said(memories), *in_order(pair.order))
         first = {"name": f"{child['name']}-first"} if memories else {}
         return cls(parent, child, link, pair.count, pair.prefix, pair.counts, notes, out, VERSION, pair.whole, first,
-                   memories, order)  # fmt: skip
+                   memories, pair.order)  # fmt: skip
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
